@@ -1,0 +1,39 @@
+/* tuff/dtype: the element types of tensors in memory and in files. */
+#ifndef TUFF_DTYPE_H
+#define TUFF_DTYPE_H
+
+#include "tuff/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Stored in files by name (tuff_dtype_name), never by number, so the order may change. */
+enum tuff_dtype {
+    TUFF_F32,
+    TUFF_F16,  /* IEEE 754 binary16 */
+    TUFF_BF16, /* the upper half of a binary32 */
+    TUFF_F64,
+    TUFF_I64,
+    TUFF_I32,
+    TUFF_U32,
+    TUFF_I16,
+    TUFF_U16,
+    TUFF_I8,
+    TUFF_U8,
+    TUFF_BOOL, /* one byte, 0 or 1 */
+    TUFF_DTYPE_COUNT
+};
+
+/* Bytes of one element; 0 for a value outside the enum. */
+TUFF_API size_t tuff_dtype_size(enum tuff_dtype dtype);
+/* safetensors' spelling: "F32", "BF16", ..., "BOOL"; "?" for a value outside the enum. */
+TUFF_API const char *tuff_dtype_name(enum tuff_dtype dtype);
+/* The type with that spelling into *dtype; false when there is none. */
+TUFF_API bool tuff_dtype_parse(const char *name, enum tuff_dtype *dtype);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
