@@ -31,10 +31,16 @@ enum tuff_status tuff_os_truncate(struct tuff_ctx *ctx, const char *path, uint64
 enum tuff_status tuff_os_mkdirs(struct tuff_ctx *ctx, const char *path);
 enum tuff_status tuff_os_rename(struct tuff_ctx *ctx, const char *from, const char *to);
 enum tuff_status tuff_os_sync_dir(struct tuff_ctx *ctx, const char *path);
+/* Renames a finished file over `to` and syncs the folder: after it `to` is the new file for good. */
+enum tuff_status tuff_os_replace(struct tuff_ctx *ctx, const char *from, const char *to);
+/* Overwrites bytes inside an existing file and syncs it. */
+enum tuff_status tuff_os_patch(struct tuff_ctx *ctx, const char *path, uint64_t offset,
+                               const void *data, size_t size);
 /* Removes a file or a folder with all in it; a missing one is no error. Does not follow links. */
 enum tuff_status tuff_os_remove_tree(struct tuff_ctx *ctx, const char *path);
 enum tuff_path_kind { TUFF_PATH_NONE, TUFF_PATH_FILE, TUFF_PATH_DIR, TUFF_PATH_OTHER };
 enum tuff_path_kind tuff_os_path_kind(const char *path);
+bool tuff_os_may_write(const char *path); /* this user may open it for reading and writing */
 /* Entry names of a folder (without . and ..), sorted by byte. Free with tuff_os_list_free. */
 struct tuff_os_list {
     char **items;

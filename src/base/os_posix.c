@@ -222,6 +222,31 @@ enum tuff_status tuff_os_sync_dir(struct tuff_ctx *ctx, const char *path)
     return status;
 }
 
+enum tuff_status tuff_os_replace(struct tuff_ctx *ctx, const char *from, const char *to)
+{
+    char *folder = parent_of(to);
+    if (!folder)
+        return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", to);
+    enum tuff_status status =
+        rename(from, to) == 0 ? tuff_os_sync_dir(ctx, folder) : io_error(ctx, "replace", to);
+    free(folder);
+    return status;
+}
+
+enum tuff_status tuff_os_patch(struct tuff_ctx *ctx, const char *path, uint64_t offset,
+                               const void *data, size_t size)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return io_error(ctx, "open", path);
+    enum tuff_status status = TUFF_OK;
+    if (lseek(fd, (off_t) offset, SEEK_SET) < 0 || !write_all(fd, data, size) || fsync(fd) != 0)
+        status = io_error(ctx, "write", path);
+    if (close(fd) != 0 && status == TUFF_OK)
+        status = io_error(ctx, "write", path);
+    return status;
+}
+
 enum tuff_path_kind tuff_os_path_kind(const char *path)
 {
     struct stat st;
@@ -230,6 +255,11 @@ enum tuff_path_kind tuff_os_path_kind(const char *path)
     if (S_ISDIR(st.st_mode))
         return TUFF_PATH_DIR;
     return S_ISREG(st.st_mode) ? TUFF_PATH_FILE : TUFF_PATH_OTHER;
+}
+
+bool tuff_os_may_write(const char *path)
+{
+    return access(path, R_OK | W_OK) == 0;
 }
 
 enum tuff_status tuff_os_remove_tree(struct tuff_ctx *ctx, const char *path)
