@@ -1,0 +1,81 @@
+/* Devices: what Vulkan offers, choosing one, opening it.
+ *
+ * A device needs Vulkan 1.2 with bufferDeviceAddress and timeline semaphores; all else is optional.
+ * Software drivers count as devices (class `cpu`). */
+#ifndef TUFF_DEVICE_H
+#define TUFF_DEVICE_H
+
+#include "tuff/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Which family of kernels suits a device; decided by capabilities, not by its name. */
+enum tuff_device_class {
+    TUFF_CLASS_GENERIC, /* only what every device has */
+    TUFF_CLASS_CPU      /* software driver: no barriers, typed loads, subgroups of 4 or 8 */
+};
+
+struct tuff_device_info {
+    int index;                /* what --device N means */
+    char name[256];
+    char type[16];            /* discrete, integrated, virtual, cpu, other */
+    char driver[256];         /* name and version text of the driver */
+    uint32_t vendor_id, device_id, api_version, driver_version;
+    uint8_t uuid[16];         /* deviceUUID */
+    uint8_t pipeline_uuid[16]; /* changes whenever compiled pipelines may */
+    char pci[16];             /* "0000:03:00.0", or "" where there is none */
+    enum tuff_device_class device_class;
+    bool usable;              /* meets the floor above */
+    char unusable_reason[128];
+    bool unified_memory;      /* device memory is host memory: no staging copies */
+    uint64_t heap_size[16];
+    uint32_t heap_count;
+    uint64_t memory_total;    /* bytes Tuff may plan for, see tuff_device_list */
+    uint64_t memory_available; /* of these now, as far as is known */
+    uint32_t subgroup_size, subgroup_min, subgroup_max;
+    bool subgroup_shuffle;
+    bool f16, bf16, int8, int16, int64, cooperative_matrix, memory_budget;
+    uint64_t max_allocation, max_buffer;
+    uint32_t max_texel_elements, max_shared_bytes, max_invocations, max_push_bytes;
+    uint32_t max_groups[3];
+    double timestamp_ns;      /* nanoseconds a tick; 0: no timestamps */
+};
+
+/* Every device of every driver, best first; one that two drivers offer appears once. memory_total
+ * is what the host has on cpu devices (their reported heap is a fiction of 2 GiB), all usable
+ * shared memory on integrated ones, and VK_EXT_memory_budget or the heap elsewhere.
+ * *list is malloc'ed; the caller frees it. TUFF_E_NO_DEVICE when there is no driver at all; the
+ * text says what to install. */
+TUFF_API enum tuff_status tuff_device_list(struct tuff_ctx *ctx, struct tuff_device_info **list,
+                                           size_t *n);
+
+/* A note when a GPU is there but this user may not open it ("/dev/dri/renderD128: no access; add
+ * yourself to the group render"), else "". Static text buffer of `size` bytes is filled. */
+TUFF_API void tuff_device_access_note(char *text, size_t size);
+
+struct tuff_device_params {
+    const char *select;       /* index, part of a name, uuid:HEX, pci:ADDRESS, cpu; NULL: the best */
+    bool validate;            /* load the Khronos validation layer; its messages become log errors */
+    bool force_discrete;      /* for tests: treat device memory as not host-visible */
+    uint64_t memory_limit;    /* for tests and plans: pretend to have no more (0: no limit) */
+    const char *cache_folder; /* pipeline cache files live here; NULL: none on disk */
+    double submit_seconds;    /* aim for one submission; 0: 0.03 integrated, 0.2 elsewhere */
+};
+
+/* An open logical device with one compute queue. One thread at a time. */
+struct tuff_device;
+TUFF_API enum tuff_status tuff_device_create(struct tuff_ctx *ctx,
+                                             const struct tuff_device_params *params,
+                                             struct tuff_device **device);
+/* Waits for the device, saves the pipeline cache, frees. Accepts NULL. */
+TUFF_API void tuff_device_destroy(struct tuff_device *device);
+TUFF_API const struct tuff_device_info *tuff_device_info(const struct tuff_device *device);
+/* Messages of the validation layer so far: must stay 0. */
+TUFF_API uint64_t tuff_device_validation_messages(const struct tuff_device *device);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

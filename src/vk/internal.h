@@ -1,0 +1,86 @@
+/* vk/internal: Vulkan types shared by the files of this folder. */
+#ifndef TUFF_VK_INTERNAL_H
+#define TUFF_VK_INTERNAL_H
+
+#include "vk/vk.h"
+
+#include <vulkan/vulkan.h>
+
+/* Device-level entry points, fetched per device so that calls skip the loader's dispatch. */
+#define TUFF_VK_FUNCTIONS(F)                                                                       \
+    F(DestroyDevice) F(DeviceWaitIdle) F(GetDeviceQueue) F(AllocateMemory) F(FreeMemory)           \
+    F(MapMemory) F(CreateBuffer) F(DestroyBuffer) F(GetBufferMemoryRequirements)                   \
+    F(BindBufferMemory) F(GetBufferDeviceAddress) F(CreateBufferView) F(DestroyBufferView)         \
+    F(CreateShaderModule) F(DestroyShaderModule) F(CreatePipelineLayout)                           \
+    F(DestroyPipelineLayout) F(CreateDescriptorSetLayout) F(DestroyDescriptorSetLayout)            \
+    F(CreateDescriptorPool) F(DestroyDescriptorPool) F(AllocateDescriptorSets)                     \
+    F(UpdateDescriptorSets) F(CreateComputePipelines) F(DestroyPipeline) F(CreatePipelineCache)    \
+    F(DestroyPipelineCache) F(GetPipelineCacheData) F(CreateCommandPool) F(DestroyCommandPool)     \
+    F(AllocateCommandBuffers) F(BeginCommandBuffer) F(EndCommandBuffer) F(CmdBindPipeline)         \
+    F(CmdBindDescriptorSets) F(CmdPushConstants) F(CmdDispatch) F(CmdPipelineBarrier)              \
+    F(CmdCopyBuffer) F(CmdFillBuffer) F(CmdWriteTimestamp) F(CmdResetQueryPool)                    \
+    F(CreateQueryPool) F(DestroyQueryPool) F(GetQueryPoolResults) F(CreateSemaphore)               \
+    F(DestroySemaphore) F(WaitSemaphores) F(QueueSubmit) F(GetSemaphoreCounterValue)
+
+struct tuff_vk_table {
+#define F(name) PFN_vk##name name;
+    TUFF_VK_FUNCTIONS(F)
+#undef F
+};
+
+#define TUFF_LAYOUTS (TUFF_VIEWS_MAX + 1)
+
+struct tuff_device {
+    struct tuff_ctx *ctx;
+    struct tuff_device_info info;
+    struct tuff_vk_table vk;
+    VkInstance instance;
+    VkDebugUtilsMessengerEXT messenger;
+    VkPhysicalDevice physical;
+    VkDevice device;
+    VkQueue queue;
+    uint32_t family;
+    VkPhysicalDeviceMemoryProperties memory;
+    uint64_t view_alignment;
+    VkSemaphore timeline;
+    uint64_t submitted; /* last value handed to the queue */
+    bool lost;
+    VkPipelineCache cache;
+    size_t cache_loaded_size;
+    char *cache_path;
+    /* Index = number of texel views: pipelines of equal view count share layouts. */
+    VkDescriptorSetLayout set_layouts[TUFF_LAYOUTS];
+    VkPipelineLayout layouts[TUFF_LAYOUTS];
+    double submit_seconds;
+    bool force_discrete;
+    uint64_t memory_limit, memory_used;
+    struct tuff_buffer staging;
+    struct tuff_vk_counts counts;
+    uint64_t faults[TUFF_FAULT_KINDS]; /* calls left until failure; 0: never */
+    uint64_t validation_messages;
+};
+
+struct tuff_buffer_vk {
+    VkBuffer buffer;
+    VkDeviceMemory memory;
+};
+
+struct tuff_pipeline {
+    VkPipeline pipeline;
+    uint32_t texel_views;
+};
+
+/* Status and text for a failed Vulkan call; remembers a lost device. */
+enum tuff_status tuff_vk_error(struct tuff_device *device, VkResult result, const char *what);
+/* true when the fault table says that this call is to fail. */
+bool tuff_vk_faulted(struct tuff_device *device, enum tuff_fault kind);
+
+enum tuff_status tuff_instance_create(struct tuff_ctx *ctx, bool validate, VkInstance *instance);
+/* All physical devices, described, best first, doubles removed; both arrays malloc'ed. */
+enum tuff_status tuff_instance_devices(struct tuff_ctx *ctx, VkInstance instance,
+                                       VkPhysicalDevice **physical, struct tuff_device_info **list,
+                                       size_t *n);
+enum tuff_status tuff_cache_open(struct tuff_device *device, const char *folder);
+void tuff_cache_close(struct tuff_device *device);
+
+#endif

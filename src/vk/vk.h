@@ -1,0 +1,108 @@
+/* vk: the device as the layers above see it. No Vulkan type crosses this header.
+ *
+ * instance.c finds devices, device.c opens them, memory.c buffers and copies, pipeline.c shaders,
+ * command.c command buffers and submission. Everything belongs to one device and is used by one
+ * thread at a time. */
+#ifndef TUFF_VK_H
+#define TUFF_VK_H
+
+#include "base/base.h"
+#include "tuff/device.h"
+
+/* What has been asked of the driver so far: a replayed step must not move any but `submits`,
+ * `waits`. */
+struct tuff_vk_counts {
+    uint64_t allocations, pipelines, descriptor_writes, command_buffers, submits, waits;
+};
+const struct tuff_vk_counts *tuff_vk_counts(const struct tuff_device *device);
+
+/* The fault table (tests): the n-th call of a kind from now fails with its natural status. */
+enum tuff_fault { TUFF_FAULT_ALLOCATE, TUFF_FAULT_MAP, TUFF_FAULT_PIPELINE, TUFF_FAULT_SUBMIT,
+                  TUFF_FAULT_WAIT, TUFF_FAULT_KINDS };
+void tuff_vk_fault(struct tuff_device *device, enum tuff_fault kind, uint64_t nth);
+
+struct tuff_ctx *tuff_device_ctx(const struct tuff_device *device);
+double tuff_device_submit_seconds(const struct tuff_device *device);
+
+/* ---- memory ---- */
+enum tuff_memory {
+    TUFF_MEMORY_DEVICE,   /* fastest for kernels; mapped only where memory is unified */
+    TUFF_MEMORY_UPLOAD,   /* host writes, device reads: always mapped */
+    TUFF_MEMORY_DOWNLOAD  /* device writes, host reads: always mapped, cached where possible */
+};
+struct tuff_buffer {
+    uint64_t size, address; /* address: what kernels get; 256-byte aligned */
+    void *mapped;           /* NULL: use tuff_buffer_write/read */
+    struct tuff_buffer_vk *vk;
+};
+/* Largest size one buffer may have on this device (at most 512 MiB where the limit is 1 GiB). */
+uint64_t tuff_buffer_max_size(const struct tuff_device *device);
+/* Zero-filled. TUFF_E_DEVICE_MEMORY names the size when it cannot be had. */
+enum tuff_status tuff_buffer_create(struct tuff_device *device, uint64_t size,
+                                    enum tuff_memory memory, struct tuff_buffer *buffer);
+void tuff_buffer_destroy(struct tuff_device *device, struct tuff_buffer *buffer);
+/* Blocking copies between host and buffer, staged where the buffer is not mapped. The device must
+ * be done with the bytes. */
+enum tuff_status tuff_buffer_write(struct tuff_device *device, struct tuff_buffer *buffer,
+                                   uint64_t offset, const void *data, uint64_t size);
+enum tuff_status tuff_buffer_read(struct tuff_device *device, const struct tuff_buffer *buffer,
+                                  uint64_t offset, void *data, uint64_t size);
+
+/* ---- pipelines ---- */
+struct tuff_pipeline;
+struct tuff_pipeline_params {
+    const char *name;       /* for errors */
+    const uint32_t *code;   /* SPIR-V */
+    size_t words;
+    uint32_t push_bytes;
+    uint32_t texel_views;   /* RGBA32F views, set 0, bindings 0.. */
+    const uint32_t *spec;   /* specialization constants 0..n-1 */
+    uint32_t n_spec;
+    uint32_t subgroup_size; /* required; 0: any */
+};
+enum tuff_status tuff_pipeline_create(struct tuff_device *device,
+                                      const struct tuff_pipeline_params *params,
+                                      struct tuff_pipeline **pipeline);
+void tuff_pipeline_destroy(struct tuff_device *device, struct tuff_pipeline *pipeline);
+
+/* ---- commands: record once, submit any number of times ---- */
+#define TUFF_VIEWS_MAX 6
+/* A typed view of [offset, offset + size) of a buffer, both multiples of 16. */
+struct tuff_view {
+    const struct tuff_buffer *buffer;
+    uint64_t offset, size;
+};
+/* true when the device can make such a view (alignment and maxTexelBufferElements). */
+bool tuff_view_possible(const struct tuff_device *device, uint64_t offset, uint64_t size);
+
+struct tuff_commands;
+/* `max_views`, `max_dispatches` bound the descriptor pool; `timestamps` reserves that many marks. */
+enum tuff_status tuff_commands_create(struct tuff_device *device, uint32_t max_dispatches,
+                                      uint32_t max_views, uint32_t timestamps,
+                                      struct tuff_commands **commands);
+void tuff_commands_destroy(struct tuff_device *device, struct tuff_commands *commands);
+enum tuff_status tuff_commands_begin(struct tuff_commands *commands);
+enum tuff_status tuff_commands_dispatch(struct tuff_commands *commands,
+                                        const struct tuff_pipeline *pipeline,
+                                        const struct tuff_view *views, const void *push,
+                                        uint32_t push_bytes, const uint32_t groups[3]);
+void tuff_commands_copy(struct tuff_commands *commands, const struct tuff_buffer *from,
+                        uint64_t from_offset, const struct tuff_buffer *to, uint64_t to_offset,
+                        uint64_t size);
+void tuff_commands_fill(struct tuff_commands *commands, const struct tuff_buffer *buffer,
+                        uint64_t offset, uint64_t size); /* with zero bytes */
+/* Everything before is finished and visible to everything after. */
+void tuff_commands_barrier(struct tuff_commands *commands);
+void tuff_commands_timestamp(struct tuff_commands *commands, uint32_t index);
+/* Ends with a barrier that makes results visible to the host. */
+enum tuff_status tuff_commands_end(struct tuff_commands *commands);
+/* Ticks of the marks of the last finished run, as seconds since the first. */
+enum tuff_status tuff_commands_times(struct tuff_commands *commands, double *seconds, uint32_t n);
+
+/* Submits in order behind everything submitted before; *value is what to wait for. */
+enum tuff_status tuff_queue_submit(struct tuff_device *device, struct tuff_commands *const *commands,
+                                   size_t n, uint64_t *value);
+/* Blocks until the value is reached. TUFF_E_DEVICE_LOST is sticky. */
+enum tuff_status tuff_queue_wait(struct tuff_device *device, uint64_t value);
+
+#endif
