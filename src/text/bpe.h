@@ -1,0 +1,43 @@
+/* text/bpe: the model. A merge (a, b) says that the neighbours a and b become one token; merges
+ * are tried in the order of their ranks. */
+#ifndef TUFF_TEXT_BPE_H
+#define TUFF_TEXT_BPE_H
+
+#include "text/vocab.h"
+#include "tuff/tokenizer.h"
+
+struct tuff_merge {
+    uint32_t a, b, rank, into; /* into: the id of the joined token */
+};
+/* Zero-initialise. */
+struct tuff_bpe {
+    struct tuff_merge *slots; /* open addressing by (a, b); a == TUFF_NO_ID: free */
+    size_t n_slots, n_merges;
+    unsigned shift; /* 64 - log2(n_slots) */
+    uint32_t byte_ids[256]; /* the token of a single byte, or TUFF_NO_ID */
+    uint32_t unk;           /* stands for bytes without a token; TUFF_NO_ID: they vanish */
+    bool fuse_unk;          /* a row of them is one */
+};
+void tuff_bpe_fini(struct tuff_bpe *bpe);
+/* A pair that is already there takes the new rank. false: out of memory. */
+bool tuff_bpe_put(struct tuff_bpe *bpe, uint32_t a, uint32_t b, uint32_t rank, uint32_t into);
+/* NULL: the pair does not merge. */
+const struct tuff_merge *tuff_bpe_find(const struct tuff_bpe *bpe, uint32_t a, uint32_t b);
+/* Copies the merges in rank order into `out`, which has room for n_merges. */
+void tuff_bpe_ranked(const struct tuff_bpe *bpe, struct tuff_merge *out);
+
+/* Working memory of one thread. Zero-initialise. */
+struct tuff_bpe_scratch {
+    struct tuff_bpe_node *nodes;
+    size_t nodes_cap;
+    struct {
+        uint64_t *items;
+        size_t n, cap;
+    } heap;
+};
+void tuff_bpe_scratch_fini(struct tuff_bpe_scratch *scratch);
+/* Appends the ids of one word of n < 2^31 bytes. false: out of memory. O(n log n). */
+bool tuff_bpe_word(const struct tuff_bpe *bpe, struct tuff_bpe_scratch *scratch,
+                   const uint8_t *word, size_t n, struct tuff_ids *ids);
+
+#endif
