@@ -127,6 +127,7 @@ struct tuff_plot_series {
     const char *label;     /* for the legend; NULL: not listed */
     const double *x, *y;   /* NaN and infinite points are gaps */
     size_t n;
+    bool faint;            /* thin and pale: raw values behind their average */
 };
 
 struct tuff_plot {
@@ -136,8 +137,9 @@ struct tuff_plot {
     int width, height; /* pixels; 0: 900 x 540 */
 };
 
-/* A line plot with axes, grid and legend as an 8-bit RGB PNG, replaced atomically. A series of one
- * point is drawn as a dot. Axis ranges follow the data. TUFF_E_RANGE: sizes outside 200..8192. */
+/* A line plot with axes, grid and legend as an 8-bit RGB PNG, replaced atomically. A lone point
+ * is drawn as a dot, and so are all when there are at most 40. Axis ranges follow the data.
+ * TUFF_E_RANGE: sizes outside 200..8192. */
 TUFF_API enum tuff_status tuff_plot_write_png(struct tuff_ctx *ctx, const struct tuff_plot *plot,
                                               const char *path);
 
