@@ -1,0 +1,163 @@
+/* Graphs: values and ops in, recorded programs out.
+ *
+ * Building a graph only infers shapes: it needs no device. Tensors belong to their graph and are
+ * immutable values; what lives longer is a variable of a store. Errors while building are sticky:
+ * the first is kept, ops then return NULL, and NULL in gives NULL out, so that model code has no
+ * checks; tuff_graph_status tells at the end.
+ *
+ * Dimension letters: B batch, T time, C channels, H heads, D head size, V vocabulary, N rows. */
+#ifndef TUFF_GRAPH_H
+#define TUFF_GRAPH_H
+
+#include "tuff/device.h"
+#include "tuff/dtype.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TUFF_RANK_MAX 6
+
+struct tuff_graph;
+struct tuff_tensor;
+struct tuff_store;
+struct tuff_variable;
+struct tuff_program;
+
+/* ---- the store: variables and the memory they live in ---- */
+
+/* One thread at a time. Everything of one device: variables and compiled kernels. */
+/* device NULL: for planning only, nothing can be allocated. */
+TUFF_API enum tuff_status tuff_store_create(struct tuff_ctx *ctx, struct tuff_device *device,
+                                            struct tuff_store **store);
+TUFF_API void tuff_store_destroy(struct tuff_store *store);
+
+enum tuff_role {
+    TUFF_TRAINABLE, /* has a gradient and optimizer states at the same offsets */
+    TUFF_FROZEN,    /* read only by programs */
+    TUFF_STATE      /* written by programs: caches, counters */
+};
+struct tuff_variable_params {
+    const char *name;      /* copied; unique in the store */
+    enum tuff_dtype dtype; /* F32, or U32 for TUFF_STATE and TUFF_FROZEN */
+    int rank;
+    int64_t dims[TUFF_RANK_MAX];
+    enum tuff_role role;
+    uint32_t group;        /* parameter group, < 16: 0 is decayed, 1 is not, by convention */
+};
+/* The variable belongs to the store. Only before tuff_store_allocate. */
+TUFF_API enum tuff_status tuff_store_add(struct tuff_store *store,
+                                         const struct tuff_variable_params *params,
+                                         struct tuff_variable **variable);
+/* Lays trainable variables out in the order in which the graph's backward pass finishes their
+ * gradients (a slice of the gradient arena is then finished at a time). Optional. */
+TUFF_API void tuff_store_order(struct tuff_store *store, const struct tuff_graph *graph);
+/* Allocates the arenas, zero-filled: parameters, gradients when `with_gradients`, and `states`
+ * optimizer arenas. */
+TUFF_API enum tuff_status tuff_store_allocate(struct tuff_store *store, bool with_gradients,
+                                              int states);
+TUFF_API struct tuff_variable *tuff_store_find(const struct tuff_store *store, const char *name);
+TUFF_API size_t tuff_store_count(const struct tuff_store *store);
+TUFF_API struct tuff_variable *tuff_store_get(const struct tuff_store *store, size_t index);
+
+/* Which copy of a variable's elements. */
+enum tuff_copy { TUFF_VALUE, TUFF_GRADIENT, TUFF_STATE_0, TUFF_STATE_1, TUFF_COPIES };
+/* Blocking copies of all elements to and from the host; no program may be running. */
+TUFF_API enum tuff_status tuff_variable_write(struct tuff_store *store, struct tuff_variable *v,
+                                              enum tuff_copy copy, const void *data);
+TUFF_API enum tuff_status tuff_variable_read(struct tuff_store *store,
+                                             const struct tuff_variable *v, enum tuff_copy copy,
+                                             void *data);
+TUFF_API const char *tuff_variable_name(const struct tuff_variable *v);
+TUFF_API int64_t tuff_variable_elements(const struct tuff_variable *v);
+TUFF_API int tuff_variable_rank(const struct tuff_variable *v);
+TUFF_API const int64_t *tuff_variable_dims(const struct tuff_variable *v);
+TUFF_API enum tuff_role tuff_variable_role(const struct tuff_variable *v);
+
+/* ---- building ---- */
+
+TUFF_API enum tuff_status tuff_graph_create(struct tuff_ctx *ctx, struct tuff_graph **graph);
+TUFF_API void tuff_graph_destroy(struct tuff_graph *graph);
+/* The first error since creation; its text is in the context. */
+TUFF_API enum tuff_status tuff_graph_status(const struct tuff_graph *graph);
+
+/* A value the host writes before each run (tuff_program_input). */
+TUFF_API struct tuff_tensor *tuff_input(struct tuff_graph *graph, const char *name,
+                                        enum tuff_dtype dtype, int rank, const int64_t *dims);
+/* The current value of a variable. */
+TUFF_API struct tuff_tensor *tuff_use(struct tuff_graph *graph, struct tuff_variable *variable);
+/* The host will read this value after each run (tuff_program_output). Contiguous, any dtype.
+ * Returns the tensor to ask for. */
+TUFF_API struct tuff_tensor *tuff_output(struct tuff_graph *graph, struct tuff_tensor *tensor,
+                                         const char *name);
+/* Names a value for dumps and errors. Returns it. */
+TUFF_API struct tuff_tensor *tuff_named(struct tuff_tensor *tensor, const char *name);
+
+TUFF_API int tuff_rank(const struct tuff_tensor *tensor);
+TUFF_API const int64_t *tuff_dims(const struct tuff_tensor *tensor);
+TUFF_API enum tuff_dtype tuff_dtype_of(const struct tuff_tensor *tensor);
+TUFF_API int64_t tuff_elements(const struct tuff_tensor *tensor);
+TUFF_API const char *tuff_name(const struct tuff_tensor *tensor);
+
+/* Appends the backward pass of a scalar: gradients become nodes of the same graph, those of
+ * trainable variables are added to their gradient arena. Once a graph. */
+TUFF_API void tuff_backward(struct tuff_graph *graph, struct tuff_tensor *loss);
+/* After tuff_backward: the gradient of a value, NULL where there is none. */
+TUFF_API struct tuff_tensor *tuff_grad(struct tuff_graph *graph, const struct tuff_tensor *tensor);
+/* Called while tuff_backward runs, with the finished gradient of `tensor`; what it returns takes
+ * its place (same shape). The way to scale, clip or replace a gradient. Before tuff_backward. */
+typedef struct tuff_tensor *(*tuff_grad_hook)(struct tuff_graph *graph, struct tuff_tensor *grad,
+                                              void *user);
+TUFF_API void tuff_on_grad(struct tuff_graph *graph, struct tuff_tensor *tensor,
+                           tuff_grad_hook hook, void *user);
+/* After each run: the value as host memory, in contiguous order. Makes runs synchronous. */
+typedef void (*tuff_tap_fn)(void *user, const struct tuff_tensor *tensor, const void *data);
+TUFF_API void tuff_tap(struct tuff_graph *graph, struct tuff_tensor *tensor, tuff_tap_fn fn,
+                       void *user);
+
+/* ---- programs: plan, record, replay ---- */
+
+/* The order of dispatches that no barrier separates: results must not depend on it. */
+enum tuff_order { TUFF_ORDER_GIVEN, TUFF_ORDER_REVERSED, TUFF_ORDER_SHUFFLED };
+struct tuff_program_params {
+    const char *name;      /* for messages */
+    bool generic;          /* use only kernels that run anywhere (tests) */
+    enum tuff_order order; /* tests */
+    uint64_t order_seed;
+    bool timestamps;       /* one mark a launch, for tuff_program_times */
+};
+/* Takes ownership of the graph, on failure too. Plans memory; allocates and records at the first
+ * run or tuff_program_prepare, so that programs created before share one activation arena. */
+TUFF_API enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph *graph,
+                                              const struct tuff_program_params *params,
+                                              struct tuff_program **program);
+TUFF_API void tuff_program_destroy(struct tuff_program *program);
+TUFF_API enum tuff_status tuff_program_prepare(struct tuff_program *program);
+/* Begins a run: waits until the ring's next slot is free. Then write the inputs, then submit. */
+TUFF_API enum tuff_status tuff_program_begin(struct tuff_program *program);
+/* Host memory of an input for the run being prepared; NULL when it is not an input of it. */
+TUFF_API void *tuff_program_input(struct tuff_program *program, const struct tuff_tensor *tensor);
+TUFF_API enum tuff_status tuff_program_submit(struct tuff_program *program);
+/* Waits for the run submitted `age` runs ago (0: the last, 1: the one before). */
+TUFF_API enum tuff_status tuff_program_wait(struct tuff_program *program, int age);
+/* Result of that run, which must have been waited for; valid until its slot is used again. */
+TUFF_API const void *tuff_program_output(const struct tuff_program *program,
+                                         const struct tuff_tensor *tensor, int age);
+/* begin, submit, wait. Inputs keep nothing between runs: write them after tuff_program_begin. */
+
+/* What the plan needs, in bytes. */
+struct tuff_plan_sizes {
+    uint64_t parameters, frozen, gradients, states, activations, inputs;
+    size_t nodes, tensors;
+    double flops, bytes; /* of one run, as counted */
+};
+TUFF_API void tuff_program_sizes(const struct tuff_program *program, struct tuff_plan_sizes *sizes);
+/* Writes the graph with its plan: every node, shape, saved tensor, gradient edge and place. */
+enum tuff_dump { TUFF_DUMP_TEXT, TUFF_DUMP_DOT, TUFF_DUMP_SVG };
+TUFF_API enum tuff_status tuff_program_dump(const struct tuff_program *program, enum tuff_dump form,
+                                            const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

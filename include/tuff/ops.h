@@ -1,0 +1,169 @@
+/* Ops: functions that add a node to a graph and return its value. PyTorch's names and meanings.
+ *
+ * All take and return graph-owned tensors; NULL in gives NULL out; a wrong shape or dtype makes the
+ * graph's sticky error (TUFF_E_SHAPE, TUFF_E_DTYPE, TUFF_E_RANGE) whose text names op and argument.
+ * Every op is differentiable in its F32 inputs unless it says otherwise. All sums are taken in F32
+ * in a fixed order: a device gives the same bits twice. Inputs must be contiguous unless said
+ * otherwise; tuff_copy makes them so. N is the number of rows: all axes but the last. */
+#ifndef TUFF_OPS_H
+#define TUFF_OPS_H
+
+#include "tuff/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- making and moving values ---- */
+
+/* A constant: every element is `value`. F32. cost 4 bytes an element. */
+TUFF_API struct tuff_tensor *tuff_fill(struct tuff_graph *g, float value, int rank,
+                                       const int64_t *dims);
+/* The same elements in the same order under another shape: a view, nothing moves. */
+TUFF_API struct tuff_tensor *tuff_reshape(struct tuff_graph *g, struct tuff_tensor *x, int rank,
+                                          const int64_t *dims);
+/* Axes in another order: out axis i is x's axis order[i]. A strided view; tuff_copy makes it
+ * contiguous. */
+TUFF_API struct tuff_tensor *tuff_permute(struct tuff_graph *g, struct tuff_tensor *x,
+                                          const int *order);
+/* Elements start .. start+length-1 of one axis. A strided view. */
+TUFF_API struct tuff_tensor *tuff_slice(struct tuff_graph *g, struct tuff_tensor *x, int axis,
+                                        int64_t start, int64_t length);
+/* A contiguous copy of any view. cost 8 bytes an element. */
+TUFF_API struct tuff_tensor *tuff_copy(struct tuff_graph *g, struct tuff_tensor *x);
+/* Joins n tensors, equal but for `axis`, along it. Views allowed. */
+TUFF_API struct tuff_tensor *tuff_concat(struct tuff_graph *g, struct tuff_tensor *const *x, int n,
+                                         int axis);
+/* y = x as another dtype. F32 <-> U32 by value (towards zero; out of range is undefined). The half
+ * types come later. Not differentiable towards U32. */
+TUFF_API struct tuff_tensor *tuff_cast(struct tuff_graph *g, struct tuff_tensor *x,
+                                       enum tuff_dtype dtype);
+/* y[n, ..] = x[index[n], ..]: rows of the first axis by a U32 index of any shape; an index out of
+ * range gives a row of zeros. x F32 [R, ..], y index's shape + x's other axes.
+ * grad: through tuff_embedding only; gather itself is not differentiable. */
+TUFF_API struct tuff_tensor *tuff_gather(struct tuff_graph *g, struct tuff_tensor *x,
+                                         struct tuff_tensor *index);
+
+/* ---- elementwise ---- */
+
+/* y = a + b, y = a * b with NumPy's broadcasting (axes aligned at the end, size 1 stretches).
+ * Views allowed. grad: dy (times the other factor), summed over broadcast axes. */
+TUFF_API struct tuff_tensor *tuff_add(struct tuff_graph *g, struct tuff_tensor *a,
+                                      struct tuff_tensor *b);
+TUFF_API struct tuff_tensor *tuff_mul(struct tuff_graph *g, struct tuff_tensor *a,
+                                      struct tuff_tensor *b);
+/* y = alpha x + beta. */
+TUFF_API struct tuff_tensor *tuff_scale(struct tuff_graph *g, struct tuff_tensor *x, float alpha,
+                                        float beta);
+/* y = max(x, 0); the gradient at 0 is 0. */
+TUFF_API struct tuff_tensor *tuff_relu(struct tuff_graph *g, struct tuff_tensor *x);
+enum tuff_gelu_form {
+    TUFF_GELU_TANH, /* 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): GPT-2's "gelu_new" */
+    TUFF_GELU_ERF   /* 0.5 x (1 + erf(x / sqrt 2)) */
+};
+/* Hendrycks & Gimpel 2016, arXiv:1606.08415. saves x. */
+TUFF_API struct tuff_tensor *tuff_gelu(struct tuff_graph *g, struct tuff_tensor *x,
+                                       enum tuff_gelu_form form);
+/* Inverted dropout: y = keep ? x / (1 - p) : 0. The mask is Philox4x32-10 of key seed[0..1] and
+ * counter (i / 4, 0, 0, stream), word i mod 4, kept where its upper 24 bits / 2^24 >= p; it is
+ * regenerated for the gradient, never stored. seed U32 [2], usually an input that changes every
+ * step; stream tells the dropouts of one graph apart. 0 <= p < 1; p = 0 returns x.
+ * Srivastava et al. 2014. */
+TUFF_API struct tuff_tensor *tuff_dropout(struct tuff_graph *g, struct tuff_tensor *x, float p,
+                                          struct tuff_tensor *seed, uint32_t stream);
+
+/* ---- sums ---- */
+
+/* The sum of all elements, shape [1]. */
+TUFF_API struct tuff_tensor *tuff_sum(struct tuff_graph *g, struct tuff_tensor *x);
+/* Over all axes but the last: [.., C] to [C]. */
+TUFF_API struct tuff_tensor *tuff_column_sum(struct tuff_graph *g, struct tuff_tensor *x);
+/* Sums the axes that broadcasting `dims` to x's shape would stretch: the reverse of broadcasting.
+ * x itself when the shapes are equal. */
+TUFF_API struct tuff_tensor *tuff_sum_to(struct tuff_graph *g, struct tuff_tensor *x, int rank,
+                                         const int64_t *dims);
+/* Adds x to a mutable copy (gradient arena) of a variable: a = a + x. Not differentiable. */
+TUFF_API struct tuff_tensor *tuff_accumulate(struct tuff_graph *g, struct tuff_tensor *a,
+                                             struct tuff_tensor *x);
+
+/* ---- matmul ---- */
+
+enum tuff_activation { TUFF_ACT_NONE, TUFF_ACT_GELU_TANH, TUFF_ACT_GELU_ERF, TUFF_ACT_RELU };
+struct tuff_matmul_args {
+    bool transpose_a, transpose_b; /* read a as [.., K, M], b as [.., N, K] */
+    float alpha;                   /* 0 counts as 1 */
+    struct tuff_tensor *bias;      /* [N] */
+    enum tuff_activation activation;
+    struct tuff_tensor *residual;  /* y's shape; added last */
+};
+/* y = act(alpha op(a) op(b) + bias) + residual.
+ * a [.., M, K] or [.., K, M]; b [.., K, N] or [.., N, K]; leading axes equal, or absent in b (then
+ * a's are rows). The last axis of a and b contiguous, others strided. F32.
+ * grad: a, b, bias, residual; saves a, b and, with an activation, its argument.
+ * cost 2 M N K FLOP a batch. */
+TUFF_API struct tuff_tensor *tuff_matmul_with(struct tuff_graph *g, struct tuff_tensor *a,
+                                              struct tuff_tensor *b,
+                                              const struct tuff_matmul_args *args);
+#define tuff_matmul(g, a, b, ...)                                                                  \
+    tuff_matmul_with(g, a, b, &(const struct tuff_matmul_args) {__VA_ARGS__})
+
+/* ---- rows ---- */
+
+/* y[n, :] = (x[n, :] - mean) rstd weight + bias, rstd = (var + eps)^-1/2, var the mean square
+ * deviation. x [.., C], weight and bias [C] (bias may be NULL). eps > 0.
+ * saves mean and rstd [N], x. Ba, Kiros, Hinton 2016, arXiv:1607.06450. */
+TUFF_API struct tuff_tensor *tuff_layer_norm(struct tuff_graph *g, struct tuff_tensor *x,
+                                             struct tuff_tensor *weight, struct tuff_tensor *bias,
+                                             float eps);
+/* y[n, c] = exp(x[n, c] - m) / sum_k exp(x[n, k] - m), m the row's maximum. saves y. */
+TUFF_API struct tuff_tensor *tuff_softmax(struct tuff_graph *g, struct tuff_tensor *x);
+/* y[.., :] = table[ids[..], :]. table F32 [V, C], ids U32. An id >= V gives a row of zeros.
+ * `buckets` (NULL: no gradient) makes the gradient deterministic and proportional to the ids: a
+ * U32 tensor [1 + 3 n + 1] the host fills with tuff_embedding_buckets for n = elements of ids. */
+TUFF_API struct tuff_tensor *tuff_embedding(struct tuff_graph *g, struct tuff_tensor *table,
+                                            struct tuff_tensor *ids, struct tuff_tensor *buckets);
+/* Words a `buckets` input for n ids needs, and its filling: count of distinct ids, those ids
+ * (padded to n), their starts (n + 1), positions sorted by id then position (n). */
+#define TUFF_EMBEDDING_BUCKET_WORDS(n) (2 + 3 * (n))
+TUFF_API enum tuff_status tuff_embedding_buckets(struct tuff_ctx *ctx, const uint32_t *ids,
+                                                 size_t n, uint32_t *buckets);
+
+#define TUFF_IGNORE 0xffffffffu
+/* loss [1] = weight[0] * sum over rows with target != TUFF_IGNORE of -log softmax(logits)[target].
+ * logits F32 [.., V] whose rows may be padded (row pitch >= V), targets U32 [..], weight F32 [1]
+ * (usually 1 / counted tokens, an input; no gradient). A target >= V that is not TUFF_IGNORE counts
+ * as ignored. The loss of each row [..] goes to *rows when rows is not NULL.
+ * saves logits and the rows' log-sum-exp. grad: logits. */
+TUFF_API struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuff_tensor *logits,
+                                                struct tuff_tensor *targets,
+                                                struct tuff_tensor *weight,
+                                                struct tuff_tensor **rows);
+
+/* ---- attention ---- */
+
+struct tuff_attention_args {
+    int heads;                    /* H */
+    int kv_heads;                 /* 0: as heads; H must be a multiple */
+    bool causal;                  /* query i sees keys j <= i + (S - T) */
+    float scale;                  /* 0: 1 / sqrt(D) */
+    struct tuff_tensor *visible;  /* U32 [B, 2]: first visible key and end; NULL: all keys */
+    float dropout;                /* of the probabilities */
+    struct tuff_tensor *seed;     /* U32 [2], with dropout */
+    uint32_t stream;
+};
+/* o[b, i, h, :] = sum_j softmax_j(scale q[b, i, h, :] . k[b, j, h', :]) v[b, j, h', :] over the
+ * visible keys. q [B, T, H D], k and v [B, S, Hkv D]: usually slices of one packed [B, T, 3 C], so
+ * the first two axes may be strided. A query that sees no key gives 0 and no gradient, and what
+ * stands at masked positions never leaks, NaN included. o [B, T, H D].
+ * saves q, k, v, o and the log-sum-exp [B, H, T]: memory grows with T, not T^2.
+ * Dao 2023, arXiv:2307.08691; the gradient is deterministic (no atomics). */
+TUFF_API struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor *q,
+                                                 struct tuff_tensor *k, struct tuff_tensor *v,
+                                                 const struct tuff_attention_args *args);
+#define tuff_attention(g, q, k, v, ...)                                                            \
+    tuff_attention_with(g, q, k, v, &(const struct tuff_attention_args) {__VA_ARGS__})
+
+#ifdef __cplusplus
+}
+#endif
+#endif

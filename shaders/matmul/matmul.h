@@ -1,0 +1,24 @@
+#include "lib/shared.h"
+/* c[z][m, n] = act(alpha sum_k a[z][m, k] b[z][k, n] + bias[n]) + residual[z][m, n]; any strides,
+ * in elements. c's rows are contiguous; residual has c's layout. */
+TUFF_PARAMS_BEGIN(matmul)
+    TUFF_PTR(F32) a;
+    TUFF_PTR(F32) b;
+    TUFF_PTR(F32) c;
+    TUFF_PTR(F32) bias;
+    TUFF_PTR(F32) residual;
+    TUFF_PTR(F32) pre;
+    tuff_u32 m;
+    tuff_u32 n;
+    tuff_u32 k;
+    tuff_u32 a_row;
+    tuff_u32 a_col;
+    tuff_u32 b_row;
+    tuff_u32 b_col;
+    tuff_u32 c_row;
+    tuff_u32 a_batch;
+    tuff_u32 b_batch;
+    tuff_u32 c_batch;
+    tuff_u32 batch;
+    tuff_f32 alpha;
+TUFF_PARAMS_END(matmul)

@@ -1,0 +1,128 @@
+/* graph/backward: reverse-mode differentiation as a pass: gradients are nodes of the same graph.
+ *
+ * Nodes are walked last to first; when a node is reached, the gradients of its outputs are complete
+ * (all their readers were walked). Two things are fused on the way: the second contribution to a
+ * value's gradient is added by the op that makes it, where it can; and the op that makes a
+ * variable's gradient adds it to the gradient arena itself, where it can. */
+#include "graph/op.h"
+#include "graph/store.h"
+#include "tuff/ops.h"
+
+/* d is one of node-made gradients of this very call, and nobody else holds it. */
+static bool fresh(const struct tuff_tensor *d, struct tuff_tensor *const dx[], size_t first_new)
+{
+    int seen = 0;
+    for (int i = 0; i < TUFF_NODE_INPUTS; i++)
+        seen += dx[i] == d;
+    return d->producer && (size_t) d->producer->index >= first_new && seen == 1;
+}
+
+static void into_variable(struct tuff_graph *g, struct tuff_variable *v, struct tuff_tensor *d,
+                          bool is_fresh)
+{
+    struct tuff_tensor *arena = tuff_use_copy(g, v, TUFF_GRADIENT);
+    struct tuff_node *made = d->producer;
+    if (!arena)
+        return;
+    if (is_fresh && made->op->accumulates && made->out[0] == d && !made->accumulate &&
+        tuff_contiguous(d)) {
+        d->storage = arena->storage;
+        d->storage->version++;
+        d->version = d->storage->version;
+        d->variable = v;
+        made->accumulate = true;
+        return;
+    }
+    tuff_accumulate(g, arena, d);
+}
+
+static void contribute(struct tuff_graph *g, struct tuff_tensor *t, struct tuff_tensor *d,
+                       bool is_fresh)
+{
+    if (t->variable && !t->hook) {
+        into_variable(g, t->variable, d, is_fresh);
+        return;
+    }
+    if (!t->grad) {
+        t->grad = d;
+        return;
+    }
+    if (is_fresh && d->producer->op->fuse_add) {
+        for (int i = 0; i < TUFF_NODE_OUTPUTS; i++)
+            if (d->producer->out[i] == d && d->producer->op->fuse_add(d->producer, i, t->grad)) {
+                t->grad = d;
+                return;
+            }
+    }
+    t->grad = tuff_add(g, t->grad, d);
+}
+
+static void finish(struct tuff_graph *g, struct tuff_tensor *t)
+{
+    if (!t->hook || !t->grad)
+        return;
+    struct tuff_tensor *changed = t->hook(g, t->grad, t->hook_user);
+    if (!changed || !tuff_same_shape(changed, t)) {
+        tuff_graph_fail(g, TUFF_E_SHAPE, "gradient hook of %s: must return its shape",
+                        tuff_name(t));
+        return;
+    }
+    t->grad = changed;
+}
+
+static void differentiate(struct tuff_graph *g, struct tuff_node *node)
+{
+    struct tuff_tensor *dy[TUFF_NODE_OUTPUTS] = {0}, *dx[TUFF_NODE_INPUTS] = {0};
+    bool any = false;
+    for (int i = 0; i < TUFF_NODE_OUTPUTS; i++) {
+        if (!node->out[i] || !node->out[i]->needs_grad)
+            continue;
+        finish(g, node->out[i]);
+        dy[i] = node->out[i]->grad;
+        any |= dy[i] != NULL;
+    }
+    if (!any)
+        return;
+    size_t first_new = g->nodes.n;
+    node->op->grad(g, node, dy, dx);
+    for (int k = 0; k < TUFF_NODE_INPUTS && g->status == TUFF_OK; k++) {
+        if (!dx[k] || !node->in[k] || !node->in[k]->needs_grad)
+            continue;
+        if (!tuff_same_shape(dx[k], node->in[k]))
+            tuff_graph_fail(g, TUFF_E_STATE, "%s: gradient of input %d is %s, input is %s",
+                            node->op->name, k, tuff_shape_text(dx[k]),
+                            tuff_shape_text(node->in[k]));
+        else
+            contribute(g, node->in[k], dx[k], fresh(dx[k], dx, first_new));
+    }
+}
+
+void tuff_backward(struct tuff_graph *g, struct tuff_tensor *loss)
+{
+    if (g->status != TUFF_OK || !loss)
+        return;
+    if (tuff_elements(loss) != 1 || loss->dtype != TUFF_F32) {
+        tuff_graph_fail(g, TUFF_E_SHAPE, "backward: the loss must be one F32 number, not %s",
+                        tuff_shape_text(loss));
+        return;
+    }
+    if (g->has_backward) {
+        tuff_graph_fail(g, TUFF_E_STATE, "backward: once a graph");
+        return;
+    }
+    g->has_backward = g->in_backward = true;
+    size_t n_forward = g->nodes.n, n_tensors = g->tensors.n;
+    loss->grad = tuff_fill(g, 1, loss->rank, loss->dims);
+    for (size_t i = n_forward; i-- > 0 && g->status == TUFF_OK;)
+        differentiate(g, g->nodes.items[i]);
+    for (size_t i = 0; i < n_tensors && g->status == TUFF_OK; i++) {
+        struct tuff_tensor *t = g->tensors.items[i];
+        if (!t->variable || !t->needs_grad)
+            continue;
+        finish(g, t);
+        if (t->hook && t->grad)
+            into_variable(g, t->variable, t->grad, false);
+        t->grad = tuff_use_copy(g, t->variable, TUFF_GRADIENT);
+    }
+    g->in_backward = false;
+}

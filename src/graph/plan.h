@@ -1,0 +1,86 @@
+/* graph/plan.h: what planning decides, and the launches recording makes. */
+#ifndef TUFF_GRAPH_PLAN_H
+#define TUFF_GRAPH_PLAN_H
+
+#include "graph/op.h"
+#include "graph/store.h"
+
+struct tuff_plan {
+    struct { uint64_t *items; size_t n, cap; } chunk_bytes; /* activation arena, per chunk */
+    uint64_t input_bytes, output_bytes;                     /* of one ring slot */
+    uint64_t activation_bytes;                              /* peak: end of the last tensor */
+    double flops, bytes;
+};
+/* Drops nodes nobody needs, decides lifetimes, in-place storage, offsets. */
+enum tuff_status tuff_plan_make(struct tuff_graph *g, const struct tuff_device_info *device,
+                                uint64_t chunk_limit, struct tuff_plan *plan);
+void tuff_plan_fini(struct tuff_plan *plan);
+/* The storage whose bytes `s` uses (in-place chains followed). */
+struct tuff_storage *tuff_storage_root(struct tuff_storage *s);
+/* The value is computed at all: somebody alive reads it, or it is kept. */
+bool tuff_needed(const struct tuff_tensor *t);
+void tuff_node_cost(const struct tuff_node *node, struct tuff_cost *cost);
+
+struct tuff_access {
+    uint64_t begin, end; /* device addresses */
+    bool write;
+};
+struct tuff_launch {
+    const struct tuff_pipeline *pipeline;
+    const char *kernel;
+    const struct tuff_node *node;
+    struct tuff_view views[TUFF_VIEWS_MAX];
+    uint32_t n_views;
+    uint8_t push[128];
+    uint32_t push_bytes, groups[3];
+    struct tuff_access access[TUFF_NODE_INPUTS + TUFF_NODE_OUTPUTS + 1];
+    int n_access;
+    bool barrier; /* before it */
+};
+struct tuff_launches {
+    struct tuff_launch *items;
+    size_t n, cap;
+};
+
+/* hazard.c: one global barrier before a launch that conflicts with one since the last barrier. */
+void tuff_barriers_place(struct tuff_launches *launches);
+/* An independent proof over all pairs: every read-after-write, write-after-read and write-after-
+ * write on overlapping bytes has a barrier between. TUFF_E_STATE names the pair that has none. */
+enum tuff_status tuff_barriers_check(struct tuff_ctx *ctx, const struct tuff_launches *launches);
+/* Reorders what no barrier separates (tests). */
+void tuff_launches_reorder(struct tuff_launches *launches, enum tuff_order order, uint64_t seed);
+
+struct tuff_program {
+    struct tuff_ctx *ctx;
+    struct tuff_store *store;
+    struct tuff_graph *graph;
+    struct tuff_program_params params;
+    char name[64];
+    struct tuff_plan plan;
+    struct tuff_chunks arena; /* borrowed from the store */
+    struct tuff_buffer inputs[2], outputs[2];
+    struct tuff_launches launches[2];
+    struct tuff_segments {
+        struct tuff_segment {
+            struct tuff_commands *commands;
+            size_t first, n; /* launches */
+        } *items;
+        size_t n, cap;
+    } segments[2];
+    uint64_t value[2]; /* timeline value of the slot's last submission; 0: none */
+    int slot;          /* the one being prepared */
+    bool prepared, begun;
+    double rate_scale; /* measured / estimated seconds of the slowest segment */
+    uint64_t runs;
+};
+
+struct tuff_recorder {
+    struct tuff_program *program;
+    int slot;
+    const struct tuff_node *node;
+    struct tuff_launches *launches;
+    enum tuff_status status;
+};
+enum tuff_status tuff_record(struct tuff_program *program, int slot);
+
+#endif

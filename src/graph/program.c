@@ -1,0 +1,236 @@
+/* graph/program: from graph to replay. */
+#include "graph/plan.h"
+
+enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph *graph,
+                                     const struct tuff_program_params *params,
+                                     struct tuff_program **out)
+{
+    static const struct tuff_device_info no_device = {.device_class = TUFF_CLASS_GENERIC};
+    *out = NULL;
+    struct tuff_program *p = tuff_calloc(1, sizeof *p);
+    if (!p) {
+        tuff_graph_destroy(graph);
+        return tuff_fail(store->ctx, TUFF_E_NOMEM, "program: out of host memory");
+    }
+    p->ctx = store->ctx;
+    p->store = store;
+    p->graph = graph;
+    p->rate_scale = 1;
+    if (params)
+        p->params = *params;
+    snprintf(p->name, sizeof p->name, "%s", params && params->name ? params->name : "program");
+    enum tuff_status status = tuff_store_layout(store);
+    if (status == TUFF_OK)
+        status = tuff_plan_make(graph,
+                                store->device ? tuff_device_info(store->device) : &no_device,
+                                tuff_store_chunk_bytes(store), &p->plan);
+    for (size_t i = 0; i < p->plan.chunk_bytes.n && status == TUFF_OK; i++) {
+        uint64_t *need = i < store->activation_need.n ? &store->activation_need.items[i]
+                                                      : TUFF_PUSH(&store->activation_need);
+        if (!need)
+            status = tuff_fail(store->ctx, TUFF_E_NOMEM, "program: out of host memory");
+        else
+            *need = TUFF_MAX(*need, p->plan.chunk_bytes.items[i]);
+    }
+    if (status != TUFF_OK) {
+        tuff_program_destroy(p);
+        return status;
+    }
+    *out = p;
+    return TUFF_OK;
+}
+
+void tuff_program_destroy(struct tuff_program *p)
+{
+    if (!p)
+        return;
+    for (int slot = 0; slot < 2; slot++) {
+        if (p->value[slot])
+            tuff_queue_wait(p->store->device, p->value[slot]);
+        for (size_t i = 0; i < p->segments[slot].n; i++)
+            tuff_commands_destroy(p->store->device, p->segments[slot].items[i].commands);
+        free(p->segments[slot].items);
+        free(p->launches[slot].items);
+        tuff_buffer_destroy(p->store->device, &p->inputs[slot]);
+        tuff_buffer_destroy(p->store->device, &p->outputs[slot]);
+    }
+    tuff_plan_fini(&p->plan);
+    tuff_graph_destroy(p->graph);
+    free(p);
+}
+
+static bool arena_fits(const struct tuff_chunks *arena, const struct tuff_plan *plan)
+{
+    if (arena->n < plan->chunk_bytes.n)
+        return false;
+    for (size_t i = 0; i < plan->chunk_bytes.n; i++)
+        if (arena->items[i].size < plan->chunk_bytes.items[i])
+            return false;
+    return true;
+}
+
+/* An arena that fits: one the store has, else a new one as large as any planned program needs. */
+static enum tuff_status take_arena(struct tuff_program *p)
+{
+    struct tuff_store *store = p->store;
+    for (size_t i = store->activations.n; i-- > 0;)
+        if (arena_fits(&store->activations.items[i], &p->plan)) {
+            p->arena = store->activations.items[i];
+            return TUFF_OK;
+        }
+    uint64_t need = 0;
+    for (size_t i = 0; i < store->activation_need.n; i++)
+        need += store->activation_need.items[i];
+    uint64_t have = tuff_device_info(store->device)->memory_available;
+    if (have && need > have)
+        return tuff_fail(p->ctx, TUFF_E_DEVICE_MEMORY,
+                         "%s: activations need %.1f MiB, device %s has %.1f MiB; a smaller batch "
+                         "or context would fit", p->name, (double) need / 1048576,
+                         tuff_device_info(store->device)->name, (double) have / 1048576);
+    struct tuff_chunks arena = {0};
+    enum tuff_status status = tuff_chunks_allocate(
+        store->device, &arena, store->activation_need.items, store->activation_need.n);
+    struct tuff_chunks *slot = status == TUFF_OK ? TUFF_PUSH(&store->activations) : NULL;
+    if (!slot) {
+        tuff_chunks_free(store->device, &arena);
+        return status != TUFF_OK ? tuff_fail_in(p->ctx, status, p->name)
+                                 : tuff_fail(p->ctx, TUFF_E_NOMEM, "program: out of host memory");
+    }
+    *slot = p->arena = arena;
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_program_prepare(struct tuff_program *p)
+{
+    if (p->prepared)
+        return TUFF_OK;
+    if (!p->store->device || !p->store->allocated)
+        return tuff_fail(p->ctx, TUFF_E_STATE, "%s: the store is not allocated", p->name);
+    TUFF_TRY(take_arena(p));
+    for (int slot = 0; slot < 2; slot++) {
+        TUFF_TRY(tuff_buffer_create(p->store->device, p->plan.input_bytes, TUFF_MEMORY_UPLOAD,
+                                    &p->inputs[slot]));
+        TUFF_TRY(tuff_buffer_create(p->store->device, p->plan.output_bytes, TUFF_MEMORY_DOWNLOAD,
+                                    &p->outputs[slot]));
+        TUFF_TRY(tuff_record(p, slot));
+    }
+    p->prepared = true;
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_program_begin(struct tuff_program *p)
+{
+    TUFF_TRY(tuff_program_prepare(p));
+    if (p->value[p->slot])
+        TUFF_TRY(tuff_queue_wait(p->store->device, p->value[p->slot]));
+    p->begun = true;
+    return TUFF_OK;
+}
+
+void *tuff_program_input(struct tuff_program *p, const struct tuff_tensor *t)
+{
+    if (!p->begun || !t || t->graph != p->graph || t->storage->kind != TUFF_STORAGE_INPUT)
+        return NULL;
+    return (char *) p->inputs[p->slot].mapped + t->storage->offset;
+}
+
+/* After the first run: when a segment took much longer than the budget, cut finer, once. */
+static enum tuff_status recut(struct tuff_program *p)
+{
+    double budget = tuff_device_submit_seconds(p->store->device), worst = 0;
+    for (size_t i = 0; i < p->segments[0].n; i++) {
+        double times[2];
+        uint32_t n = p->params.timestamps ? (uint32_t) p->segments[0].items[i].n + 1 : 2;
+        if (n > 2)
+            continue;
+        TUFF_TRY(tuff_commands_times(p->segments[0].items[i].commands, times, 2));
+        if (p->segments[0].items[i].n > 1)
+            worst = TUFF_MAX(worst, times[1]);
+    }
+    if (worst <= 1.5 * budget)
+        return TUFF_OK;
+    p->rate_scale *= worst / budget;
+    tuff_log(p->ctx, TUFF_LOG_DEBUG, "%s: a submission took %.0f ms, aiming for %.0f: cut finer",
+             p->name, worst * 1e3, budget * 1e3);
+    TUFF_TRY(tuff_record(p, 0));
+    return tuff_record(p, 1);
+}
+
+static enum tuff_status run_taps(struct tuff_program *p)
+{
+    for (size_t i = 0; i < p->graph->taps.n; i++) {
+        struct tuff_tap *tap = &p->graph->taps.items[i];
+        struct tuff_storage *s = tuff_storage_root(tap->tensor->storage);
+        uint64_t offset = s->kind == TUFF_STORAGE_VARIABLE ? s->variable->offset * 4 : s->offset;
+        const struct tuff_buffer *buffer =
+            s->kind == TUFF_STORAGE_VARIABLE ? tuff_variable_buffer(p->store, s->variable, s->copy)
+            : s->kind == TUFF_STORAGE_INPUT  ? &p->inputs[p->slot]
+            : s->kind == TUFF_STORAGE_OUTPUT ? &p->outputs[p->slot]
+                                             : &p->arena.items[s->chunk];
+        uint64_t bytes =
+            (uint64_t) tuff_elements(tap->tensor) * tuff_dtype_size(tap->tensor->dtype);
+        void *data = tuff_calloc(1, bytes);
+        if (!data)
+            return tuff_fail(p->ctx, TUFF_E_NOMEM, "tap: out of host memory");
+        offset += (uint64_t) tap->tensor->offset * tuff_dtype_size(tap->tensor->dtype);
+        enum tuff_status status =
+            tuff_buffer_read(p->store->device, buffer, offset, data, bytes);
+        if (status == TUFF_OK)
+            tap->fn(tap->user, tap->tensor, data);
+        free(data);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_program_submit(struct tuff_program *p)
+{
+    if (!p->begun)
+        return tuff_fail(p->ctx, TUFF_E_STATE, "%s: submit without begin", p->name);
+    p->begun = false;
+    for (size_t i = 0; i < p->segments[p->slot].n; i++)
+        TUFF_TRY(tuff_queue_submit(p->store->device, &p->segments[p->slot].items[i].commands, 1,
+                                   &p->value[p->slot]));
+    if (p->graph->taps.n || !p->runs) {
+        if (p->value[p->slot])
+            TUFF_TRY(tuff_queue_wait(p->store->device, p->value[p->slot]));
+        TUFF_TRY(run_taps(p));
+        if (!p->runs)
+            TUFF_TRY(recut(p));
+    }
+    p->runs++;
+    p->slot = !p->slot;
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_program_wait(struct tuff_program *p, int age)
+{
+    int slot = age ? p->slot : !p->slot;
+    return p->value[slot] ? tuff_queue_wait(p->store->device, p->value[slot]) : TUFF_OK;
+}
+
+const void *tuff_program_output(const struct tuff_program *p, const struct tuff_tensor *t, int age)
+{
+    if (!t || t->graph != p->graph || t->storage->kind != TUFF_STORAGE_OUTPUT)
+        return NULL;
+    return (const char *) p->outputs[age ? p->slot : !p->slot].mapped + t->storage->offset;
+}
+
+void tuff_program_sizes(const struct tuff_program *p, struct tuff_plan_sizes *sizes)
+{
+    *sizes = (struct tuff_plan_sizes) {.activations = p->plan.activation_bytes,
+                                       .inputs = 2 * (p->plan.input_bytes + p->plan.output_bytes),
+                                       .tensors = p->graph->tensors.n,
+                                       .flops = p->plan.flops,
+                                       .bytes = p->plan.bytes};
+    for (size_t i = 0; i < p->graph->nodes.n; i++)
+        sizes->nodes += p->graph->nodes.items[i]->live;
+    for (size_t i = 0; i < p->store->trainable_elements.n; i++)
+        sizes->parameters += p->store->trainable_elements.items[i] * 4;
+    for (size_t i = 0; i < p->store->frozen_elements.n; i++)
+        sizes->frozen += p->store->frozen_elements.items[i] * 4;
+    for (size_t i = 0; i < p->store->state_elements.n; i++)
+        sizes->states += p->store->state_elements.items[i] * 4;
+    if (p->graph->has_backward)
+        sizes->gradients = sizes->parameters;
+}

@@ -1,0 +1,233 @@
+/* graph/record: nodes to launches, launches to command buffers. */
+#include "graph/plan.h"
+
+void tuff_record_fail(struct tuff_recorder *r, enum tuff_status status, const char *format, ...)
+{
+    if (r->status != TUFF_OK)
+        return;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    r->status = tuff_fail(r->program->ctx, status, "%s: %s",
+                          r->node ? r->node->op->name : "record", text);
+}
+
+/* The buffer and byte offset a storage occupies in this slot. */
+static const struct tuff_buffer *locate(const struct tuff_recorder *r, struct tuff_storage *s,
+                                        uint64_t *offset)
+{
+    struct tuff_program *p = r->program;
+    s = tuff_storage_root(s);
+    *offset = s->offset;
+    switch (s->kind) {
+    case TUFF_STORAGE_INPUT: return &p->inputs[r->slot];
+    case TUFF_STORAGE_OUTPUT: return &p->outputs[r->slot];
+    case TUFF_STORAGE_VARIABLE:
+        *offset = s->variable->offset * 4;
+        return tuff_variable_buffer(p->store, s->variable, s->copy);
+    case TUFF_STORAGE_ACTIVATION: break;
+    }
+    return s->chunk < p->arena.n ? &p->arena.items[s->chunk] : NULL;
+}
+
+static uint64_t storage_address(const struct tuff_recorder *r, struct tuff_storage *s)
+{
+    uint64_t offset;
+    const struct tuff_buffer *buffer = locate(r, s, &offset);
+    return buffer ? buffer->address + offset : 0;
+}
+
+uint64_t tuff_address(const struct tuff_recorder *r, const struct tuff_tensor *t)
+{
+    if (!t || !tuff_needed(t))
+        return 0;
+    uint64_t base = storage_address(r, t->storage);
+    return base ? base + (uint64_t) t->offset * tuff_dtype_size(t->dtype) : 0;
+}
+
+uint64_t tuff_scratch_address(const struct tuff_recorder *r, const struct tuff_node *node)
+{
+    return node->scratch ? storage_address(r, node->scratch) : 0;
+}
+
+bool tuff_use_cpu_kernels(const struct tuff_recorder *r)
+{
+    return !r->program->params.generic &&
+           tuff_record_device(r)->device_class == TUFF_CLASS_CPU;
+}
+
+const struct tuff_device_info *tuff_record_device(const struct tuff_recorder *r)
+{
+    return tuff_device_info(r->program->store->device);
+}
+
+struct tuff_store *tuff_record_store(const struct tuff_recorder *r)
+{
+    return r->program->store;
+}
+
+bool tuff_texels_possible(const struct tuff_recorder *r, const struct tuff_tensor *t)
+{
+    uint64_t offset;
+    if (t->dtype != TUFF_F32 || t->offset % 4 || !t->rank)
+        return false;
+    for (int i = 0; i < t->rank; i++) {
+        bool last = i == t->rank - 1;
+        if (t->dims[i] > 1 && (last ? t->strides[i] != 1 : t->strides[i] % 4 != 0))
+            return false;
+    }
+    struct tuff_storage *root = tuff_storage_root(t->storage);
+    if (!locate(r, root, &offset))
+        return false;
+    return tuff_view_possible(r->program->store->device, offset, root->bytes);
+}
+
+uint32_t tuff_groups(uint64_t n, uint64_t per)
+{
+    uint64_t groups = tuff_div_up(n, per);
+    return (uint32_t) TUFF_MIN(TUFF_MAX(groups, 1), 65535);
+}
+
+/* The span of bytes a tensor covers, from its first to its last element. */
+static struct tuff_access span(const struct tuff_recorder *r, const struct tuff_tensor *t,
+                               bool write)
+{
+    uint64_t at = tuff_address(r, t), size = tuff_dtype_size(t->dtype);
+    uint64_t last = 0;
+    for (int i = 0; i < t->rank; i++)
+        last += (uint64_t) ((t->dims[i] - 1) * t->strides[i]);
+    return (struct tuff_access) {at, at + (last + 1) * size, write};
+}
+
+void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *params)
+{
+    if (r->status != TUFF_OK)
+        return;
+    struct tuff_launch *l = TUFF_PUSH(r->launches);
+    const struct tuff_kernel *kernel;
+    if (!l) {
+        tuff_record_fail(r, TUFF_E_NOMEM, "out of host memory");
+        return;
+    }
+    r->status = tuff_kernels_get(r->program->store->kernels, params->kernel, params->spec,
+                                 params->n_spec, &l->pipeline, &kernel);
+    if (r->status != TUFF_OK)
+        return;
+    if (params->push_bytes != kernel->push_bytes) {
+        tuff_record_fail(r, TUFF_E_STATE, "kernel %s takes %u parameter bytes, not %u",
+                         params->kernel, kernel->push_bytes, params->push_bytes);
+        return;
+    }
+    l->kernel = kernel->name;
+    l->node = r->node;
+    l->push_bytes = params->push_bytes;
+    if (params->push_bytes)
+        memcpy(l->push, params->push, params->push_bytes);
+    for (int i = 0; i < 3; i++)
+        l->groups[i] = TUFF_MAX(params->groups[i], 1);
+    l->n_views = kernel->texel_views;
+    for (uint32_t i = 0; i < l->n_views; i++) {
+        const struct tuff_tensor *t = params->views[i];
+        if (!t) {
+            tuff_record_fail(r, TUFF_E_STATE, "kernel %s: view %u is not given", l->kernel, i);
+            return;
+        }
+        struct tuff_view *v = &l->views[i];
+        v->buffer = locate(r, t->storage, &v->offset);
+        v->size = tuff_storage_root(t->storage)->bytes;
+    }
+    for (int i = 0; i < TUFF_NODE_INPUTS; i++)
+        if (params->in[i] && tuff_needed(params->in[i]))
+            l->access[l->n_access++] = span(r, params->in[i], false);
+    for (int i = 0; i < TUFF_NODE_OUTPUTS; i++)
+        if (params->out[i] && tuff_needed(params->out[i]))
+            l->access[l->n_access++] = span(r, params->out[i], true);
+    if (params->reads_scratch || params->writes_scratch) {
+        uint64_t at = tuff_scratch_address(r, r->node);
+        l->access[l->n_access++] = (struct tuff_access) {
+            at, at + r->node->scratch->bytes, params->writes_scratch};
+    }
+}
+
+/* Seconds a launch group is guessed to take before anything was measured: deliberately low rates,
+ * so that the first run is cut too finely rather than too coarsely. */
+static double guess_seconds(const struct tuff_program *p, const struct tuff_node *node)
+{
+    const struct tuff_device_info *d = tuff_device_info(p->store->device);
+    bool cpu = !strcmp(d->type, "cpu"), discrete = !strcmp(d->type, "discrete");
+    double flops = cpu ? 1e10 : discrete ? 1e12 : 1e11, bytes = cpu ? 2e9 : discrete ? 1e11 : 1e10;
+    struct tuff_cost cost;
+    tuff_node_cost(node, &cost);
+    return (cost.flops / flops + cost.bytes / bytes) * p->rate_scale;
+}
+
+static enum tuff_status record_segment(struct tuff_program *p, int slot, size_t first, size_t n)
+{
+    struct tuff_segment *segment = TUFF_PUSH(&p->segments[slot]);
+    if (!segment)
+        return tuff_fail(p->ctx, TUFF_E_NOMEM, "program: out of host memory");
+    struct tuff_launch *launches = &p->launches[slot].items[first];
+    uint32_t views = 0;
+    for (size_t i = 0; i < n; i++)
+        views += launches[i].n_views;
+    segment->first = first;
+    segment->n = n;
+    uint32_t marks = p->params.timestamps ? (uint32_t) n + 1 : 2;
+    TUFF_TRY(tuff_commands_create(p->store->device, (uint32_t) n, views, marks,
+                                  &segment->commands));
+    TUFF_TRY(tuff_commands_begin(segment->commands));
+    tuff_commands_timestamp(segment->commands, 0);
+    for (size_t i = 0; i < n; i++) {
+        struct tuff_launch *l = &launches[i];
+        if (l->barrier && i) /* a segment begins behind the full barrier that ended the last one */
+            tuff_commands_barrier(segment->commands);
+        enum tuff_status status = tuff_commands_dispatch(segment->commands, l->pipeline, l->views,
+                                                         l->push, l->push_bytes, l->groups);
+        if (status != TUFF_OK)
+            return tuff_fail_in(p->ctx, status, l->kernel);
+        if (p->params.timestamps)
+            tuff_commands_timestamp(segment->commands, (uint32_t) i + 1);
+    }
+    if (!p->params.timestamps)
+        tuff_commands_timestamp(segment->commands, 1);
+    return tuff_commands_end(segment->commands);
+}
+
+static enum tuff_status cut_segments(struct tuff_program *p, int slot)
+{
+    struct tuff_launches *launches = &p->launches[slot];
+    double budget = tuff_device_submit_seconds(p->store->device), seconds = 0;
+    size_t first = 0;
+    for (size_t i = 0; i < launches->n; i++) {
+        bool starts_node = !i || launches->items[i].node != launches->items[i - 1].node;
+        double next = starts_node ? guess_seconds(p, launches->items[i].node) : 0;
+        if (i > first && starts_node && seconds + next > budget) {
+            TUFF_TRY(record_segment(p, slot, first, i - first));
+            first = i;
+            seconds = 0;
+        }
+        seconds += next;
+    }
+    return launches->n > first ? record_segment(p, slot, first, launches->n - first) : TUFF_OK;
+}
+
+enum tuff_status tuff_record(struct tuff_program *p, int slot)
+{
+    for (size_t i = 0; i < p->segments[slot].n; i++)
+        tuff_commands_destroy(p->store->device, p->segments[slot].items[i].commands);
+    p->segments[slot].n = 0;
+    p->launches[slot].n = 0;
+    struct tuff_recorder r = {.program = p, .slot = slot, .launches = &p->launches[slot]};
+    for (size_t i = 0; i < p->graph->nodes.n && r.status == TUFF_OK; i++) {
+        r.node = p->graph->nodes.items[i];
+        if (r.node->live && r.node->op->record)
+            r.node->op->record(&r, r.node);
+    }
+    TUFF_TRY(r.status);
+    tuff_barriers_place(&p->launches[slot]);
+    TUFF_TRY(tuff_barriers_check(p->ctx, &p->launches[slot]));
+    tuff_launches_reorder(&p->launches[slot], p->params.order, p->params.order_seed);
+    return cut_segments(p, slot);
+}

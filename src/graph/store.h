@@ -1,0 +1,55 @@
+/* graph/store.h: the inside of a store: variables flat in arenas of chunks. */
+#ifndef TUFF_GRAPH_STORE_H
+#define TUFF_GRAPH_STORE_H
+
+#include "kernel/kernel.h"
+#include "tuff/graph.h"
+
+/* Elements a table entry covers; every trainable variable starts at a multiple of it. */
+#define TUFF_SEGMENT 256
+#define TUFF_GROUPS_MAX 16
+
+struct tuff_variable {
+    char *name;
+    enum tuff_dtype dtype;
+    int rank, index;
+    int64_t dims[TUFF_RANK_MAX], elements;
+    enum tuff_role role;
+    uint32_t group;
+    uint32_t chunk;  /* of its role's arena */
+    uint64_t offset; /* elements into the chunk: the same in value, gradient and states */
+};
+
+/* A list of buffers, none larger than the device gives in one piece. */
+struct tuff_chunks {
+    struct tuff_buffer *items;
+    size_t n, cap;
+};
+
+struct tuff_store {
+    struct tuff_ctx *ctx;
+    struct tuff_device *device; /* NULL: planning only */
+    struct tuff_kernels *kernels;
+    struct { struct tuff_variable **items; size_t n, cap; } variables;
+    struct { struct tuff_variable **items; size_t n, cap; } order; /* trainable, as laid out */
+    bool laid_out, allocated;
+    struct { uint64_t *items; size_t n, cap; } trainable_elements; /* used elements per chunk */
+    struct { uint64_t *items; size_t n, cap; } frozen_elements, state_elements;
+    struct tuff_chunks value, frozen, state, gradient, opt[2];
+    struct tuff_chunks table; /* per chunk: u32 [elements / 256]: variable << 4 | group */
+    /* Activation arenas shared by programs, largest last, and what planned programs need. */
+    struct { struct tuff_chunks *items; size_t n, cap; } activations;
+    struct { uint64_t *items; size_t n, cap; } activation_need; /* bytes per chunk */
+};
+
+/* Decides the places of all variables; idempotent. */
+enum tuff_status tuff_store_layout(struct tuff_store *store);
+uint64_t tuff_store_chunk_bytes(const struct tuff_store *store);
+/* Buffer that holds a copy of the variable. NULL: not allocated. */
+struct tuff_buffer *tuff_variable_buffer(struct tuff_store *store, const struct tuff_variable *v,
+                                         enum tuff_copy copy);
+enum tuff_status tuff_chunks_allocate(struct tuff_device *device, struct tuff_chunks *chunks,
+                                      const uint64_t *bytes, size_t n);
+void tuff_chunks_free(struct tuff_device *device, struct tuff_chunks *chunks);
+
+#endif

@@ -1,0 +1,31 @@
+/* kernel: the table of SPIR-V variants made from shaders/, and the pipelines made of them. */
+#ifndef TUFF_KERNEL_H
+#define TUFF_KERNEL_H
+
+#include "vk/vk.h"
+
+struct tuff_kernel {
+    const char *name; /* "family/name" or "family/name.variant" */
+    const uint32_t *code;
+    size_t words;
+    uint32_t push_bytes, texel_views;
+    uint32_t subgroup_size; /* the size the variant is made for; 0: any */
+};
+/* Made by the build. Ends with a row of NULLs. */
+extern const struct tuff_kernel tuff_kernel_table[];
+extern const size_t tuff_kernel_count;
+
+/* NULL when there is none of that name. */
+const struct tuff_kernel *tuff_kernel_find(const char *name);
+
+/* The pipelines of a device, each made once, at first use. */
+struct tuff_kernels;
+enum tuff_status tuff_kernels_create(struct tuff_device *device, struct tuff_kernels **kernels);
+void tuff_kernels_destroy(struct tuff_kernels *kernels);
+/* Borrowed. TUFF_E_UNSUPPORTED when the kernel is made for another subgroup size. */
+enum tuff_status tuff_kernels_get(struct tuff_kernels *kernels, const char *name,
+                                  const uint32_t *spec, uint32_t n_spec,
+                                  const struct tuff_pipeline **pipeline,
+                                  const struct tuff_kernel **kernel);
+
+#endif

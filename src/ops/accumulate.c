@@ -1,0 +1,43 @@
+/* ops/accumulate: adds a value to a variable's copy: the fallback where the op that makes a
+ * gradient cannot add it to the arena itself. */
+#include "graph/op.h"
+#include "tuff/ops.h"
+
+#include "elementwise/accumulate.h"
+
+struct tuff_tensor *tuff_accumulate(struct tuff_graph *g, struct tuff_tensor *a,
+                                    struct tuff_tensor *x)
+{
+    if (!a || !x || !tuff_check_f32(g, "accumulate", "x", x))
+        return NULL;
+    if (!tuff_same_shape(a, x) || a->storage->kind != TUFF_STORAGE_VARIABLE)
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "accumulate: %s onto %s", tuff_shape_text(x),
+                               tuff_shape_text(a));
+    if (!tuff_contiguous(x))
+        x = tuff_copy(g, x);
+    struct tuff_tensor *y = x ? tuff_next_version(a) : NULL;
+    struct tuff_node *node =
+        y ? tuff_node_add(g, &tuff_op_accumulate, (struct tuff_tensor *[]) {a, x}, 2, &y, 1, NULL,
+                          0)
+          : NULL;
+    if (!node)
+        return NULL;
+    node->accumulate = true;
+    return y;
+}
+
+static void record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    uint64_t n = (uint64_t) tuff_elements(node->in[1]);
+    struct tuff_accumulate_params p = {.a = tuff_address(r, node->out[0]),
+                                       .x = tuff_address(r, node->in[1]),
+                                       .n = (uint32_t) n};
+    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "elementwise/accumulate",
+                                                 .push = &p,
+                                                 .push_bytes = sizeof p,
+                                                 .groups = {tuff_groups(n, 1024)},
+                                                 .in = {node->in[0], node->in[1]},
+                                                 .out = {node->out[0]}});
+}
+
+const struct tuff_op tuff_op_accumulate = {.name = "accumulate", .record = record, .effect = true};

@@ -1,0 +1,11 @@
+/* ops/binary.h: what add and mul share: broadcasting and recording. */
+#ifndef TUFF_OPS_BINARY_H
+#define TUFF_OPS_BINARY_H
+
+#include "graph/op.h"
+
+struct tuff_tensor *tuff_binary(struct tuff_graph *g, const struct tuff_op *op,
+                                struct tuff_tensor *a, struct tuff_tensor *b);
+void tuff_binary_record(struct tuff_recorder *r, const struct tuff_node *node, const char *kernel);
+
+#endif

@@ -1,0 +1,219 @@
+/* ops/matmul: the GEMM family's op: shapes, choice of kernel, gradients. */
+#include "graph/op.h"
+#include "ops/activation.h"
+#include "tuff/ops.h"
+
+#include "matmul/matmul.h"
+
+enum { IN_A, IN_B, IN_BIAS, IN_RESIDUAL, N_IN };
+enum { OUT_Y, OUT_PRE };
+
+struct attr {
+    bool ta, tb;
+    float alpha;
+    enum tuff_activation act;
+};
+
+/* Rows and columns of op(x). */
+static void sides(const struct tuff_tensor *x, bool transposed, int64_t *rows, int64_t *cols)
+{
+    *rows = x->dims[x->rank - (transposed ? 1 : 2)];
+    *cols = x->dims[x->rank - (transposed ? 2 : 1)];
+}
+
+static bool batch_equal(const struct tuff_tensor *a, const struct tuff_tensor *b)
+{
+    return a->rank == b->rank &&
+           !memcmp(a->dims, b->dims, (size_t) (a->rank - 2) * sizeof *a->dims);
+}
+
+/* Leading axes must be one evenly spaced batch axis for the kernels. */
+static bool batch_even(const struct tuff_tensor *x)
+{
+    for (int i = 0; i + 3 < x->rank; i++)
+        if (x->dims[i] != 1 && x->strides[i] != x->strides[i + 1] * x->dims[i + 1])
+            return false;
+    return true;
+}
+
+static struct tuff_tensor *with_rows_flattened(struct tuff_graph *g, struct tuff_tensor *a,
+                                               struct tuff_tensor *b,
+                                               const struct tuff_matmul_args *args)
+{
+    struct tuff_matmul_args flat = *args;
+    if (!tuff_contiguous(a))
+        a = tuff_copy(g, a);
+    struct tuff_tensor *a2 =
+        a ? tuff_reshape(g, a, 2, (int64_t[]) {tuff_rows(a), a->dims[a->rank - 1]}) : NULL;
+    if (args->residual)
+        flat.residual = tuff_reshape(g, args->residual, 2,
+                                     (int64_t[]) {tuff_rows(args->residual),
+                                                  args->residual->dims[args->residual->rank - 1]});
+    struct tuff_tensor *y2 = a2 ? tuff_matmul_with(g, a2, b, &flat) : NULL;
+    if (!y2)
+        return NULL;
+    int64_t dims[TUFF_RANK_MAX];
+    memcpy(dims, a->dims, sizeof dims);
+    dims[a->rank - 1] = y2->dims[1];
+    return tuff_reshape(g, y2, a->rank, dims);
+}
+
+static bool valid(struct tuff_graph *g, const struct tuff_tensor *a, const struct tuff_tensor *b,
+                  const struct tuff_matmul_args *args, int64_t m, int64_t n, int64_t ka, int64_t kb)
+{
+    if (ka != kb || !batch_equal(a, b))
+        tuff_graph_fail(g, TUFF_E_SHAPE, "matmul: a %s%s and b %s%s do not fit",
+                        tuff_shape_text(a), args->transpose_a ? " transposed" : "",
+                        tuff_shape_text(b), args->transpose_b ? " transposed" : "");
+    else if (args->bias && (args->bias->rank != 1 || args->bias->dims[0] != n))
+        tuff_graph_fail(g, TUFF_E_SHAPE, "matmul: bias %s must be [%lld]",
+                        tuff_shape_text(args->bias), (long long) n);
+    else if (args->residual &&
+             (args->residual->rank != a->rank || args->residual->dims[a->rank - 1] != n ||
+              args->residual->dims[a->rank - 2] != m || !tuff_contiguous(args->residual) ||
+              memcmp(args->residual->dims, a->dims, (size_t) (a->rank - 2) * sizeof *a->dims)))
+        tuff_graph_fail(g, TUFF_E_SHAPE, "matmul: residual %s does not have the result's shape",
+                        tuff_shape_text(args->residual));
+    else
+        return true;
+    return false;
+}
+
+struct tuff_tensor *tuff_matmul_with(struct tuff_graph *g, struct tuff_tensor *a,
+                                     struct tuff_tensor *b, const struct tuff_matmul_args *args)
+{
+    if (!a || !b || !tuff_check_f32(g, "matmul", "a", a) || !tuff_check_f32(g, "matmul", "b", b))
+        return NULL;
+    if (a->rank < 2 || b->rank < 2)
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "matmul: a %s and b %s need two axes or more",
+                               tuff_shape_text(a), tuff_shape_text(b));
+    if (b->rank == 2 && a->rank > 2 && !args->transpose_a)
+        return with_rows_flattened(g, a, b, args);
+    if (!batch_even(a) || a->strides[a->rank - 1] != 1)
+        a = tuff_copy(g, a);
+    if (!batch_even(b) || b->strides[b->rank - 1] != 1)
+        b = tuff_copy(g, b);
+    if (!a || !b)
+        return NULL;
+    int64_t m, n, ka, kb, dims[TUFF_RANK_MAX];
+    sides(a, args->transpose_a, &m, &ka);
+    sides(b, args->transpose_b, &kb, &n);
+    if (!valid(g, a, b, args, m, n, ka, kb))
+        return NULL;
+    memcpy(dims, a->dims, sizeof dims);
+    dims[a->rank - 2] = m;
+    dims[a->rank - 1] = n;
+    struct attr attr = {args->transpose_a, args->transpose_b, args->alpha != 0 ? args->alpha : 1,
+                        args->activation};
+    struct tuff_tensor *out[2] = {tuff_tensor_new(g, TUFF_F32, a->rank, dims), NULL};
+    if (args->activation != TUFF_ACT_NONE && out[0])
+        out[1] = tuff_tensor_new(g, TUFF_F32, a->rank, dims);
+    struct tuff_tensor *in[N_IN] = {a, b, args->bias, args->residual};
+    if (!out[0] || !tuff_node_add(g, &tuff_op_matmul, in, N_IN, out, 2, &attr, sizeof attr))
+        return NULL;
+    return out[0];
+}
+
+static uint64_t batch_of(const struct tuff_tensor *x)
+{
+    return (uint64_t) (tuff_elements(x) / (x->dims[x->rank - 1] * x->dims[x->rank - 2]));
+}
+
+static uint32_t batch_stride(const struct tuff_tensor *x)
+{
+    return x->rank > 2 ? (uint32_t) x->strides[x->rank - 3] : 0;
+}
+
+static void record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    const struct tuff_tensor *a = node->in[IN_A], *b = node->in[IN_B], *y = node->out[OUT_Y];
+    const struct tuff_tensor *pre = node->out[OUT_PRE];
+    int64_t m, n, k;
+    sides(a, attr->ta, &m, &k);
+    n = y->dims[y->rank - 1];
+    uint32_t a_pitch = (uint32_t) a->strides[a->rank - 2];
+    uint32_t b_pitch = (uint32_t) b->strides[b->rank - 2];
+    struct tuff_matmul_params p = {.a = tuff_address(r, a),
+                                   .b = tuff_address(r, b),
+                                   .c = tuff_address(r, y),
+                                   .bias = tuff_address(r, node->in[IN_BIAS]),
+                                   .residual = tuff_address(r, node->in[IN_RESIDUAL]),
+                                   .pre = tuff_address(r, pre),
+                                   .m = (uint32_t) m,
+                                   .n = (uint32_t) n,
+                                   .k = (uint32_t) k,
+                                   .a_row = attr->ta ? 1 : a_pitch,
+                                   .a_col = attr->ta ? a_pitch : 1,
+                                   .b_row = attr->tb ? 1 : b_pitch,
+                                   .b_col = attr->tb ? b_pitch : 1,
+                                   .c_row = (uint32_t) y->strides[y->rank - 2],
+                                   .a_batch = batch_stride(a),
+                                   .b_batch = batch_stride(b),
+                                   .c_batch = batch_stride(y),
+                                   .batch = (uint32_t) batch_of(y),
+                                   .alpha = attr->alpha};
+    uint32_t spec[] = {p.bias != 0, attr->act, p.pre != 0, p.residual != 0, node->accumulate};
+    uint64_t tiles = tuff_div_up((uint64_t) m, 32) * tuff_div_up((uint64_t) n, 32) * p.batch;
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = "matmul/generic",
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .spec = spec,
+                       .n_spec = TUFF_COUNT(spec),
+                       .groups = {tuff_groups(tiles, 1)},
+                       .in = {node->in[IN_A], node->in[IN_B], node->in[IN_BIAS],
+                              node->in[IN_RESIDUAL]},
+                       .out = {node->out[OUT_Y], node->out[OUT_PRE]}});
+}
+
+/* With z = alpha op(a) op(b) + bias and y = act(z) + residual:
+ *     dz = dy act'(z), dresidual = dy, dbias = column sums of dz,
+ *     d op(a) = alpha dz op(b)^T, d op(b) = alpha op(a)^T dz; transposed operands the other way. */
+static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
+                 struct tuff_tensor *dx[])
+{
+    const struct attr *attr = node->attr;
+    struct tuff_tensor *a = node->in[IN_A], *b = node->in[IN_B];
+    bool ta = attr->ta, tb = attr->tb;
+    float alpha = attr->alpha;
+    struct tuff_tensor *d = dy[OUT_Y];
+    if (!d)
+        return;
+    if (!tuff_contiguous(d))
+        d = tuff_copy(g, d);
+    if (node->in[IN_RESIDUAL] && node->in[IN_RESIDUAL]->needs_grad)
+        dx[IN_RESIDUAL] = d;
+    if (attr->act != TUFF_ACT_NONE)
+        d = tuff_activation_grad(g, node->out[OUT_PRE], d, attr->act);
+    if (node->in[IN_BIAS] && node->in[IN_BIAS]->needs_grad)
+        dx[IN_BIAS] = tuff_column_sum(g, d);
+    if (b->needs_grad)
+        dx[IN_B] = tb ? tuff_matmul(g, d, a, .transpose_a = true, .transpose_b = ta, .alpha = alpha)
+                      : tuff_matmul(g, a, d, .transpose_a = !ta, .alpha = alpha);
+    if (a->needs_grad)
+        dx[IN_A] = ta ? tuff_matmul(g, b, d, .transpose_a = tb, .transpose_b = true, .alpha = alpha)
+                      : tuff_matmul(g, d, b, .transpose_b = !tb, .alpha = alpha);
+}
+
+static bool fuse_add(struct tuff_node *node, int index, struct tuff_tensor *other)
+{
+    if (index != OUT_Y || node->in[IN_RESIDUAL] || node->accumulate || !tuff_contiguous(other))
+        return false;
+    node->in[IN_RESIDUAL] = other;
+    return true;
+}
+
+static void cost(const struct tuff_node *node, struct tuff_cost *cost)
+{
+    int64_t m, k;
+    sides(node->in[IN_A], ((const struct attr *) node->attr)->ta, &m, &k);
+    cost->flops = 2.0 * (double) tuff_elements(node->out[OUT_Y]) * (double) k;
+}
+
+const struct tuff_op tuff_op_matmul = {.name = "matmul",
+                                       .record = record,
+                                       .grad = grad,
+                                       .cost = cost,
+                                       .accumulates = true,
+                                       .fuse_add = fuse_add};

@@ -1,0 +1,49 @@
+/* ops/scale: y = alpha x + beta. */
+#include "graph/op.h"
+#include "tuff/ops.h"
+
+#include "elementwise/scale.h"
+
+struct attr {
+    float alpha, beta;
+};
+
+struct tuff_tensor *tuff_scale(struct tuff_graph *g, struct tuff_tensor *x, float alpha, float beta)
+{
+    if (!x || !tuff_check_f32(g, "scale", "x", x))
+        return NULL;
+    if (!tuff_contiguous(x))
+        x = tuff_copy(g, x);
+    struct tuff_tensor *y = x ? tuff_tensor_new(g, TUFF_F32, x->rank, x->dims) : NULL;
+    if (!y || !tuff_node_add(g, &tuff_op_scale, &x, 1, &y, 1, &(struct attr) {alpha, beta},
+                             sizeof(struct attr)))
+        return NULL;
+    return y;
+}
+
+static void record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    uint64_t n = (uint64_t) tuff_elements(node->out[0]);
+    struct tuff_scale_params p = {.x = tuff_address(r, node->in[0]),
+                                  .y = tuff_address(r, node->out[0]),
+                                  .n = (uint32_t) n,
+                                  .alpha = attr->alpha,
+                                  .beta = attr->beta};
+    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "elementwise/scale",
+                                                 .push = &p,
+                                                 .push_bytes = sizeof p,
+                                                 .groups = {tuff_groups(n, 1024)},
+                                                 .in = {node->in[0]},
+                                                 .out = {node->out[0]}});
+}
+
+static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
+                 struct tuff_tensor *dx[])
+{
+    const struct attr *attr = node->attr;
+    dx[0] = tuff_scale(g, dy[0], attr->alpha, 0);
+}
+
+const struct tuff_op tuff_op_scale = {
+    .name = "scale", .record = record, .grad = grad, .inplace_input = 1};
