@@ -41,8 +41,8 @@ TUFF_API enum tuff_status tuff_tokenizer_load_text(struct tuff_ctx *ctx, const c
                                                    struct tuff_tokenizer **tok);
 /* Writes tokenizer.json to `path`, or into it when it is a folder. The file appears whole or not
  * at all. */
-TUFF_API enum tuff_status tuff_tokenizer_save(struct tuff_ctx *ctx, const struct tuff_tokenizer *tok,
-                                              const char *path);
+TUFF_API enum tuff_status tuff_tokenizer_save(struct tuff_ctx *ctx,
+                                              const struct tuff_tokenizer *tok, const char *path);
 /* Accepts NULL. */
 TUFF_API void tuff_tokenizer_destroy(struct tuff_tokenizer *tok);
 
@@ -94,9 +94,8 @@ TUFF_API void tuff_detokenizer_destroy(struct tuff_detokenizer *det);
 TUFF_API enum tuff_status tuff_detokenizer_push(struct tuff_ctx *ctx, struct tuff_detokenizer *det,
                                                 uint32_t id, const char **text, size_t *n_bytes);
 /* What an unfinished character at the end amounts to (one U+FFFD), and a fresh start. */
-TUFF_API enum tuff_status tuff_detokenizer_flush(struct tuff_ctx *ctx,
-                                                 struct tuff_detokenizer *det, const char **text,
-                                                 size_t *n_bytes);
+TUFF_API enum tuff_status tuff_detokenizer_flush(struct tuff_ctx *ctx, struct tuff_detokenizer *det,
+                                                 const char **text, size_t *n_bytes);
 
 /* Called now and then while training. `stage` is "reading" (bytes) or "merging" (vocabulary
  * entries). Returning false stops: TUFF_E_STOPPED. */
@@ -107,8 +106,8 @@ struct tuff_bpe_train_params {
     uint64_t min_frequency;            /* a pair seen less often is not merged; 0: no such limit */
     const char *const *special_tokens; /* get the first ids, in this order; doubles are ignored */
     size_t n_special_tokens;
-    bool add_prefix_space;   /* "word" at the start of a line counts as " word" */
-    bool seen_alphabet_only; /* single bytes that do not occur get no token */
+    bool add_prefix_space;     /* "word" at the start of a line counts as " word" */
+    bool seen_alphabet_only;   /* single bytes that do not occur get no token */
     uint32_t max_token_length; /* bytes; tokens joined along the way stay shorter; 0: any */
     const char *split; /* words are what this regular expression matches; NULL: GPT-2's words */
     tuff_bpe_progress_fn progress;

@@ -16,7 +16,7 @@ void tuff_added_fini(struct tuff_added *added)
     free(added->items);
     free(added->rounds[0].items);
     free(added->rounds[1].items);
-    *added = (struct tuff_added) {0};
+    *added = (struct tuff_added){0};
 }
 
 static uint32_t new_node(struct tuff_trie *trie, uint8_t byte)
@@ -24,7 +24,7 @@ static uint32_t new_node(struct tuff_trie *trie, uint8_t byte)
     struct tuff_trie_node *node = TUFF_PUSH(trie);
     if (!node)
         return NONE;
-    *node = (struct tuff_trie_node) {NONE, NONE, NONE, byte};
+    *node = (struct tuff_trie_node){NONE, NONE, NONE, byte};
     return (uint32_t) (trie->n - 1);
 }
 

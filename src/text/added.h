@@ -8,11 +8,11 @@
 struct tuff_added_token {
     const char *text; /* owned by the vocabulary */
     uint32_t length, id;
-    bool single_word; /* only where no word character stands beside it */
+    bool single_word;    /* only where no word character stands beside it */
     bool lstrip, rstrip; /* swallows the blanks before, after it */
-    bool normalized;  /* looked for in the second round, after normalization */
+    bool normalized;     /* looked for in the second round, after normalization */
     bool special;
-    bool in_model;    /* the model's vocabulary has it too */
+    bool in_model; /* the model's vocabulary has it too */
 };
 
 /* Zero-initialise. */

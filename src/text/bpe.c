@@ -9,7 +9,7 @@
 void tuff_bpe_fini(struct tuff_bpe *bpe)
 {
     free(bpe->slots);
-    *bpe = (struct tuff_bpe) {0};
+    *bpe = (struct tuff_bpe){0};
 }
 
 static size_t slot_of(const struct tuff_bpe *bpe, uint32_t a, uint32_t b)
@@ -44,7 +44,7 @@ bool tuff_bpe_put(struct tuff_bpe *bpe, uint32_t a, uint32_t b, uint32_t rank, u
         return false;
     struct tuff_merge *slot = &bpe->slots[slot_of(bpe, a, b)];
     bpe->n_merges += slot->a == TUFF_NO_ID;
-    *slot = (struct tuff_merge) {a, b, rank, into};
+    *slot = (struct tuff_merge){a, b, rank, into};
     return true;
 }
 
@@ -83,7 +83,7 @@ void tuff_bpe_scratch_fini(struct tuff_bpe_scratch *scratch)
 {
     free(scratch->nodes);
     free(scratch->heap.items);
-    *scratch = (struct tuff_bpe_scratch) {0};
+    *scratch = (struct tuff_bpe_scratch){0};
 }
 
 /* The first symbols: bytes, or the unknown token for a byte (or row of bytes) that has none. */
@@ -167,8 +167,7 @@ static bool offer(const struct tuff_bpe *bpe, struct tuff_bpe_scratch *scratch, 
     const struct tuff_bpe_node *nodes = scratch->nodes;
     if (left == NONE || nodes[left].next == NONE)
         return true;
-    const struct tuff_merge *merge =
-        tuff_bpe_find(bpe, nodes[left].id, nodes[nodes[left].next].id);
+    const struct tuff_merge *merge = tuff_bpe_find(bpe, nodes[left].id, nodes[nodes[left].next].id);
     return !merge || heap_push(scratch, (uint64_t) merge->rank << 32 | left);
 }
 
@@ -180,8 +179,8 @@ static bool merge_long(const struct tuff_bpe *bpe, struct tuff_bpe_scratch *scra
         return false;
     struct tuff_bpe_node *nodes = scratch->nodes;
     for (size_t i = 0; i < n; i++)
-        nodes[i] = (struct tuff_bpe_node) {ids[i], i ? (uint32_t) i - 1 : NONE,
-                                           i + 1 < n ? (uint32_t) i + 1 : NONE};
+        nodes[i] = (struct tuff_bpe_node){ids[i], i ? (uint32_t) i - 1 : NONE,
+                                          i + 1 < n ? (uint32_t) i + 1 : NONE};
     scratch->heap.n = 0;
     for (uint32_t i = 0; i + 1 < n; i++)
         if (!offer(bpe, scratch, i))

@@ -13,7 +13,7 @@ struct tuff_merge {
 struct tuff_bpe {
     struct tuff_merge *slots; /* open addressing by (a, b); a == TUFF_NO_ID: free */
     size_t n_slots, n_merges;
-    unsigned shift; /* 64 - log2(n_slots) */
+    unsigned shift;         /* 64 - log2(n_slots) */
     uint32_t byte_ids[256]; /* the token of a single byte, or TUFF_NO_ID */
     uint32_t unk;           /* stands for bytes without a token; TUFF_NO_ID: they vanish */
     bool fuse_unk;          /* a row of them is one */

@@ -29,7 +29,7 @@ struct pair {
 struct candidate {
     uint64_t count; /* when it was queued */
     uint32_t a, b;
-    uint32_t pair;  /* index */
+    uint32_t pair; /* index */
     struct positions positions;
 };
 struct word {
@@ -44,7 +44,7 @@ struct trainer {
     struct tuff_tokenizer *tok;
     struct word *words;
     size_t n_words;
-    uint32_t *symbols; /* of all words */
+    uint32_t *symbols;   /* of all words */
     uint32_t max_length; /* of a token, in bytes */
     struct {
         uint32_t *items;
@@ -173,9 +173,9 @@ static bool queue_touched(struct trainer *t)
     bool good = true;
     for (size_t i = 0; i < t->touched.n; i++) {
         struct pair *pair = &t->pairs.items[t->touched.items[i]];
-        struct candidate candidate = {(uint64_t) pair->count, pair->a, pair->b,
-                                      t->touched.items[i], pair->fresh};
-        pair->fresh = (struct positions) {0};
+        struct candidate candidate = {(uint64_t) pair->count, pair->a, pair->b, t->touched.items[i],
+                                      pair->fresh};
+        pair->fresh = (struct positions){0};
         if (pair->count <= 0 || !good || !queue_push(t, &candidate)) {
             good = good && pair->count <= 0;
             free(candidate.positions.items);
@@ -255,8 +255,10 @@ static enum tuff_status special_tokens(struct trainer *t)
         size_t n = strlen(text);
         json_t *json = n ? json_string(text) : NULL; /* NULL when it is not UTF-8 */
         if (!json)
-            return tuff_fail(t->ctx, TUFF_E_ARG, "special token \"%s\": must be UTF-8 and not "
-                             "empty", text);
+            return tuff_fail(t->ctx, TUFF_E_ARG,
+                             "special token \"%s\": must be UTF-8 and not "
+                             "empty",
+                             text);
         json_decref(json);
         if (tuff_vocab_find(&tok->vocab, text, n) != TUFF_NO_ID)
             continue;
@@ -265,9 +267,11 @@ static enum tuff_status special_tokens(struct trainer *t)
         if (!added)
             return no_memory(t->ctx);
         uint32_t id = (uint32_t) tok->vocab.n - 1;
-        *added = (struct tuff_added_token) {.text = tok->vocab.items[id].text,
-                                            .length = (uint32_t) n, .id = id, .special = true,
-                                            .in_model = true};
+        *added = (struct tuff_added_token){.text = tok->vocab.items[id].text,
+                                           .length = (uint32_t) n,
+                                           .id = id,
+                                           .special = true,
+                                           .in_model = true};
     }
     return TUFF_OK;
 }
@@ -313,7 +317,7 @@ static enum tuff_status first_pairs(struct trainer *t, const struct tuff_word_co
     uint32_t *symbols = t->symbols;
     for (size_t i = 0; i < counts->n; i++) {
         const struct tuff_counted_word *from = &counts->items[i];
-        t->words[i] = (struct word) {symbols, from->length, (int64_t) from->count};
+        t->words[i] = (struct word){symbols, from->length, (int64_t) from->count};
         for (uint32_t k = 0; k < from->length; k++) {
             symbols[k] = ids[from->bytes[k]];
             if (k && !change(t, symbols[k - 1], symbols[k], (int64_t) from->count, (uint32_t) i))
@@ -382,9 +386,9 @@ static void trainer_fini(struct trainer *t)
 /* The components of the file this tokenizer will be, apart from the model. */
 static json_t *parts_of(const struct tuff_bpe_train_params *params)
 {
-    json_t *level = json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space",
-                              params->add_prefix_space, "trim_offsets", 1, "use_regex",
-                              !params->split);
+    json_t *level =
+        json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space",
+                  params->add_prefix_space, "trim_offsets", 1, "use_regex", !params->split);
     if (params->split)
         level = json_pack("{s:s, s:[{s:s, s:{s:s}, s:s, s:b}, o]}", "type", "Sequence",
                           "pretokenizers", "type", "Split", "pattern", "Regex", params->split,
@@ -414,8 +418,10 @@ static enum tuff_status train(struct trainer *t, struct tuff_word_counts *words,
                          n_paths ? paths[0] : "no files");
     TUFF_TRY(alphabet(t, words, ids));
     if (tok->vocab.n > vocab_size)
-        return tuff_fail(t->ctx, TUFF_E_ARG, "vocabulary size %lu: special tokens and single bytes "
-                         "alone are %zu; ask for more", (unsigned long) vocab_size, tok->vocab.n);
+        return tuff_fail(t->ctx, TUFF_E_ARG,
+                         "vocabulary size %lu: special tokens and single bytes "
+                         "alone are %zu; ask for more",
+                         (unsigned long) vocab_size, tok->vocab.n);
     TUFF_TRY(first_pairs(t, words, ids));
     TUFF_TRY(merge_all(t, vocab_size));
     return tuff_tokenizer_finish(t->ctx, "training", tok);

@@ -20,8 +20,10 @@ static enum tuff_status token_bytes(struct tuff_ctx *ctx, const struct tuff_toke
     if (id >= tok->vocab.n || !tok->vocab.items[id].text) {
         if (flags & TUFF_DECODE_SKIP_UNKNOWN)
             return TUFF_OK;
-        return tuff_fail(ctx, TUFF_E_RANGE, "decoding: id %lu names no token (the vocabulary ends "
-                         "at %zu)", (unsigned long) id, tok->vocab.n ? tok->vocab.n - 1 : 0);
+        return tuff_fail(ctx, TUFF_E_RANGE,
+                         "decoding: id %lu names no token (the vocabulary ends "
+                         "at %zu)",
+                         (unsigned long) id, tok->vocab.n ? tok->vocab.n - 1 : 0);
     }
     if (tok->id_flags[id] & TUFF_ID_SPECIAL && !(flags & TUFF_DECODE_KEEP_SPECIAL))
         return TUFF_OK;
@@ -51,7 +53,7 @@ enum tuff_status tuff_tokenizer_decode(struct tuff_ctx *ctx, const struct tuff_t
         /* Valid text, the usual case, is given out without a copy. */
         if (tuff_utf8_is_valid((const uint8_t *) raw.s, raw.n)) {
             out = raw;
-            raw = (struct tuff_text) {0};
+            raw = (struct tuff_text){0};
         } else {
             tuff_utf8_add_lossy(&out, (const uint8_t *) raw.s, raw.n, NULL);
         }

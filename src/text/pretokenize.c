@@ -10,7 +10,7 @@ void tuff_pretok_fini(struct tuff_pretok *pretok)
     for (size_t i = 0; i < pretok->n; i++)
         tuff_regex_destroy(pretok->items[i].regex);
     free(pretok->items);
-    *pretok = (struct tuff_pretok) {0};
+    *pretok = (struct tuff_pretok){0};
 }
 
 static enum tuff_char_class class_at(const uint8_t *s, size_t n, size_t *length)

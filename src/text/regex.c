@@ -15,17 +15,17 @@ struct tuff_regex {
     "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}"    \
     "\\x{205f}\\x{3000}"
 #define NON_SPACE_SET                                                                              \
-    "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}" \
-    "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}"                 \
-    "\\x{3001}-\\x{10ffff}"
+    "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}"                   \
+    "\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}"                 \
+    "\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}"
 
 struct rewriter {
     struct tuff_ctx *ctx;
     const char *name, *p;
     size_t n, i;
     struct tuff_text *out;
-    int depth;    /* of classes: 0 outside */
-    bool opening; /* nothing stands in the class yet, so that "]" is a member */
+    int depth;      /* of classes: 0 outside */
+    bool opening;   /* nothing stands in the class yet, so that "]" is a member */
     bool after_set; /* the last member was a set: "-" after it is a member, no range */
 };
 
@@ -45,9 +45,15 @@ static void put_escape(struct rewriter *r, char c)
     bool in_class = r->depth > 0;
     r->after_set = c == 's' || c == 'S' || c == 'h';
     switch (c) {
-    case 's': put(r, in_class ? SPACE_SET : "[" SPACE_SET "]"); break;
-    case 'S': put(r, in_class ? NON_SPACE_SET : "[" NON_SPACE_SET "]"); break;
-    case 'h': put(r, in_class ? "0-9a-fA-F" : "[0-9a-fA-F]"); break; /* Ruby: hex digit */
+    case 's':
+        put(r, in_class ? SPACE_SET : "[" SPACE_SET "]");
+        break;
+    case 'S':
+        put(r, in_class ? NON_SPACE_SET : "[" NON_SPACE_SET "]");
+        break;
+    case 'h':
+        put(r, in_class ? "0-9a-fA-F" : "[0-9a-fA-F]");
+        break; /* Ruby: hex digit */
     default:
         tuff_text_add(r->out, "\\", 1);
         tuff_text_add(r->out, &c, 1);
@@ -138,8 +144,8 @@ enum tuff_status tuff_regex_compile(struct tuff_ctx *ctx, const char *name, cons
     PCRE2_SIZE at = 0;
     uint32_t options = PCRE2_UTF | (literal ? PCRE2_LITERAL : PCRE2_UCP | PCRE2_MULTILINE);
     if (made && !text.failed)
-        made->code = pcre2_compile((PCRE2_SPTR) (text.s ? text.s : ""), text.n, options, &error,
-                                   &at, NULL);
+        made->code =
+            pcre2_compile((PCRE2_SPTR) (text.s ? text.s : ""), text.n, options, &error, &at, NULL);
     if (made && made->code)
         made->limits = pcre2_match_context_create(NULL);
     tuff_text_fini(&text);
@@ -170,8 +176,7 @@ void tuff_regex_destroy(struct tuff_regex *regex)
 }
 
 enum tuff_status tuff_regex_split(struct tuff_ctx *ctx, const struct tuff_regex *regex,
-                                  const uint8_t *text, size_t n, tuff_regex_piece_fn fn,
-                                  void *user)
+                                  const uint8_t *text, size_t n, tuff_regex_piece_fn fn, void *user)
 {
     pcre2_match_data *match = pcre2_match_data_create(1, NULL);
     if (!match)
@@ -188,9 +193,11 @@ enum tuff_status tuff_regex_split(struct tuff_ctx *ctx, const struct tuff_regex 
         if (rc == PCRE2_ERROR_NOMATCH)
             break;
         if (rc < 0 || span[1] < span[0] || span[0] < done) {
-            status = tuff_fail(ctx, TUFF_E_UNSUPPORTED,
-                               "Split pattern: gave up matching (PCRE2 error %d); it backtracks too "
-                               "much on this text", rc);
+            status =
+                tuff_fail(ctx, TUFF_E_UNSUPPORTED,
+                          "Split pattern: gave up matching (PCRE2 error %d); it backtracks too "
+                          "much on this text",
+                          rc);
             break;
         }
         if (span[0] == span[1] && matched_before && span[0] == done) {

@@ -7,7 +7,7 @@
 void tuff_ids_fini(struct tuff_ids *ids)
 {
     free(ids->items);
-    *ids = (struct tuff_ids) {0};
+    *ids = (struct tuff_ids){0};
 }
 
 void tuff_tokenizer_destroy(struct tuff_tokenizer *tok)
@@ -121,7 +121,7 @@ static enum tuff_status encode_word(void *user, const uint8_t *word, size_t n)
     if (!tuff_bpe_word(&e->tok->bpe, &e->scratch, word, n, ids))
         return no_memory(e->ctx);
     if (seen)
-        *seen = (struct seen_word) {word, at, (uint32_t) n, (uint32_t) (ids->n - at)};
+        *seen = (struct seen_word){word, at, (uint32_t) n, (uint32_t) (ids->n - at)};
     return TUFF_OK;
 }
 
@@ -159,9 +159,10 @@ enum tuff_status tuff_tokenizer_encode(struct tuff_ctx *ctx, const struct tuff_t
     if (n_bytes >= (size_t) 1 << 31)
         return tuff_fail(ctx, TUFF_E_RANGE,
                          "encoding: a text of %zu bytes is too long; encode it in pieces below "
-                         "2 GiB", n_bytes);
-    struct encoder e = {.ctx = ctx, .tok = tok, .ids = ids,
-                        .special_as_text = flags & TUFF_ENCODE_SPECIAL_AS_TEXT};
+                         "2 GiB",
+                         n_bytes);
+    struct encoder e = {
+        .ctx = ctx, .tok = tok, .ids = ids, .special_as_text = flags & TUFF_ENCODE_SPECIAL_AS_TEXT};
     const uint8_t *s = (const uint8_t *) text;
     struct tuff_text clean = {0};
     size_t n_before = ids->n;

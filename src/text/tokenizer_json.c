@@ -47,15 +47,18 @@ static enum tuff_status read_split(struct tuff_ctx *ctx, const char *name, const
     TUFF_TRY(tuff_json_string(ctx, name, json, "behavior", &behavior));
     TUFF_TRY(tuff_json_bool(ctx, name, json, "invert", &step->invert));
     if (!behavior || (strcmp(behavior, "Isolated") && strcmp(behavior, "Removed")))
-        return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: Split behavior \"%s\" is not supported "
-                         "(Isolated, Removed are)", name, behavior ? behavior : "");
+        return tuff_fail(ctx, TUFF_E_UNSUPPORTED,
+                         "%s: Split behavior \"%s\" is not supported "
+                         "(Isolated, Removed are)",
+                         name, behavior ? behavior : "");
     step->remove = !strcmp(behavior, "Removed");
     const json_t *pattern = json_object_get(json, "pattern");
     const json_t *regex = json_object_get(pattern, "Regex");
     const json_t *text = regex ? regex : json_object_get(pattern, "String");
     if (!json_is_string(text))
         return tuff_fail(ctx, TUFF_E_FORMAT,
-                         "%s: Split needs \"pattern\": {\"Regex\": ...} or {\"String\": ...}", name);
+                         "%s: Split needs \"pattern\": {\"Regex\": ...} or {\"String\": ...}",
+                         name);
     if (regex && !strcmp(json_string_value(regex), tuff_gpt2_pattern))
         return TUFF_OK;
     return tuff_regex_compile(ctx, name, json_string_value(text), json_string_length(text), !regex,
@@ -75,8 +78,10 @@ static enum tuff_status read_step(struct tuff_ctx *ctx, const char *name, const 
         return read_split(ctx, name, json, step);
     }
     if (strcmp(type, "ByteLevel"))
-        return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: pre_tokenizer %s is not supported "
-                         "(ByteLevel, and a Sequence of Split and ByteLevel are)", name, type);
+        return tuff_fail(ctx, TUFF_E_UNSUPPORTED,
+                         "%s: pre_tokenizer %s is not supported "
+                         "(ByteLevel, and a Sequence of Split and ByteLevel are)",
+                         name, type);
     step->kind = TUFF_PRETOK_BYTELEVEL;
     step->use_regex = true;
     TUFF_TRY(tuff_json_bool(ctx, name, json, "add_prefix_space", &step->add_prefix_space));
@@ -97,8 +102,8 @@ enum tuff_status tuff_pretok_from_json(struct tuff_ctx *ctx, const char *name, c
         const json_t *list = json_object_get(json, "pretokenizers");
         size_t n = json_array_size(list);
         if (n > MAX_STEPS)
-            return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: %zu pre-tokenizers in a row (at most %d)",
-                             name, n, MAX_STEPS);
+            return tuff_fail(ctx, TUFF_E_UNSUPPORTED,
+                             "%s: %zu pre-tokenizers in a row (at most %d)", name, n, MAX_STEPS);
         for (size_t i = 0; i < n; i++)
             TUFF_TRY(read_step(ctx, name, json_array_get(list, i), pretok));
     }
@@ -116,14 +121,18 @@ static enum tuff_status put_token(struct tuff_ctx *ctx, const char *name,
                                   size_t n, int64_t id, uint64_t limit)
 {
     if (id < 0 || (uint64_t) id >= limit)
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: %s: token \"%.60s\" has id %lld, far outside "
-                         "the vocabulary", name, where, text, (long long) id);
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: %s: token \"%.60s\" has id %lld, far outside "
+                         "the vocabulary",
+                         name, where, text, (long long) id);
     enum tuff_status status = tuff_vocab_put(&tok->vocab, text, n, (uint32_t) id);
     if (status == TUFF_E_NOMEM)
         return out_of_memory(ctx, name);
     if (status != TUFF_OK)
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: %s: token \"%.60s\" with id %lld: text or id "
-                         "is there twice", name, where, text, (long long) id);
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: %s: token \"%.60s\" with id %lld: text or id "
+                         "is there twice",
+                         name, where, text, (long long) id);
     return TUFF_OK;
 }
 
@@ -134,10 +143,13 @@ static enum tuff_status read_vocab(struct tuff_ctx *ctx, const char *name, json_
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s: model.vocab must be an object", name);
     const char *text;
     json_t *id;
-    json_object_foreach(vocab, text, id) {
+    json_object_foreach(vocab, text, id)
+    {
         if (!json_is_integer(id))
-            return tuff_fail(ctx, TUFF_E_FORMAT, "%s: model.vocab: the id of \"%.60s\" must be an "
-                             "integer", name, text);
+            return tuff_fail(ctx, TUFF_E_FORMAT,
+                             "%s: model.vocab: the id of \"%.60s\" must be an "
+                             "integer",
+                             name, text);
         TUFF_TRY(put_token(ctx, name, tok, "model.vocab", text, strlen(text),
                            json_integer_value(id), limit));
     }
@@ -169,8 +181,10 @@ static bool merge_parts(const json_t *json, const char *part[2], size_t n[2])
 static enum tuff_status unknown_in_merge(struct tuff_ctx *ctx, const char *name, size_t i,
                                          const char *text, size_t n)
 {
-    return tuff_fail(ctx, TUFF_E_FORMAT, "%s: model.merges[%zu] names \"%.*s\", which is not in "
-                     "the vocabulary", name, i, (int) TUFF_MIN(n, (size_t) 60), text);
+    return tuff_fail(ctx, TUFF_E_FORMAT,
+                     "%s: model.merges[%zu] names \"%.*s\", which is not in "
+                     "the vocabulary",
+                     name, i, (int) TUFF_MIN(n, (size_t) 60), text);
 }
 
 static enum tuff_status read_merges(struct tuff_ctx *ctx, const char *name, const json_t *merges,
@@ -188,8 +202,10 @@ static enum tuff_status read_merges(struct tuff_ctx *ctx, const char *name, cons
         if (json_is_string(merge) && !strncmp(json_string_value(merge), "#version", 8))
             continue;
         if (!merge_parts(merge, part, n)) {
-            status = tuff_fail(ctx, TUFF_E_FORMAT, "%s: model.merges[%zu] must be \"a b\" or "
-                               "[\"a\", \"b\"]", name, i);
+            status = tuff_fail(ctx, TUFF_E_FORMAT,
+                               "%s: model.merges[%zu] must be \"a b\" or "
+                               "[\"a\", \"b\"]",
+                               name, i);
             break;
         }
         joined.n = 0;
@@ -234,8 +250,10 @@ static enum tuff_status read_model(struct tuff_ctx *ctx, const char *name, const
     TUFF_TRY(read_merges(ctx, name, json_object_get(model, "merges"), tok));
     tok->bpe.unk = unk ? tuff_vocab_find(&tok->vocab, unk, strlen(unk)) : TUFF_NO_ID;
     if (unk && tok->bpe.unk == TUFF_NO_ID)
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: model.unk_token \"%.60s\" is not in the "
-                         "vocabulary", name, unk);
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: model.unk_token \"%.60s\" is not in the "
+                         "vocabulary",
+                         name, unk);
     return TUFF_OK;
 }
 
@@ -253,8 +271,10 @@ static enum tuff_status read_added(struct tuff_ctx *ctx, const char *name, const
     TUFF_TRY(tuff_json_bool(ctx, name, json, "normalized", &token.normalized));
     TUFF_TRY(tuff_json_bool(ctx, name, json, "special", &token.special));
     if (!text || strlen(text) != json_string_length(json_object_get(json, "content")))
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: added_tokens: each needs a \"content\" without "
-                         "NUL", name);
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: added_tokens: each needs a \"content\" without "
+                         "NUL",
+                         name);
     if (!text[0])
         return TUFF_OK; /* matches nothing; Hugging Face leaves it out too */
     uint32_t known = tuff_vocab_find(&tok->vocab, text, strlen(text));
@@ -262,8 +282,10 @@ static enum tuff_status read_added(struct tuff_ctx *ctx, const char *name, const
     if (!token.in_model)
         TUFF_TRY(put_token(ctx, name, tok, "added_tokens", text, strlen(text), id, limit));
     else if (known != (uint64_t) id)
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: added_tokens: \"%.60s\" has id %lld here and %lu "
-                         "in the vocabulary", name, text, (long long) id, (unsigned long) known);
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: added_tokens: \"%.60s\" has id %lld here and %lu "
+                         "in the vocabulary",
+                         name, text, (long long) id, (unsigned long) known);
     struct tuff_added_token *slot = TUFF_PUSH(&tok->added);
     if (!slot)
         return out_of_memory(ctx, name);
@@ -281,8 +303,7 @@ static int by_id(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static enum tuff_status sort_added(struct tuff_ctx *ctx, const char *name,
-                                   struct tuff_added *added)
+static enum tuff_status sort_added(struct tuff_ctx *ctx, const char *name, struct tuff_added *added)
 {
     if (added->n)
         qsort(added->items, added->n, sizeof *added->items, by_id);
@@ -298,8 +319,8 @@ static enum tuff_status read_decoder(struct tuff_ctx *ctx, const char *name, con
     const char *type;
     const json_t *decoder = member(root, "decoder"), *post = member(root, "post_processor");
     if (!decoder)
-        return tuff_fail(ctx, TUFF_E_UNSUPPORTED,
-                         "%s: no decoder; byte-level BPE needs ByteLevel", name);
+        return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: no decoder; byte-level BPE needs ByteLevel",
+                         name);
     TUFF_TRY(type_of(ctx, name, "decoder", decoder, &type));
     if (strcmp(type, "ByteLevel"))
         return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: decoder %s is not supported (ByteLevel is)",
@@ -308,8 +329,10 @@ static enum tuff_status read_decoder(struct tuff_ctx *ctx, const char *name, con
         return TUFF_OK;
     TUFF_TRY(type_of(ctx, name, "post_processor", post, &type));
     if (strcmp(type, "ByteLevel"))
-        return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: post_processor %s is not supported "
-                         "(ByteLevel and none are)", name, type);
+        return tuff_fail(ctx, TUFF_E_UNSUPPORTED,
+                         "%s: post_processor %s is not supported "
+                         "(ByteLevel and none are)",
+                         name, type);
     return TUFF_OK;
 }
 
@@ -317,7 +340,7 @@ static enum tuff_status read_root(struct tuff_ctx *ctx, const char *name, json_t
                                   struct tuff_tokenizer *tok)
 {
     static const char *const off[] = {"truncation", "padding", "normalizer"};
-    static const char *const parts[] = {"version", "truncation", "padding", "normalizer",
+    static const char *const parts[] = {"version",       "truncation",     "padding", "normalizer",
                                         "pre_tokenizer", "post_processor", "decoder"};
     const json_t *model = json_object_get(root, "model");
     const json_t *added = member(root, "added_tokens");
@@ -328,10 +351,10 @@ static enum tuff_status read_root(struct tuff_ctx *ctx, const char *name, json_t
     for (size_t i = 0; i < TUFF_COUNT(off); i++)
         TUFF_TRY(must_be_off(ctx, name, "", root, off[i]));
     TUFF_TRY(read_decoder(ctx, name, root));
-    TUFF_TRY(tuff_pretok_from_json(ctx, name, json_object_get(root, "pre_tokenizer"),
-                                   &tok->pretok));
-    uint64_t limit = tuff_id_limit(json_object_size(json_object_get(model, "vocab")) +
-                                   json_array_size(added));
+    TUFF_TRY(
+        tuff_pretok_from_json(ctx, name, json_object_get(root, "pre_tokenizer"), &tok->pretok));
+    uint64_t limit =
+        tuff_id_limit(json_object_size(json_object_get(model, "vocab")) + json_array_size(added));
     TUFF_TRY(read_model(ctx, name, model, limit, tok));
     for (size_t i = 0; i < json_array_size(added); i++)
         TUFF_TRY(read_added(ctx, name, json_array_get(added, i), limit, tok));
@@ -349,8 +372,7 @@ static enum tuff_status from_root(struct tuff_ctx *ctx, const char *name, json_t
                                   struct tuff_tokenizer **tok)
 {
     struct tuff_tokenizer *made = tuff_calloc(1, sizeof *made);
-    enum tuff_status status =
-        made ? read_root(ctx, name, root, made) : out_of_memory(ctx, name);
+    enum tuff_status status = made ? read_root(ctx, name, root, made) : out_of_memory(ctx, name);
     json_decref(root);
     if (status != TUFF_OK) {
         tuff_tokenizer_destroy(made);
@@ -398,11 +420,11 @@ static json_t *added_to_json(const struct tuff_tokenizer *tok)
     json_t *list = json_array();
     for (size_t i = 0; i < tok->added.n; i++) {
         const struct tuff_added_token *t = &tok->added.items[i];
-        json_array_append_new(list, json_pack("{s:I, s:s, s:b, s:b, s:b, s:b, s:b}", "id",
-                                              (json_int_t) t->id, "content", t->text, "single_word",
-                                              t->single_word, "lstrip", t->lstrip, "rstrip",
-                                              t->rstrip, "normalized", t->normalized, "special",
-                                              t->special));
+        json_array_append_new(list,
+                              json_pack("{s:I, s:s, s:b, s:b, s:b, s:b, s:b}", "id",
+                                        (json_int_t) t->id, "content", t->text, "single_word",
+                                        t->single_word, "lstrip", t->lstrip, "rstrip", t->rstrip,
+                                        "normalized", t->normalized, "special", t->special));
     }
     return list;
 }
@@ -436,9 +458,9 @@ static json_t *model_to_json(const struct tuff_tokenizer *tok)
 enum tuff_status tuff_tokenizer_save(struct tuff_ctx *ctx, const struct tuff_tokenizer *tok,
                                      const char *path)
 {
-    static const char *const order[] = {"version", "truncation", "padding", "added_tokens",
-                                        "normalizer", "pre_tokenizer", "post_processor", "decoder",
-                                        "model"};
+    static const char *const order[] = {"version",        "truncation", "padding",
+                                        "added_tokens",   "normalizer", "pre_tokenizer",
+                                        "post_processor", "decoder",    "model"};
     char *file = file_at(path);
     json_t *root = json_object();
     bool good = file && root;

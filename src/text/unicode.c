@@ -22,7 +22,7 @@ struct tuff_utf8 tuff_utf8_next(const uint8_t *s, size_t n)
 {
     uint32_t lead = s[0];
     if (lead < 0x80)
-        return (struct tuff_utf8) {lead, 1, TUFF_UTF8_VALID};
+        return (struct tuff_utf8){lead, 1, TUFF_UTF8_VALID};
     /* The second byte's range depends on the first: that shuts out overlong forms, surrogates and
      * what lies above U+10FFFF. */
     uint32_t need, cp, low = 0x80, high = 0xbf;
@@ -40,18 +40,18 @@ struct tuff_utf8 tuff_utf8_next(const uint8_t *s, size_t n)
         low = lead == 0xf0 ? 0x90 : low;
         high = lead == 0xf4 ? 0x8f : high;
     } else {
-        return (struct tuff_utf8) {0xfffd, 1, TUFF_UTF8_INVALID};
+        return (struct tuff_utf8){0xfffd, 1, TUFF_UTF8_INVALID};
     }
     for (uint32_t i = 1; i < need; i++) {
         if (i >= n)
-            return (struct tuff_utf8) {0xfffd, i, TUFF_UTF8_INCOMPLETE};
+            return (struct tuff_utf8){0xfffd, i, TUFF_UTF8_INCOMPLETE};
         if (s[i] < low || s[i] > high)
-            return (struct tuff_utf8) {0xfffd, i, TUFF_UTF8_INVALID};
+            return (struct tuff_utf8){0xfffd, i, TUFF_UTF8_INVALID};
         cp = cp << 6 | (s[i] & 0x3f);
         low = 0x80;
         high = 0xbf;
     }
-    return (struct tuff_utf8) {cp, need, TUFF_UTF8_VALID};
+    return (struct tuff_utf8){cp, need, TUFF_UTF8_VALID};
 }
 
 /* Number of leading bytes that are ASCII, eight at a time. */
@@ -152,15 +152,20 @@ enum tuff_char_class tuff_char_class(uint32_t cp)
     case UTF8PROC_CATEGORY_LL:
     case UTF8PROC_CATEGORY_LT:
     case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO: return TUFF_CHAR_LETTER;
+    case UTF8PROC_CATEGORY_LO:
+        return TUFF_CHAR_LETTER;
     case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO: return TUFF_CHAR_NUMBER;
+    case UTF8PROC_CATEGORY_NO:
+        return TUFF_CHAR_NUMBER;
     case UTF8PROC_CATEGORY_ZS:
     case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP: return TUFF_CHAR_SPACE;
-    case UTF8PROC_CATEGORY_CN: return newer_class(cp);
-    default: return TUFF_CHAR_OTHER;
+    case UTF8PROC_CATEGORY_ZP:
+        return TUFF_CHAR_SPACE;
+    case UTF8PROC_CATEGORY_CN:
+        return newer_class(cp);
+    default:
+        return TUFF_CHAR_OTHER;
     }
 }
 
@@ -177,8 +182,10 @@ bool tuff_char_is_word(uint32_t cp)
     case UTF8PROC_CATEGORY_ME:
     case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC: return true;
-    case UTF8PROC_CATEGORY_CN: return newer_class(cp) != TUFF_CHAR_OTHER;
+    case UTF8PROC_CATEGORY_PC:
+        return true;
+    case UTF8PROC_CATEGORY_CN:
+        return newer_class(cp) != TUFF_CHAR_OTHER;
     default: /* joiners, and the circled and squared letters that are alphabetic */
         return cp == 0x200c || cp == 0x200d || (cp >= 0x24b6 && cp <= 0x24e9) ||
                (cp >= 0x1f130 && cp <= 0x1f149) || (cp >= 0x1f150 && cp <= 0x1f169) ||

@@ -7,7 +7,7 @@ void tuff_vocab_fini(struct tuff_vocab *vocab)
     free(vocab->items);
     free(vocab->slots);
     tuff_arena_fini(&vocab->texts);
-    *vocab = (struct tuff_vocab) {0};
+    *vocab = (struct tuff_vocab){0};
 }
 
 /* The slot that holds the text, or the free one where it belongs. */
@@ -55,15 +55,15 @@ enum tuff_status tuff_vocab_put(struct tuff_vocab *vocab, const char *text, size
     if (vocab->slots[slot] != TUFF_NO_ID || (id < vocab->n && vocab->items[id].text))
         return TUFF_E_ARG;
     char *copy = tuff_arena_alloc(&vocab->texts, n + 1);
-    if (!copy || !tuff_grow((void **) &vocab->items, &vocab->cap, (size_t) id + 1,
-                            sizeof *vocab->items))
+    if (!copy ||
+        !tuff_grow((void **) &vocab->items, &vocab->cap, (size_t) id + 1, sizeof *vocab->items))
         return TUFF_E_NOMEM;
     memcpy(copy, text, n);
     if (id >= vocab->n) {
         memset(vocab->items + vocab->n, 0, (id + 1 - vocab->n) * sizeof *vocab->items);
         vocab->n = (size_t) id + 1;
     }
-    vocab->items[id] = (struct tuff_vocab_entry) {copy, (uint32_t) n};
+    vocab->items[id] = (struct tuff_vocab_entry){copy, (uint32_t) n};
     vocab->slots[slot] = id;
     vocab->n_tokens++;
     return TUFF_OK;

@@ -12,7 +12,7 @@ void tuff_word_counts_fini(struct tuff_word_counts *words)
     free(words->items);
     free(words->slots);
     tuff_arena_fini(&words->texts);
-    *words = (struct tuff_word_counts) {0};
+    *words = (struct tuff_word_counts){0};
 }
 
 static bool grow_slots(struct tuff_word_counts *words)
@@ -64,7 +64,7 @@ static enum tuff_status count_word(void *user, const uint8_t *bytes, size_t n)
     if (!word)
         return no_memory(c->ctx);
     memcpy(copy, bytes, n);
-    *word = (struct tuff_counted_word) {copy, 1, (uint32_t) n, hash};
+    *word = (struct tuff_counted_word){copy, 1, (uint32_t) n, hash};
     words->slots[at] = (uint32_t) (words->n - 1);
     return TUFF_OK;
 }
@@ -84,8 +84,10 @@ static enum tuff_status count_line(struct tuff_ctx *ctx, const struct tuff_preto
     if (clean.failed)
         status = no_memory(ctx);
     else if (n >= (size_t) 1 << 31)
-        status = tuff_fail(ctx, TUFF_E_RANGE, "counting words: a line of %zu bytes is too long "
-                           "(2 GiB)", n);
+        status = tuff_fail(ctx, TUFF_E_RANGE,
+                           "counting words: a line of %zu bytes is too long "
+                           "(2 GiB)",
+                           n);
     else
         status = tuff_pretok_words(ctx, pretok, &copies, line, n, count_word, &counting);
     tuff_arena_fini(&copies);

@@ -1,4 +1,5 @@
-/* text/word_count: how often each word occurs in some files: all that BPE training needs of them. */
+/* text/word_count: how often each word occurs in some files: all that BPE training needs of them.
+ */
 #ifndef TUFF_TEXT_WORD_COUNT_H
 #define TUFF_TEXT_WORD_COUNT_H
 

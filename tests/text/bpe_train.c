@@ -23,7 +23,7 @@ static void retrain(struct tuff_ctx *ctx, const char *folder, const char *corpus
     };
     struct tuff_tokenizer *tok = NULL;
     snprintf(path, sizeof path, "%sdata/%s", GOLDEN, corpus);
-    CHECK_OK(ctx, tuff_bpe_train(ctx, &params, &(const char *) {path}, 1, &tok));
+    CHECK_OK(ctx, tuff_bpe_train(ctx, &params, &(const char *){path}, 1, &tok));
     snprintf(made, sizeof made, "%s/train-%s.json", TEST_BINARY_DIR, folder);
     if (tok)
         CHECK_OK(ctx, tuff_tokenizer_save(ctx, tok, made));

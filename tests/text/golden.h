@@ -45,8 +45,8 @@ static inline void check_case(struct tuff_ctx *ctx, const struct tuff_tokenizer 
 {
     const json_t *text = json_object_get(one, "text"), *tokens = json_object_get(one, "tokens");
     struct tuff_ids ids = {0};
-    CHECK_OK(ctx, tuff_tokenizer_encode(ctx, tok, json_string_value(text),
-                                        json_string_length(text), 0, &ids));
+    CHECK_OK(ctx, tuff_tokenizer_encode(ctx, tok, json_string_value(text), json_string_length(text),
+                                        0, &ids));
     bool same = same_ids(&ids, json_object_get(one, "ids"));
     CHECK_MSG(same, "%s: ids of \"%s\"", where, json_string_value(text));
     for (size_t i = 0; same && i < ids.n; i++)
