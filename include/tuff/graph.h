@@ -124,7 +124,8 @@ struct tuff_program_params {
     bool generic;          /* use only kernels that run anywhere (tests) */
     enum tuff_order order; /* tests */
     uint64_t order_seed;
-    bool timestamps;       /* one mark a launch, for tuff_program_times */
+    bool timestamps;       /* one mark a launch, for profiles */
+    uint32_t guard;        /* tests: unused bytes behind each activation, input and output */
 };
 /* Takes ownership of the graph, on failure too. Plans memory; allocates and records at the first
  * run or tuff_program_prepare, so that programs created before share one activation arena. */
@@ -143,8 +144,6 @@ TUFF_API enum tuff_status tuff_program_wait(struct tuff_program *program, int ag
 /* Result of that run, which must have been waited for; valid until its slot is used again. */
 TUFF_API const void *tuff_program_output(const struct tuff_program *program,
                                          const struct tuff_tensor *tensor, int age);
-/* begin, submit, wait. Inputs keep nothing between runs: write them after tuff_program_begin. */
-
 /* What the plan needs, in bytes. */
 struct tuff_plan_sizes {
     uint64_t parameters, frozen, gradients, states, activations, inputs;

@@ -130,7 +130,8 @@ static uint64_t fit_chunk(uint64_t at, uint64_t bytes, uint64_t limit)
 
 /* Greedy by size: each storage, largest first, takes the lowest gap among those alive with it.
  * Offsets run over all chunks as if they were one space. */
-static enum tuff_status place(struct tuff_graph *g, uint64_t limit, struct tuff_plan *plan)
+static enum tuff_status place(struct tuff_graph *g, uint64_t limit, uint32_t guard,
+                              struct tuff_plan *plan)
 {
     struct tuff_storage **list = tuff_calloc(g->storages.n, sizeof *list);
     struct tuff_storage **rivals = tuff_calloc(g->storages.n, sizeof *rivals);
@@ -161,12 +162,12 @@ static enum tuff_status place(struct tuff_graph *g, uint64_t limit, struct tuff_
         uint64_t at = 0;
         for (size_t k = 0; k < m; k++) {
             at = fit_chunk(at, s->bytes, limit);
-            if (at + s->bytes <= rivals[k]->offset)
+            if (at + s->bytes + guard <= rivals[k]->offset)
                 break;
-            at = TUFF_MAX(at, rivals[k]->offset + rivals[k]->bytes);
+            at = TUFF_MAX(at, rivals[k]->offset + rivals[k]->bytes + guard);
         }
         s->offset = fit_chunk(at, s->bytes, limit);
-        plan->activation_bytes = TUFF_MAX(plan->activation_bytes, s->offset + s->bytes);
+        plan->activation_bytes = TUFF_MAX(plan->activation_bytes, s->offset + s->bytes + guard);
     }
     for (size_t i = 0; i < n && status == TUFF_OK; i++) {
         struct tuff_storage *s = list[i];
@@ -177,20 +178,21 @@ static enum tuff_status place(struct tuff_graph *g, uint64_t limit, struct tuff_
                 status = tuff_fail(g->ctx, TUFF_E_NOMEM, "plan: out of host memory");
         if (status == TUFF_OK)
             plan->chunk_bytes.items[s->chunk] =
-                TUFF_MAX(plan->chunk_bytes.items[s->chunk], s->offset + s->bytes);
+                TUFF_MAX(plan->chunk_bytes.items[s->chunk], s->offset + s->bytes + guard);
     }
     free(list);
     free(rivals);
     return status;
 }
 
-static void place_ring(struct tuff_graph *g, enum tuff_storage_kind kind, uint64_t *bytes)
+static void place_ring(struct tuff_graph *g, enum tuff_storage_kind kind, uint32_t guard,
+                       uint64_t *bytes)
 {
     for (size_t i = 0; i < g->storages.n; i++) {
         struct tuff_storage *s = g->storages.items[i];
         if (s->kind == kind) {
             s->offset = *bytes;
-            *bytes += s->bytes;
+            *bytes += s->bytes + guard;
         }
     }
 }
@@ -211,16 +213,16 @@ void tuff_node_cost(const struct tuff_node *node, struct tuff_cost *cost)
 }
 
 enum tuff_status tuff_plan_make(struct tuff_graph *g, const struct tuff_device_info *device,
-                                uint64_t chunk_limit, struct tuff_plan *plan)
+                                uint64_t chunk_limit, uint32_t guard, struct tuff_plan *plan)
 {
     if (g->status != TUFF_OK)
         return g->status;
     mark_live(g);
     TUFF_TRY(lifetimes(g, device));
     reuse_in_place(g);
-    TUFF_TRY(place(g, chunk_limit, plan));
-    place_ring(g, TUFF_STORAGE_INPUT, &plan->input_bytes);
-    place_ring(g, TUFF_STORAGE_OUTPUT, &plan->output_bytes);
+    TUFF_TRY(place(g, chunk_limit, guard, plan));
+    place_ring(g, TUFF_STORAGE_INPUT, guard, &plan->input_bytes);
+    place_ring(g, TUFF_STORAGE_OUTPUT, guard, &plan->output_bytes);
     for (size_t i = 0; i < g->nodes.n; i++) {
         struct tuff_cost cost;
         if (!g->nodes.items[i]->live)

@@ -23,7 +23,7 @@ enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph
     if (status == TUFF_OK)
         status = tuff_plan_make(graph,
                                 store->device ? tuff_device_info(store->device) : &no_device,
-                                tuff_store_chunk_bytes(store), &p->plan);
+                                tuff_store_chunk_bytes(store), p->params.guard, &p->plan);
     for (size_t i = 0; i < p->plan.chunk_bytes.n && status == TUFF_OK; i++) {
         uint64_t *need = i < store->activation_need.n ? &store->activation_need.items[i]
                                                       : TUFF_PUSH(&store->activation_need);

@@ -1,0 +1,111 @@
+/* matmul: all four layouts, batches, odd sizes, epilogues. */
+#include "op_test.h"
+
+struct arg {
+    bool ta, tb, bias, residual;
+    enum tuff_activation act;
+    float alpha;
+};
+
+static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
+                                 const void *arg)
+{
+    const struct arg *a = arg;
+    int next = 2;
+    return tuff_matmul(g, in[0], in[1], .transpose_a = a->ta, .transpose_b = a->tb,
+                       .alpha = a->alpha, .activation = a->act,
+                       .bias = a->bias ? in[next++] : NULL,
+                       .residual = a->residual ? in[next++] : NULL);
+}
+
+static double activate(enum tuff_activation act, double x)
+{
+    switch (act) {
+    case TUFF_ACT_GELU_TANH:
+        return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+    case TUFF_ACT_GELU_ERF: return 0.5 * x * (1 + erf(x / sqrt(2)));
+    case TUFF_ACT_RELU: return x > 0 ? x : 0;
+    default: return x;
+    }
+}
+
+static void ref(const struct ot_case *c, const double *const in[], double *y, size_t n_y)
+{
+    const struct arg *arg = c->arg;
+    const struct ot_input *a = &c->in[0], *b = &c->in[1];
+    size_t m = (size_t) a->dims[a->rank - (arg->ta ? 1 : 2)];
+    size_t k = (size_t) a->dims[a->rank - (arg->ta ? 2 : 1)];
+    size_t n = (size_t) b->dims[b->rank - (arg->tb ? 2 : 1)];
+    if (b->rank == 2 && !arg->ta)
+        m = n_y / n;
+    size_t batches = n_y / (m * n);
+    const double *bias = arg->bias ? in[2] : NULL;
+    const double *residual = arg->residual ? in[arg->bias ? 3 : 2] : NULL;
+    for (size_t z = 0; z < batches; z++)
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < n; j++) {
+                const double *az = in[0] + z * m * k, *bz = in[1] + z * n * k;
+                double sum = 0;
+                for (size_t l = 0; l < k; l++)
+                    sum += (arg->ta ? az[l * m + i] : az[i * k + l]) *
+                           (arg->tb ? bz[j * k + l] : bz[l * n + j]);
+                size_t at = (z * m + i) * n + j;
+                sum = sum * (arg->alpha != 0 ? (double) arg->alpha : 1) + (bias ? bias[j] : 0);
+                y[at] = activate(arg->act, sum) + (residual ? residual[at] : 0);
+            }
+}
+
+#define ARG(...) (&(const struct arg) {__VA_ARGS__})
+#define CASE(label, count, argument, ...)                                                          \
+    {.name = label, .in = {__VA_ARGS__}, .n_in = count, .build = build, .ref = ref, .arg = argument}
+static const struct ot_case cases[] = {
+    CASE("nn 1", 2, ARG(0), {2, {1, 1}}, {2, {1, 1}}),
+    CASE("nn", 2, ARG(0), {2, {33, 40}}, {2, {40, 36}}),
+    CASE("nt", 2, ARG(.tb = true), {2, {33, 40}}, {2, {36, 40}}),
+    CASE("tn", 2, ARG(.ta = true), {2, {40, 32}}, {2, {40, 36}}),
+    CASE("tt", 2, ARG(.ta = true, .tb = true), {2, {40, 32}}, {2, {36, 40}}),
+    CASE("nn odd", 2, ARG(0), {2, {17, 31}}, {2, {31, 13}}),
+    CASE("nt odd", 2, ARG(.tb = true), {2, {17, 31}}, {2, {13, 31}}),
+    CASE("tn odd", 2, ARG(.ta = true), {2, {31, 17}}, {2, {31, 13}}),
+    CASE("tt odd", 2, ARG(.ta = true, .tb = true), {2, {31, 17}}, {2, {13, 31}}),
+    CASE("nn row", 2, ARG(0), {2, {1, 64}}, {2, {64, 100}}),
+    CASE("nt column", 2, ARG(.tb = true), {2, {100, 64}}, {2, {1, 64}}),
+    CASE("nn large", 2, ARG(.alpha = 0.5f), {2, {130, 128}}, {2, {128, 192}}),
+    CASE("nt large", 2, ARG(.tb = true), {2, {130, 128}}, {2, {192, 128}}),
+    CASE("tn large", 2, ARG(.ta = true), {2, {256, 96}}, {2, {256, 128}}),
+    CASE("batched nn", 2, ARG(0), {3, {3, 12, 20}}, {3, {3, 20, 16}}),
+    CASE("batched nt", 2, ARG(.tb = true), {4, {2, 3, 12, 20}}, {4, {2, 3, 16, 20}}),
+    CASE("batched tn odd", 2, ARG(.ta = true), {3, {3, 21, 12}}, {3, {3, 21, 15}}),
+    CASE("rows of 3 axes", 2, ARG(0), {3, {3, 5, 8}}, {2, {8, 12}}),
+    CASE("bias", 3, ARG(.bias = true), {2, {19, 24}}, {2, {24, 20}}, {1, {20}}),
+    CASE("bias nt odd", 3, ARG(.bias = true, .tb = true), {2, {19, 24}}, {2, {21, 24}}, {1, {21}}),
+    CASE("gelu tanh", 3, ARG(.bias = true, .act = TUFF_ACT_GELU_TANH), {2, {19, 24}},
+         {2, {24, 20}}, {1, {20}}),
+    CASE("gelu erf", 3, ARG(.bias = true, .act = TUFF_ACT_GELU_ERF), {2, {19, 24}}, {2, {24, 20}},
+         {1, {20}}),
+    CASE("residual", 4, ARG(.bias = true, .residual = true), {2, {19, 24}}, {2, {24, 20}},
+         {1, {20}}, {2, {19, 20}}),
+    CASE("all", 4, ARG(.bias = true, .residual = true, .act = TUFF_ACT_GELU_TANH, .alpha = 0.3f),
+         {3, {2, 9, 24}}, {2, {24, 20}}, {1, {20}}, {3, {2, 9, 20}}),
+};
+
+static void bad_k(struct tuff_graph *g)
+{
+    tuff_matmul(g, tuff_fill(g, 1, 2, (int64_t[]) {3, 4}), tuff_fill(g, 1, 2, (int64_t[]) {3, 4}), 0);
+}
+
+static void bad_bias(struct tuff_graph *g)
+{
+    tuff_matmul(g, tuff_fill(g, 1, 2, (int64_t[]) {3, 4}), tuff_fill(g, 1, 2, (int64_t[]) {4, 5}),
+                .bias = tuff_fill(g, 1, 1, (int64_t[]) {4}));
+}
+
+static const struct ot_error errors[] = {
+    {"inner size", bad_k, TUFF_E_SHAPE},
+    {"bias", bad_bias, TUFF_E_SHAPE},
+};
+
+int main(int argc, char **argv)
+{
+    return ot_main(argc, argv, cases, TUFF_COUNT(cases), errors, TUFF_COUNT(errors));
+}
