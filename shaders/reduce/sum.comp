@@ -1,0 +1,38 @@
+#version 450
+// Sums over axes: an invocation takes one result's share of terms, in order. 4 bytes a term.
+#extension GL_GOOGLE_include_directive : require
+#include "lib/prelude.glsl"
+#include "reduce/sum.h"
+layout(local_size_x = 64) in;
+layout(constant_id = 0) const uint KEPT = 1u;   // axes kept
+layout(constant_id = 1) const uint SUMMED = 1u; // axes summed
+layout(constant_id = 2) const bool ACCUMULATE = false;
+
+// Where element `index` of axes first .. first+n-1 stands.
+uint place(uint index, uint first, uint n)
+{
+    uint at = 0u;
+    for (uint i = first; i < first + n; i++) {
+        uint rest = i + 1u < first + n ? index / p.dims[i] : 0u;
+        at += (index - rest * p.dims[i]) * p.strides[i];
+        index = rest;
+    }
+    return at;
+}
+
+void main()
+{
+    uint share = (p.terms + p.slabs - 1u) / p.slabs;
+    for (uint i = gl_GlobalInvocationID.x; i < p.outs * p.slabs; i += gl_NumWorkGroups.x * 64u) {
+        uint slab = i / p.outs, base = place(i - slab * p.outs, 0u, KEPT);
+        uint end = min((slab + 1u) * share, p.terms);
+        float sum = 0.0;
+        if (SUMMED == 1u)
+            for (uint t = slab * share; t < end; t++)
+                sum += p.x.v[base + t * p.strides[KEPT]];
+        else
+            for (uint t = slab * share; t < end; t++)
+                sum += p.x.v[base + place(t, KEPT, SUMMED)];
+        p.y.v[i] = ACCUMULATE ? p.y.v[i] + sum : sum;
+    }
+}

@@ -1,0 +1,49 @@
+/* ops/activation: gelu and relu, forward and gradient. Not an op itself. */
+#include "ops/activation.h"
+
+#include "elementwise/activation.h"
+
+struct attr {
+    enum tuff_activation act;
+};
+
+static void launch(struct tuff_recorder *r, const char *kernel, enum tuff_activation act,
+                   const struct tuff_tensor *x, const struct tuff_tensor *dy,
+                   const struct tuff_tensor *y)
+{
+    uint64_t n = (uint64_t) tuff_elements(y);
+    struct tuff_activation_params p = {.x = tuff_address(r, x),
+                                       .dy = tuff_address(r, dy),
+                                       .y = tuff_address(r, y),
+                                       .n = (uint32_t) n};
+    tuff_launch(r, &(struct tuff_launch_params) {.kernel = kernel,
+                                                 .push = &p,
+                                                 .push_bytes = sizeof p,
+                                                 .spec = &(uint32_t) {act},
+                                                 .n_spec = 1,
+                                                 .groups = {tuff_groups(n, 1024)},
+                                                 .in = {x, dy},
+                                                 .out = {y}});
+}
+
+static void record_grad(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    launch(r, "elementwise/activation.grad", attr->act, node->in[0], node->in[1], node->out[0]);
+}
+
+/* May take dy's place. */
+static const struct tuff_op grad_op = {
+    .name = "activation_grad", .record = record_grad, .inplace_input = 2};
+
+struct tuff_tensor *tuff_activation_grad(struct tuff_graph *g, struct tuff_tensor *x,
+                                         struct tuff_tensor *dy, enum tuff_activation act)
+{
+    if (!x || !dy)
+        return NULL;
+    struct tuff_tensor *dx = tuff_tensor_new(g, TUFF_F32, x->rank, x->dims);
+    if (!dx || !tuff_node_add(g, &grad_op, (struct tuff_tensor *[]) {x, dy}, 2, &dx, 1,
+                              &(struct attr) {act}, sizeof(struct attr)))
+        return NULL;
+    return dx;
+}

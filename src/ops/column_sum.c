@@ -1,0 +1,19 @@
+/* ops/column_sum: over all axes but the last: the gradient of a bias. */
+#include "ops/reduce.h"
+#include "tuff/ops.h"
+
+struct tuff_tensor *tuff_column_sum(struct tuff_graph *g, struct tuff_tensor *x)
+{
+    if (!x || !tuff_check_f32(g, "column_sum", "x", x))
+        return NULL;
+    if (x->rank < 1)
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "column_sum: x has no axes");
+    struct tuff_tensor *y = tuff_tensor_new(g, TUFF_F32, 1, &x->dims[x->rank - 1]);
+    return y && tuff_node_add(g, &tuff_op_column_sum, &x, 1, &y, 1, NULL, 0) ? y : NULL;
+}
+
+const struct tuff_op tuff_op_column_sum = {.name = "column_sum",
+                                           .record = tuff_reduce_record,
+                                           .grad = tuff_reduce_grad,
+                                           .scratch = tuff_reduce_scratch,
+                                           .accumulates = true};
