@@ -31,6 +31,8 @@ struct tuff_program;
 TUFF_API enum tuff_status tuff_store_create(struct tuff_ctx *ctx, struct tuff_device *device,
                                             struct tuff_store **store);
 TUFF_API void tuff_store_destroy(struct tuff_store *store);
+TUFF_API struct tuff_ctx *tuff_store_ctx(const struct tuff_store *store);
+TUFF_API struct tuff_device *tuff_store_device(const struct tuff_store *store);
 
 enum tuff_role {
     TUFF_TRAINABLE, /* has a gradient and optimizer states at the same offsets */

@@ -151,7 +151,8 @@ struct tuff_attention_args {
     struct tuff_tensor *seed;     /* U32 [2], with dropout */
     uint32_t stream;
 };
-/* o[b, i, h, :] = sum_j softmax_j(scale q[b, i, h, :] . k[b, j, h', :]) v[b, j, h', :] over the
+/* With k and v NULL, q is packed: [B, T, (H + 2 Hkv) D], queries, then keys, then values.
+ * o[b, i, h, :] = sum_j softmax_j(scale q[b, i, h, :] . k[b, j, h', :]) v[b, j, h', :] over the
  * visible keys. q [B, T, H D], k and v [B, S, Hkv D]: usually slices of one packed [B, T, 3 C], so
  * the first two axes may be strided. A query that sees no key gives 0 and no gradient, and what
  * stands at masked positions never leaks, NaN included. o [B, T, H D].

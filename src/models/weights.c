@@ -1,0 +1,199 @@
+/* models/weights: see weights.h. */
+#include "models/weights.h"
+#include "base/rng.h"
+#include "tuff/io.h"
+
+enum tuff_status tuff_weight_add(struct tuff_store *store, const char *name, int64_t rows,
+                                 int64_t cols, uint32_t group, struct tuff_variable **variable)
+{
+    return tuff_store_add(store,
+                          &(struct tuff_variable_params) {.name = name,
+                                                          .dtype = TUFF_F32,
+                                                          .rank = cols ? 2 : 1,
+                                                          .dims = {rows, cols},
+                                                          .role = TUFF_TRAINABLE,
+                                                          .group = group},
+                          variable);
+}
+
+enum tuff_status tuff_weight_init(struct tuff_store *store, struct tuff_variable *v, double mean,
+                                  double deviation, uint64_t seed, uint64_t stream)
+{
+    size_t n = (size_t) tuff_variable_elements(v);
+    float *values = tuff_calloc(n, sizeof *values);
+    if (!values)
+        return tuff_fail(tuff_store_ctx(store), TUFF_E_NOMEM, "initialising %s: out of host memory",
+                         tuff_variable_name(v));
+    struct tuff_rng rng;
+    tuff_rng_init(&rng, seed, stream);
+    for (size_t i = 0; i < n; i++)
+        values[i] = (float) (deviation > 0 ? mean + deviation * tuff_rng_normal(&rng) : mean);
+    enum tuff_status status = tuff_variable_write(store, v, TUFF_VALUE, values);
+    free(values);
+    return status;
+}
+
+static bool is_weight(const struct tuff_variable *v)
+{
+    return tuff_variable_role(v) != TUFF_STATE;
+}
+
+static bool shapes_equal(const struct tuff_variable *v, const struct tuff_file_tensor *t)
+{
+    if (t->rank != tuff_variable_rank(v))
+        return false;
+    for (int i = 0; i < t->rank; i++)
+        if (t->dims[i] != tuff_variable_dims(v)[i])
+            return false;
+    return true;
+}
+
+static const struct tuff_file_tensor *find(const struct tuff_safetensors *file, const char *name,
+                                           const char *prefix)
+{
+    const struct tuff_file_tensor *t = tuff_safetensors_find(file, name);
+    size_t n = strlen(prefix);
+    return t || strncmp(name, prefix, n) ? t : tuff_safetensors_find(file, name + n);
+}
+
+/* Adds "what name" to the list of complaints, of which the first few are shown. */
+static void complain(struct tuff_text *list, int *n, const char *what, const char *name)
+{
+    if ((*n)++ < 6)
+        tuff_text_printf(list, "%s%s %s", *n > 1 ? ", " : "", what, name);
+}
+
+static bool expected(struct tuff_store *store, const char *name, const char *prefix,
+                     const char *tied, const char *const *ignored)
+{
+    char longer[512];
+    snprintf(longer, sizeof longer, "%s%s", prefix, name);
+    if (tuff_store_find(store, name) || tuff_store_find(store, longer) ||
+        (tied && !strcmp(name, tied)))
+        return true;
+    for (; *ignored; ignored++) {
+        size_t n = strlen(name), k = strlen(*ignored);
+        if (n >= k && !strcmp(name + n - k, *ignored))
+            return true;
+    }
+    return false;
+}
+
+static enum tuff_status check(struct tuff_store *store, const char *path,
+                              const struct tuff_safetensors *file, const char *prefix,
+                              const char *tied, const char *const *ignored)
+{
+    struct tuff_text list = {0};
+    int n = 0;
+    for (size_t i = 0; i < tuff_store_count(store); i++) {
+        const struct tuff_variable *v = tuff_store_get(store, i);
+        if (!is_weight(v))
+            continue;
+        const struct tuff_file_tensor *t = find(file, tuff_variable_name(v), prefix);
+        if (!t)
+            complain(&list, &n, "missing", tuff_variable_name(v));
+        else if (!shapes_equal(v, t))
+            complain(&list, &n, "other shape of", tuff_variable_name(v));
+    }
+    for (size_t i = 0; i < tuff_safetensors_count(file); i++) {
+        const char *name = tuff_safetensors_get(file, i)->name;
+        if (!expected(store, name, prefix, tied, ignored))
+            complain(&list, &n, "unexpected", name);
+    }
+    enum tuff_status status = TUFF_OK;
+    if (n)
+        status = tuff_fail(tuff_store_ctx(store), TUFF_E_FORMAT,
+                           "%s: does not match its config: %s%s", path,
+                           list.s ? list.s : "out of memory", n > 6 ? ", ..." : "");
+    tuff_text_fini(&list);
+    return status;
+}
+
+enum tuff_status tuff_weights_load(struct tuff_store *store, const char *path, const char *prefix,
+                                   const char *tied, const char *const *ignored)
+{
+    struct tuff_ctx *ctx = tuff_store_ctx(store);
+    struct tuff_safetensors *file;
+    TUFF_TRY(tuff_safetensors_open(ctx, path, &file));
+    enum tuff_status status = check(store, path, file, prefix, tied, ignored);
+    float *values = NULL;
+    for (size_t i = 0; i < tuff_store_count(store) && status == TUFF_OK; i++) {
+        struct tuff_variable *v = tuff_store_get(store, i);
+        if (!is_weight(v))
+            continue;
+        const struct tuff_file_tensor *t = find(file, tuff_variable_name(v), prefix);
+        free(values);
+        values = tuff_calloc(t->count, sizeof *values);
+        if (!values)
+            status = tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path);
+        else if ((status = tuff_file_tensor_read_f32(ctx, t, 0, t->count, values)) == TUFF_OK)
+            status = tuff_variable_write(store, v, TUFF_VALUE, values);
+    }
+    free(values);
+    tuff_safetensors_close(file);
+    return status;
+}
+
+enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder)
+{
+    return tuff_weights_save_copy(store, folder, "model", TUFF_VALUE);
+}
+
+struct source {
+    struct tuff_store *store;
+    struct tuff_variable **variables;
+    enum tuff_copy copy;
+    float *values; /* of the variable being written */
+    size_t current;
+};
+
+static enum tuff_status give(void *user, size_t tensor, uint64_t first, uint64_t n, void *to)
+{
+    struct source *s = user;
+    struct tuff_variable *v = s->variables[tensor];
+    if (!s->values || s->current != tensor) {
+        free(s->values);
+        s->values = tuff_calloc((size_t) tuff_variable_elements(v), sizeof *s->values);
+        s->current = tensor;
+        if (!s->values)
+            return tuff_fail(tuff_store_ctx(s->store), TUFF_E_NOMEM, "saving: out of host memory");
+        TUFF_TRY(tuff_variable_read(s->store, v, s->copy, s->values));
+    }
+    memcpy(to, s->values + first, n * sizeof *s->values);
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *folder,
+                                        const char *name, enum tuff_copy copy)
+{
+    size_t count = tuff_store_count(store), n = 0;
+    struct tuff_tensor_spec *specs = tuff_calloc(count, sizeof *specs);
+    struct source source = {.store = store, .copy = copy,
+                            .variables = tuff_calloc(count, sizeof *source.variables)};
+    enum tuff_status status;
+    if (!specs || !source.variables) {
+        status = tuff_fail(tuff_store_ctx(store), TUFF_E_NOMEM, "saving: out of host memory");
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            struct tuff_variable *v = tuff_store_get(store, i);
+            if (!is_weight(v))
+                continue;
+            specs[n].name = tuff_variable_name(v);
+            specs[n].dtype = TUFF_F32;
+            specs[n].rank = tuff_variable_rank(v);
+            memcpy(specs[n].dims, tuff_variable_dims(v), sizeof(int64_t) * TUFF_RANK_MAX);
+            source.variables[n++] = v;
+        }
+        status = tuff_safetensors_save(tuff_store_ctx(store),
+                                       &(struct tuff_safetensors_save_params) {
+                                           .folder = folder,
+                                           .name = name,
+                                           .source = give,
+                                           .source_user = &source},
+                                       specs, n);
+    }
+    free(source.values);
+    free(source.variables);
+    free(specs);
+    return status;
+}

@@ -1,0 +1,27 @@
+/* models/weights.h: what every model does with its parameters: add, initialise, load, save. */
+#ifndef TUFF_MODELS_WEIGHTS_H
+#define TUFF_MODELS_WEIGHTS_H
+
+#include "base/base.h"
+#include "tuff/graph.h"
+
+#include <math.h>
+
+/* cols 0: a vector of `rows`. */
+enum tuff_status tuff_weight_add(struct tuff_store *store, const char *name, int64_t rows,
+                                 int64_t cols, uint32_t group, struct tuff_variable **variable);
+/* mean + deviation * normal, from stream `stream` of the seed. */
+enum tuff_status tuff_weight_init(struct tuff_store *store, struct tuff_variable *v, double mean,
+                                  double deviation, uint64_t seed, uint64_t stream);
+/* Every trainable or frozen variable of the store from the checkpoint at `path`; its tensors may
+ * lack `prefix`. Missing, unexpected and misshapen tensors are listed in one error. `tied` (NULL:
+ * none) may be in the file and is not read; tensors ending in one of `ignored` (NULL-ended) too. */
+enum tuff_status tuff_weights_load(struct tuff_store *store, const char *path, const char *prefix,
+                                   const char *tied, const char *const *ignored);
+/* folder/model.safetensors in F32. */
+enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder);
+/* folder/<name>.safetensors: another copy of the same variables (optimizer states), same names. */
+enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *folder,
+                                        const char *name, enum tuff_copy copy);
+
+#endif
