@@ -26,6 +26,33 @@ static void launch(struct tuff_recorder *r, const char *kernel, enum tuff_activa
                                                  .out = {y}});
 }
 
+struct tuff_tensor *tuff_activation_op(struct tuff_graph *g, const struct tuff_op *op,
+                                       struct tuff_tensor *x, enum tuff_activation act)
+{
+    if (!x || !tuff_check_f32(g, op->name, "x", x))
+        return NULL;
+    if (!tuff_contiguous(x))
+        x = tuff_copy(g, x);
+    struct tuff_tensor *y = x ? tuff_tensor_new(g, TUFF_F32, x->rank, x->dims) : NULL;
+    return y && tuff_node_add(g, op, &x, 1, &y, 1, &(struct attr) {act}, sizeof(struct attr))
+               ? y
+               : NULL;
+}
+
+void tuff_activation_op_record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    launch(r, "elementwise/activation.forward", attr->act, node->in[0], NULL, node->out[0]);
+}
+
+void tuff_activation_op_grad(struct tuff_graph *g, struct tuff_node *node,
+                             struct tuff_tensor *const dy[], struct tuff_tensor *dx[])
+{
+    const struct attr *attr = node->attr;
+    struct tuff_tensor *d = tuff_contiguous(dy[0]) ? dy[0] : tuff_copy(g, dy[0]);
+    dx[0] = tuff_activation_grad(g, node->in[0], d, attr->act);
+}
+
 static void record_grad(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;
@@ -42,8 +69,8 @@ struct tuff_tensor *tuff_activation_grad(struct tuff_graph *g, struct tuff_tenso
     if (!x || !dy)
         return NULL;
     struct tuff_tensor *dx = tuff_tensor_new(g, TUFF_F32, x->rank, x->dims);
-    if (!dx || !tuff_node_add(g, &grad_op, (struct tuff_tensor *[]) {x, dy}, 2, &dx, 1,
-                              &(struct attr) {act}, sizeof(struct attr)))
-        return NULL;
-    return dx;
+    return dx && tuff_node_add(g, &grad_op, (struct tuff_tensor *[]) {x, dy}, 2, &dx, 1,
+                               &(struct attr) {act}, sizeof(struct attr))
+               ? dx
+               : NULL;
 }

@@ -1,0 +1,10 @@
+#include "lib/shared.h"
+/* y[i] = x[index[i / width]][i mod width], n elements; zero where the index is not below rows. */
+TUFF_PARAMS_BEGIN(gather)
+    TUFF_PTR(F32) x;
+    TUFF_PTR(U32) index;
+    TUFF_PTR(F32) y;
+    tuff_u32 n;
+    tuff_u32 rows;
+    tuff_u32 width;
+TUFF_PARAMS_END(gather)

@@ -1,0 +1,71 @@
+/* ops/dropout: y = keep ? x / (1 - p) : 0. The gradient is the same op on dy: the mask comes out
+ * of the generator again. */
+#include "graph/op.h"
+#include "tuff/ops.h"
+
+#include "elementwise/dropout.h"
+
+struct attr {
+    float p;
+    uint32_t stream;
+};
+
+struct tuff_tensor *tuff_dropout(struct tuff_graph *g, struct tuff_tensor *x, float p,
+                                 struct tuff_tensor *seed, uint32_t stream)
+{
+    if (!x || !tuff_check_f32(g, "dropout", "x", x))
+        return NULL;
+    if (!(p >= 0 && p < 1))
+        return tuff_graph_fail(g, TUFF_E_RANGE, "dropout: p is %g; it must be in [0, 1)",
+                               (double) p);
+    if (p == 0)
+        return x;
+    if (!seed)
+        return tuff_graph_fail(g, TUFF_E_ARG, "dropout: a seed is needed where p is not 0");
+    if (seed->dtype != TUFF_U32)
+        return tuff_graph_fail(g, TUFF_E_DTYPE, "dropout: seed is %s, not U32",
+                               tuff_dtype_name(seed->dtype));
+    if (seed->rank != 1 || seed->dims[0] != 2 || !tuff_contiguous(seed))
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "dropout: seed is %s, not [2]",
+                               tuff_shape_text(seed));
+    if (!tuff_contiguous(x))
+        x = tuff_copy(g, x);
+    struct tuff_tensor *y = x ? tuff_tensor_new(g, TUFF_F32, x->rank, x->dims) : NULL;
+    return y && tuff_node_add(g, &tuff_op_dropout, (struct tuff_tensor *[]) {x, seed}, 2, &y, 1,
+                              &(struct attr) {p, stream}, sizeof(struct attr))
+               ? y
+               : NULL;
+}
+
+static void record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    uint64_t n = (uint64_t) tuff_elements(node->out[0]);
+    /* Comparing whole numbers: 24 bits of the generator / 2^24 >= p exactly when they are at least
+     * p 2^24 rounded up. */
+    double cut = (double) attr->p * 0x1p24;
+    uint32_t floor = (uint32_t) cut;
+    struct tuff_dropout_params p = {.x = tuff_address(r, node->in[0]),
+                                    .seed = tuff_address(r, node->in[1]),
+                                    .y = tuff_address(r, node->out[0]),
+                                    .n = (uint32_t) n,
+                                    .cut = floor + (floor < cut),
+                                    .stream = attr->stream,
+                                    .scale = 1 / (1 - attr->p)};
+    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "elementwise/dropout",
+                                                 .push = &p,
+                                                 .push_bytes = sizeof p,
+                                                 .groups = {tuff_groups(n, 1024)},
+                                                 .in = {node->in[0], node->in[1]},
+                                                 .out = {node->out[0]}});
+}
+
+static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
+                 struct tuff_tensor *dx[])
+{
+    const struct attr *attr = node->attr;
+    dx[0] = tuff_dropout(g, dy[0], attr->p, node->in[1], attr->stream);
+}
+
+const struct tuff_op tuff_op_dropout = {
+    .name = "dropout", .record = record, .grad = grad, .inplace_input = 1};

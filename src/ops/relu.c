@@ -1,0 +1,12 @@
+/* ops/relu: y = max(x, 0). */
+#include "ops/activation.h"
+
+struct tuff_tensor *tuff_relu(struct tuff_graph *g, struct tuff_tensor *x)
+{
+    return tuff_activation_op(g, &tuff_op_relu, x, TUFF_ACT_RELU);
+}
+
+const struct tuff_op tuff_op_relu = {.name = "relu",
+                                     .record = tuff_activation_op_record,
+                                     .grad = tuff_activation_op_grad,
+                                     .inplace_input = 1};
