@@ -155,7 +155,7 @@ static enum tuff_status place(struct tuff_graph *g, uint64_t limit, uint32_t gua
         struct tuff_storage *s = list[i];
         size_t m = 0;
         for (size_t k = 0; k < i; k++)
-            if (list[k]->first <= s->last && s->first <= list[k]->last)
+            if (guard || (list[k]->first <= s->last && s->first <= list[k]->last))
                 rivals[m++] = list[k];
         if (m)
             qsort(rivals, m, sizeof *rivals, by_offset);

@@ -11,8 +11,8 @@ struct tuff_plan {
     uint64_t activation_bytes;                              /* peak: end of the last tensor */
     double flops, bytes;
 };
-/* Drops nodes nobody needs, decides lifetimes, in-place storage, offsets; leaves `guard` bytes (a
- * multiple of 256) unused behind each storage. */
+/* Drops nodes nobody needs, decides lifetimes, in-place storage, offsets; with `guard` (a
+ * multiple of 256) no bytes are used twice and that many stay unused behind each storage. */
 enum tuff_status tuff_plan_make(struct tuff_graph *g, const struct tuff_device_info *device,
                                 uint64_t chunk_limit, uint32_t guard, struct tuff_plan *plan);
 void tuff_plan_fini(struct tuff_plan *plan);

@@ -340,3 +340,13 @@ enum tuff_role tuff_variable_role(const struct tuff_variable *v)
 {
     return v->role;
 }
+
+struct tuff_ctx *tuff_store_ctx(const struct tuff_store *store)
+{
+    return store->ctx;
+}
+
+struct tuff_device *tuff_store_device(const struct tuff_store *store)
+{
+    return store->device;
+}

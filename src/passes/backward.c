@@ -1,4 +1,4 @@
-/* graph/backward: reverse-mode differentiation as a pass: gradients are nodes of the same graph.
+/* passes/backward: reverse-mode differentiation as a pass: gradients are nodes of the same graph.
  *
  * Nodes are walked last to first; when a node is reached, the gradients of its outputs are complete
  * (all their readers were walked). Two things are fused on the way: the second contribution to a

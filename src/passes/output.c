@@ -1,4 +1,4 @@
-/* graph/output: values the host reads after a run: copied into the ring. */
+/* passes/output: values the host reads after a run: copied into the ring. */
 #include "graph/op.h"
 #include "tuff/ops.h"
 
