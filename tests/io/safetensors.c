@@ -4,6 +4,8 @@
 #include "test.h"
 #include "tuff/io.h"
 
+#include <unistd.h>
+
 #define FOLDER TEST_BINARY_DIR "/safetensors"
 
 static struct tuff_ctx *ctx;
@@ -288,6 +290,24 @@ static void test_writer_refuses(void)
     tuff_os_unmap(&map);
 }
 
+/* The file that is being written leads to a device that has no room. */
+static void test_full_disk(void)
+{
+    static const struct tuff_tensor_spec large = {"a", TUFF_F32, 1, {100000}};
+    static const float data[100000];
+    const char *path = FOLDER "/full.safetensors", *temp = FOLDER "/full.safetensors.tmp";
+    struct tuff_safetensors_writer *writer;
+    if (symlink("/dev/full", temp) != 0) {
+        printf("skipped: full disk (no symbolic links here)\n");
+        return;
+    }
+    CHECK_OK(ctx, tuff_safetensors_create(ctx, path, &large, 1, &writer));
+    tuff_safetensors_append_f32(writer, data, 100000);
+    CHECK(tuff_safetensors_finish(&writer) == TUFF_E_IO && !writer);
+    CHECK_MSG(strstr(tuff_error_text(ctx), "full.safetensors"), "%s", tuff_error_text(ctx));
+    CHECK(tuff_os_path_kind(path) == TUFF_PATH_NONE && tuff_os_path_kind(temp) == TUFF_PATH_NONE);
+}
+
 static enum tuff_status source(void *user, size_t tensor, uint64_t first, uint64_t n, void *to)
 {
     if (tensor == *(size_t *) user)
@@ -411,6 +431,7 @@ int main(void)
     test_round_trip();
     test_hostile();
     test_writer_refuses();
+    test_full_disk();
     test_shards();
     test_golden();
     tuff_ctx_destroy(ctx);
