@@ -163,6 +163,20 @@ struct tuff_tensor *tuff_use(struct tuff_graph *g, struct tuff_variable *v)
     return t;
 }
 
+struct tuff_tensor *tuff_use_arena(struct tuff_graph *g, struct tuff_store *store,
+                                   enum tuff_copy copy, uint32_t chunk)
+{
+    if (g->status != TUFF_OK)
+        return NULL;
+    int64_t n = (int64_t) store->trainable_elements.items[chunk];
+    struct tuff_storage *s = storage_new(g, TUFF_STORAGE_ARENA, (uint64_t) n * 4);
+    if (!s)
+        return NULL;
+    s->copy = copy;
+    s->chunk = chunk;
+    return tensor_on(g, s, TUFF_F32, 1, &n);
+}
+
 struct tuff_tensor *tuff_next_version(struct tuff_tensor *tensor)
 {
     struct tuff_tensor *t = tuff_tensor_view(tensor);
@@ -172,6 +186,15 @@ struct tuff_tensor *tuff_next_version(struct tuff_tensor *tensor)
         t->name = tensor->name;
     }
     return t;
+}
+
+/* One of the outputs is the next version of what the storage holds. */
+static bool writes(struct tuff_tensor *const *out, int n_out, const struct tuff_storage *storage)
+{
+    for (int i = 0; i < n_out; i++)
+        if (out[i] && out[i]->storage == storage)
+            return true;
+    return false;
 }
 
 struct tuff_node *tuff_node_add(struct tuff_graph *g, const struct tuff_op *op,
@@ -199,7 +222,7 @@ struct tuff_node *tuff_node_add(struct tuff_graph *g, const struct tuff_op *op,
         needs_grad |= in[i] && in[i]->needs_grad;
         /* Readers of an old version would see the new one: the order is wrong in the caller. */
         if (in[i] && in[i]->version != in[i]->storage->version &&
-            !(op->effect && n_out && out[0] && out[0]->storage == in[i]->storage))
+            !writes(out, n_out, in[i]->storage))
             tuff_graph_fail(g, TUFF_E_STATE, "%s: reads %s after it was changed", op->name,
                             tuff_name(in[i]));
     }

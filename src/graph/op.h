@@ -16,6 +16,7 @@
 enum tuff_storage_kind {
     TUFF_STORAGE_ACTIVATION, /* planned */
     TUFF_STORAGE_VARIABLE,   /* a copy of a variable: fixed */
+    TUFF_STORAGE_ARENA,      /* a whole chunk of an arena of trainable variables */
     TUFF_STORAGE_INPUT,      /* ring of two, written by the host */
     TUFF_STORAGE_OUTPUT      /* ring of two, read by the host */
 };
@@ -126,6 +127,9 @@ struct tuff_node *tuff_node_add(struct tuff_graph *g, const struct tuff_op *op,
 /* The copy of a variable as a tensor (its gradient, a state): what mutating ops take. */
 struct tuff_tensor *tuff_use_copy(struct tuff_graph *g, struct tuff_variable *variable,
                                   enum tuff_copy copy);
+/* A chunk of the arena of all trainable variables, for flat kernels. The store is laid out. */
+struct tuff_tensor *tuff_use_arena(struct tuff_graph *g, struct tuff_store *store,
+                                   enum tuff_copy copy, uint32_t chunk);
 /* The next version of a mutated tensor, on the same storage. */
 struct tuff_tensor *tuff_next_version(struct tuff_tensor *tensor);
 

@@ -27,6 +27,8 @@ static const struct tuff_buffer *locate(const struct tuff_recorder *r, struct tu
     case TUFF_STORAGE_VARIABLE:
         *offset = s->variable->offset * 4;
         return tuff_variable_buffer(p->store, s->variable, s->copy);
+    case TUFF_STORAGE_ARENA:
+        return tuff_arena_buffer(p->store, s->copy, s->chunk);
     case TUFF_STORAGE_ACTIVATION: break;
     }
     return s->chunk < p->arena.n ? &p->arena.items[s->chunk] : NULL;

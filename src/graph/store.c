@@ -261,17 +261,28 @@ enum tuff_status tuff_store_allocate(struct tuff_store *store, bool with_gradien
     return TUFF_OK;
 }
 
+static struct tuff_buffer *chunk_of(struct tuff_chunks *chunks, uint32_t chunk)
+{
+    return chunk < chunks->n ? &chunks->items[chunk] : NULL;
+}
+
+struct tuff_buffer *tuff_arena_buffer(struct tuff_store *store, enum tuff_copy copy,
+                                      uint32_t chunk)
+{
+    return chunk_of(copy == TUFF_VALUE      ? &store->value
+                    : copy == TUFF_GRADIENT ? &store->gradient
+                                            : &store->opt[copy - TUFF_STATE_0],
+                    chunk);
+}
+
 struct tuff_buffer *tuff_variable_buffer(struct tuff_store *store, const struct tuff_variable *v,
                                          enum tuff_copy copy)
 {
-    struct tuff_chunks *chunks = v->role == TUFF_FROZEN  ? &store->frozen
-                                 : v->role == TUFF_STATE ? &store->state
-                                 : copy == TUFF_VALUE    ? &store->value
-                                 : copy == TUFF_GRADIENT ? &store->gradient
-                                                         : &store->opt[copy - TUFF_STATE_0];
-    if ((v->role != TUFF_TRAINABLE && copy != TUFF_VALUE) || v->chunk >= chunks->n)
+    if (v->role == TUFF_TRAINABLE)
+        return tuff_arena_buffer(store, copy, v->chunk);
+    if (copy != TUFF_VALUE)
         return NULL;
-    return &chunks->items[v->chunk];
+    return chunk_of(v->role == TUFF_FROZEN ? &store->frozen : &store->state, v->chunk);
 }
 
 static enum tuff_status transfer(struct tuff_store *store, const struct tuff_variable *v,

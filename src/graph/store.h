@@ -48,6 +48,9 @@ uint64_t tuff_store_chunk_bytes(const struct tuff_store *store);
 /* Buffer that holds a copy of the variable. NULL: not allocated. */
 struct tuff_buffer *tuff_variable_buffer(struct tuff_store *store, const struct tuff_variable *v,
                                          enum tuff_copy copy);
+/* A chunk of an arena of trainable variables. NULL: not allocated. */
+struct tuff_buffer *tuff_arena_buffer(struct tuff_store *store, enum tuff_copy copy,
+                                      uint32_t chunk);
 enum tuff_status tuff_chunks_allocate(struct tuff_device *device, struct tuff_chunks *chunks,
                                       const uint64_t *bytes, size_t n);
 void tuff_chunks_free(struct tuff_device *device, struct tuff_chunks *chunks);
