@@ -9,23 +9,29 @@
 #   - public headers include tuff/ and standard headers only
 #   - one op is one name: src/ops/<op>.c, tests/ops/<op>.c, TUFF_OP(<op>) in src/ops/ops.def
 set -u
+export LC_ALL=C
 cd "${1:-$(dirname "$0")/..}" || exit 2
 
 count=0
 wrong() { echo "$*"; count=$((count + 1)); }
 
-# Layer numbers by folder, from the table: | a/ b/ | what | 10 |
-declare -A layer
+# Layers by folder, from the table: | a/ b/ | what | 10 |. `shown` is the number as written there,
+# which may be a half (6½); `layer` is twice that.
+declare -A layer shown
 while IFS='|' read -r _ folders _ number _; do
+  number=${number// /}
   for folder in $folders; do
-    layer[${folder%/}]=$((number))
+    folder=${folder%/}
+    shown[$folder]=$number
+    layer[$folder]=$((2 * ${number%½}))
+    [ "$number" = "${number%½}" ] || layer[$folder]=$((layer[$folder] + 1))
   done
-done < <(grep -E '^\|( *[a-z]+/)+ *\|.*\| *[0-9]+ *\|$' src/README.md)
+done < <(grep -aE '^\|( *[a-z]+/)+ *\|.*\| *[0-9]+(½)? *\|$' src/README.md)
 if [ ${#layer[@]} -eq 0 ]; then
   echo "src/README.md: no table of layers found"
   exit 1
 fi
-kernel_layer=${layer[kernel]:-4}
+kernel_layer=${layer[kernel]:-8}
 
 os_headers='unistd|fcntl|pthread|sched|dirent|poll|dlfcn|termios|windows|io|direct|process'
 os_headers="<($os_headers)\.h>|<(sys|linux|mach)/"
@@ -46,8 +52,8 @@ code() {
     sed -E 's/"([^"\\]|\\.)*"/""/g'
 }
 
-# uses FILE PERL-REGEX: "LINE:match" of calls of functions in the code.
-uses() { code "$1" | grep -noP "(?<![\\w.>])($2)(?=\\s*\\()"; }
+# calls REGEX: "LINE:name" of calls of such functions in $text.
+calls() { grep -anoP "(?<![\\w.>])($1)(?=\\s*\\()" <<< "$text"; }
 
 check_include() { # FILE FOLDER LINE WHAT
   local file=$1 folder=$2 line=$3 name=${4:1:-1} target
@@ -69,10 +75,10 @@ check_include() { # FILE FOLDER LINE WHAT
       [ "$file $name" = "src/graph/op.h ops/ops.def" ] && return
       if [ -n "${layer[$target]:-}" ] && [ -f "src/$name" ]; then
         [ "$target" = "$folder" ] || [ "${layer[$target]}" -lt "${layer[$folder]}" ] ||
-          wrong "$file:$line: $folder (layer ${layer[$folder]}) includes $4 of layer ${layer[$target]}"
+          wrong "$file:$line: $folder (layer ${shown[$folder]}) includes $4 of layer ${shown[$target]}"
       elif [ -f "shaders/$name" ]; then
         [ "${layer[$folder]}" -ge "$kernel_layer" ] ||
-          wrong "$file:$line: $folder (layer ${layer[$folder]}) includes $4 of the shaders"
+          wrong "$file:$line: $folder (layer ${shown[$folder]}) includes $4 of the shaders"
       else
         wrong "$file:$line: $4 is not written as folder/file of src, shaders or include"
       fi ;;
@@ -80,25 +86,27 @@ check_include() { # FILE FOLDER LINE WHAT
 }
 
 check_calls() { # FILE FOLDER
-  local file=$1 hit
+  local file=$1 hit text
   [ "$2" != cli ] || return 0
+  text=$(code "$file")
   while read -r hit; do
     wrong "$file:${hit%%:*}: ${hit#*:} outside src/cli"
-  done < <(uses "$file" 'getenv|secure_getenv|setenv|putenv')
+  done < <(calls 'getenv|secure_getenv|setenv|putenv')
   while read -r hit; do
     wrong "$file:${hit%%:*}: ${hit#*:}: the library does not print, exit or abort"
-  done < <(uses "$file" 'printf|vprintf|puts|putchar|perror|exit|_Exit|_exit|abort|assert')
+  done < <(calls 'printf|vprintf|puts|putchar|perror|exit|_Exit|_exit|abort|assert')
   while read -r hit; do
     wrong "$file:${hit%%:*}: the library does not print"
-  done < <(code "$file" | grep -nE '\b(stdout|stderr)\b')
+  done < <(grep -anE '\b(stdout|stderr)\b' <<< "$text")
   case $file in src/base/os_*.c) return 0 ;; esac
   while read -r hit; do
     wrong "$file:${hit%%:*}: ${hit#*:}: the operating system is reached through base/os.h"
-  done < <(uses "$file" 'fopen|freopen|tmpfile|remove|rename|system|popen|signal|time|clock|localtime')
+  done < <(calls 'fopen|freopen|tmpfile|remove|rename|system|popen|signal|time|clock|localtime')
 }
 
 for folder in src/*/; do
   folder=${folder#src/} folder=${folder%/}
+  compgen -G "src/$folder/*" > /dev/null || continue
   if [ -z "${layer[$folder]:-}" ]; then
     wrong "src/$folder: not in the table of src/README.md"
     continue

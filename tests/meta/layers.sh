@@ -10,11 +10,11 @@ failed=0
 
 # A small tree with one violation of each kind; each must be named, and nothing else.
 rm -rf "$scratch"
-mkdir -p "$scratch"/{include/tuff,shaders/sum,src/{base,text,vk,kernel,ops,cli,lost},tests/ops}
+mkdir -p "$scratch"/{include/tuff,shaders/sum,src/{base,text,vk,kernel,ops,passes,cli,lost},tests/ops}
 cd "$scratch" || exit 1
 put() { mkdir -p "$(dirname "$1")" && printf '%s\n' "${@:2}" > "$1"; }
 put src/README.md '| folder | what | layer |' '|---|---|---|' '| base/ | . | 1 |' '| text/ | . | 2 |' \
-  '| vk/ | . | 3 |' '| kernel/ | . | 4 |' '| ops/ | . | 6 |' '| cli/ | . | 11 |'
+  '| vk/ | . | 3 |' '| kernel/ | . | 4 |' '| ops/ | . | 6 |' '| passes/ | . | 6½ |' '| cli/ | . | 11 |'
 put include/tuff/good.h '#include <stdint.h>'
 put include/tuff/bad.h '#include <jansson.h>'
 put shaders/sum/sum.h '#define SUM 1'
@@ -31,8 +31,12 @@ put src/cli/main.c '#include <unistd.h>' 'int main(void) { return !getenv("HOME"
 put src/ops/sum.c 'const struct tuff_op tuff_op_sum = {0}, tuff_op_sum_backward = {0};'
 put src/ops/shared.c '#include "ops/shared.h"'
 put src/ops/shared.h 'int x;'
+put src/ops/high.c '#include "passes/passes.h"'
+put src/ops/high.h
+put src/passes/passes.h '#include "ops/shared.h"'
 put src/ops/lonely.c 'int x;'
 put src/ops/ops.def 'TUFF_OP(sum)' 'TUFF_OP(sum_backward)' 'TUFF_OP(ghost)'
+put src/lost/lost.c 'int x;'
 put tests/ops/sum.c 'int x;'
 put tests/ops/orphan.c 'int x;'
 
@@ -50,6 +54,7 @@ expect 'src/text/os.c:1: <sys/mman.h>'
 expect 'src/text/os.c:4: exit'
 expect 'src/kernel/kernel.c:1: <vulkan/vulkan.h> outside src/vk'
 expect 'src/kernel/kernel.c:3: "tuff/none.h" is no public header'
+expect 'src/ops/high.c:1: ops (layer 6) includes "passes/passes.h" of layer 6½'
 expect 'src/lost: not in the table'
 expect 'include/tuff/bad.h:1: <jansson.h>'
 expect 'src/ops/lonely.c: has no tests/ops/lonely.c'
