@@ -37,11 +37,11 @@ TUFF_API void tuff_corpus_fini(struct tuff_corpus *corpus);
  *    32  u64 of them for training   120  u64 XXH64 of the 120 bytes before */
 
 struct tuff_token_info {
-    uint64_t vocab;            /* every token is less */
-    uint64_t count, train;     /* tokens; the first `train` are for training, the rest is held out */
+    uint64_t vocab;        /* every token is less */
+    uint64_t count, train; /* tokens; the first `train` are for training, the rest is held out */
     uint64_t train_bytes, validation_bytes; /* of text: what bits per byte divide by */
-    uint64_t tokenizer_hash;   /* of the tokenizer that made it; 0 when not told */
-    uint64_t checksum;         /* of the tokens: names this data set */
+    uint64_t tokenizer_hash;                /* of the tokenizer that made it; 0 when not told */
+    uint64_t checksum;                      /* of the tokens: names this data set */
 };
 
 /* A token file being written: it streams, and appears under `path` only at _finish. Not
@@ -131,8 +131,8 @@ TUFF_API enum tuff_status tuff_loader_fill(struct tuff_loader *loader,
                                            uint32_t *targets, uint64_t *counted);
 
 struct tuff_batch {
-    const uint32_t *ids, *targets; /* B * T each */
-    uint64_t counted;              /* targets that are not ignored */
+    const uint32_t *ids, *targets;            /* B * T each */
+    uint64_t counted;                         /* targets that are not ignored */
     struct tuff_data_position position, next; /* where it begins; where the next one does */
 };
 

@@ -24,11 +24,11 @@ extern "C" {
 struct tuff_file_tensor {
     const char *name;
     enum tuff_dtype dtype;
-    int rank;                          /* 0: a scalar */
-    int64_t dims[TUFF_FILE_RANK_MAX];  /* row-major, dims[rank - 1] contiguous; 0 is allowed */
-    uint64_t count;                    /* elements */
-    uint64_t size;                     /* bytes */
-    const void *data;                  /* into the mapped file; at any alignment */
+    int rank;                         /* 0: a scalar */
+    int64_t dims[TUFF_FILE_RANK_MAX]; /* row-major, dims[rank - 1] contiguous; 0 is allowed */
+    uint64_t count;                   /* elements */
+    uint64_t size;                    /* bytes */
+    const void *data;                 /* into the mapped file; at any alignment */
 };
 
 /* An open file or set of shards. Reading it from several threads is safe. */
@@ -37,7 +37,8 @@ struct tuff_safetensors;
 /* `path`: a .safetensors file; an index (*.index.json) that names shards beside it; or a folder
  * with model.safetensors or model.safetensors.index.json. The files are mapped, so that opening
  * costs little and pages are read as they are touched. TUFF_E_IO: not there or not readable;
- * TUFF_E_FORMAT: content breaks a rule; TUFF_E_UNSUPPORTED: a valid dtype or rank not known here. */
+ * TUFF_E_FORMAT: content breaks a rule; TUFF_E_UNSUPPORTED: a valid dtype or rank not known here.
+ */
 TUFF_API enum tuff_status tuff_safetensors_open(struct tuff_ctx *ctx, const char *path,
                                                 struct tuff_safetensors **file);
 /* The same for bytes in memory, which the caller keeps until the close. `name` is for errors. */
@@ -108,9 +109,9 @@ typedef enum tuff_status (*tuff_tensor_source_fn)(void *user, size_t tensor, uin
                                                   uint64_t n, void *to);
 
 struct tuff_safetensors_save_params {
-    const char *folder;     /* must exist */
-    const char *name;       /* NULL: "model" */
-    uint64_t shard_max;     /* bytes of data a file; 0: 5 GB, as transformers does */
+    const char *folder; /* must exist */
+    const char *name;   /* NULL: "model" */
+    uint64_t shard_max; /* bytes of data a file; 0: 5 GB, as transformers does */
     tuff_tensor_source_fn source;
     void *source_user;
 };
@@ -124,10 +125,10 @@ TUFF_API enum tuff_status tuff_safetensors_save(struct tuff_ctx *ctx,
 /* ---- Pictures ---- */
 
 struct tuff_plot_series {
-    const char *label;     /* for the legend; NULL: not listed */
-    const double *x, *y;   /* NaN and infinite points are gaps */
+    const char *label;   /* for the legend; NULL: not listed */
+    const double *x, *y; /* NaN and infinite points are gaps */
     size_t n;
-    bool faint;            /* thin and pale: raw values behind their average */
+    bool faint; /* thin and pale: raw values behind their average */
 };
 
 struct tuff_plot {

@@ -61,16 +61,15 @@ enum tuff_status tuff_corpus_init(struct tuff_ctx *ctx, const char *const *paths
 {
     struct paths found = {0};
     enum tuff_status status = TUFF_OK;
-    *corpus = (struct tuff_corpus) {0};
+    *corpus = (struct tuff_corpus){0};
     for (size_t i = 0; i < n && status == TUFF_OK; i++)
-        status = tuff_os_path_kind(paths[i]) == TUFF_PATH_DIR
-                     ? add_folder(ctx, &found, paths[i], 0)
-                     : add_file(ctx, &found, paths[i]);
+        status = tuff_os_path_kind(paths[i]) == TUFF_PATH_DIR ? add_folder(ctx, &found, paths[i], 0)
+                                                              : add_file(ctx, &found, paths[i]);
     if (status == TUFF_OK && !found.n)
         status = tuff_fail(ctx, TUFF_E_ARG, "%s: no *.txt file in it", n ? paths[0] : "data");
     if (status == TUFF_OK && !found.bytes)
         status = tuff_fail(ctx, TUFF_E_ARG, "%s: the text is empty", found.items[0]);
-    *corpus = (struct tuff_corpus) {found.items, found.n, found.bytes};
+    *corpus = (struct tuff_corpus){found.items, found.n, found.bytes};
     if (status != TUFF_OK)
         tuff_corpus_fini(corpus);
     return status;
@@ -81,5 +80,5 @@ void tuff_corpus_fini(struct tuff_corpus *corpus)
     for (size_t i = 0; i < corpus->n; i++)
         free(corpus->paths[i]);
     free(corpus->paths);
-    *corpus = (struct tuff_corpus) {0};
+    *corpus = (struct tuff_corpus){0};
 }

@@ -51,9 +51,11 @@ enum tuff_status tuff_loader_create(struct tuff_ctx *ctx, const struct tuff_load
         return tuff_fail(ctx, TUFF_E_RANGE, "batch %" PRIu32 " of context %" PRIu32 " is no batch",
                          params->batch, params->context);
     if (train && end <= params->context)
-        return tuff_fail(ctx, TUFF_E_RANGE, "the training data has %" PRIu64 " tokens, a context "
+        return tuff_fail(ctx, TUFF_E_RANGE,
+                         "the training data has %" PRIu64 " tokens, a context "
                          "of %" PRIu32 " needs one more than that: take more data or a shorter "
-                         "context", end, params->context);
+                         "context",
+                         end, params->context);
     if (!train && (info->train == info->count || end - first < 2))
         return tuff_fail(ctx, TUFF_E_RANGE, "the data has no held-out tokens to validate on");
     uint64_t most = (end - first - 1) / params->context;
@@ -108,8 +110,8 @@ static enum tuff_status fill_row(const struct tuff_loader *loader, uint64_t star
     if (n) {
         TUFF_TRY(tuff_token_file_read(loader->ctx, loader->params.file, start, n, ids));
         memcpy(targets, ids + 1, (size_t) (n - 1) * sizeof *targets);
-        TUFF_TRY(tuff_token_file_read(loader->ctx, loader->params.file, start + n, 1,
-                                      targets + n - 1));
+        TUFF_TRY(
+            tuff_token_file_read(loader->ctx, loader->params.file, start + n, 1, targets + n - 1));
     }
     for (uint64_t i = n; i < context; i++) {
         ids[i] = 0;

@@ -31,7 +31,7 @@ struct tuff_prefetch {
 static void fill_slot(struct tuff_prefetch *prefetch, struct slot *slot,
                       const struct tuff_data_position *position)
 {
-    slot->batch = (struct tuff_batch) {slot->ids, slot->targets, 0, *position, *position};
+    slot->batch = (struct tuff_batch){slot->ids, slot->targets, 0, *position, *position};
     slot->status = tuff_loader_fill(prefetch->loader, &slot->batch.next, slot->ids, slot->targets,
                                     &slot->batch.counted);
     if (slot->status != TUFF_OK)

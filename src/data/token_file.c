@@ -17,7 +17,8 @@ struct header {
 };
 _Static_assert(sizeof(struct header) == 128 && offsetof(struct header, checksum) == 120, "layout");
 _Static_assert(offsetof(struct header, info) == 16 &&
-                   offsetof(struct tuff_token_info, checksum) == 48, "layout");
+                   offsetof(struct tuff_token_info, checksum) == 48,
+               "layout");
 
 static const char magic[8] = {'T', 'U', 'F', 'F', 'T', 'O', 'K', '1'};
 
@@ -49,14 +50,13 @@ enum tuff_status tuff_token_writer_create(struct tuff_ctx *ctx, const char *path
     writer->header.token_size = vocab <= 65536 ? 2 : 4;
     writer->header.info.vocab = vocab;
     writer->header.info.tokenizer_hash = tokenizer_hash;
-    enum tuff_status status =
-        writer->path && writer->temp
-            ? tuff_os_open(ctx, writer->temp, false, &writer->file)
-            : tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path);
+    enum tuff_status status = writer->path && writer->temp
+                                  ? tuff_os_open(ctx, writer->temp, false, &writer->file)
+                                  : tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path);
     if (status == TUFF_OK) {
         writer->made = true;
         /* The place of the header; the counts are known at the end. */
-        status = tuff_os_write(writer->file, &(struct header) {{0}, 0, 0, {0}, {0}, 0},
+        status = tuff_os_write(writer->file, &(struct header){{0}, 0, 0, {0}, {0}, 0},
                                sizeof writer->header);
     }
     if (status == TUFF_OK)
@@ -82,9 +82,9 @@ enum tuff_status tuff_token_writer_append(struct tuff_token_writer *writer, cons
         size_t piece = TUFF_MIN(n - at, TUFF_COUNT(narrow));
         for (size_t i = 0; i < piece; i++) {
             if (tokens[at + i] >= info->vocab)
-                return failed(writer, tuff_fail(writer->ctx, TUFF_E_RANGE, "%s: token %" PRIu32
-                                                " in a vocabulary of %" PRIu64, writer->path,
-                                                tokens[at + i], info->vocab));
+                return failed(writer, tuff_fail(writer->ctx, TUFF_E_RANGE,
+                                                "%s: token %" PRIu32 " in a vocabulary of %" PRIu64,
+                                                writer->path, tokens[at + i], info->vocab));
             narrow[i] = (uint16_t) tokens[at + i];
         }
         if (writer->header.token_size == 2)
@@ -167,8 +167,10 @@ static enum tuff_status check_header(struct tuff_ctx *ctx, const char *path, siz
     if (memcmp(header->magic, magic, sizeof magic))
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s: not a token file", path);
     if (header->version != 1)
-        return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: token file of version %" PRIu32 "; this "
-                         "program reads version 1", path, header->version);
+        return tuff_fail(ctx, TUFF_E_UNSUPPORTED,
+                         "%s: token file of version %" PRIu32 "; this "
+                         "program reads version 1",
+                         path, header->version);
     if (header->checksum != tuff_hash(header, offsetof(struct header, checksum), 0))
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s: its header is damaged: make it again", path);
     /* The checksum is no secret: a file may lie with a right one. */
@@ -177,9 +179,10 @@ static enum tuff_status check_header(struct tuff_ctx *ctx, const char *path, siz
         (token == 2 && info->vocab > 65536) || info->train > info->count || !info->count)
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s: its header contradicts itself", path);
     if (payload % token || payload / token != info->count)
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: %" PRIu64 " bytes of tokens, the header counts %"
-                         PRIu64 " tokens of %" PRIu64 " bytes: make it again", path, payload,
-                         info->count, token);
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: %" PRIu64 " bytes of tokens, the header counts %" PRIu64
+                         " tokens of %" PRIu64 " bytes: make it again",
+                         path, payload, info->count, token);
     return TUFF_OK;
 }
 
@@ -213,8 +216,10 @@ enum tuff_status tuff_token_file_verify(struct tuff_ctx *ctx, const struct tuff_
 {
     size_t start = sizeof file->header;
     if (tuff_hash(file->map.data + start, file->map.size - start, 0) != file->header.info.checksum)
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: its tokens do not match their checksum: make it "
-                         "again", file->path);
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: its tokens do not match their checksum: make it "
+                         "again",
+                         file->path);
     return TUFF_OK;
 }
 
@@ -237,8 +242,10 @@ enum tuff_status tuff_token_file_read(struct tuff_ctx *ctx, const struct tuff_to
 {
     const struct tuff_token_info *info = &file->header.info;
     if (first > info->count || n > info->count - first)
-        return tuff_fail(ctx, TUFF_E_RANGE, "%s: tokens %" PRIu64 " + %" PRIu64 " asked for, it has"
-                         " %" PRIu64, file->path, first, n, info->count);
+        return tuff_fail(ctx, TUFF_E_RANGE,
+                         "%s: tokens %" PRIu64 " + %" PRIu64 " asked for, it has"
+                         " %" PRIu64,
+                         file->path, first, n, info->count);
     const uint8_t *at = file->map.data + sizeof file->header + first * file->header.token_size;
     uint32_t largest = 0;
     for (uint64_t i = 0; i < n; i++, at += file->header.token_size) {
@@ -248,7 +255,9 @@ enum tuff_status tuff_token_file_read(struct tuff_ctx *ctx, const struct tuff_to
         largest = TUFF_MAX(largest, token);
     }
     if (n && largest >= info->vocab)
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: token %" PRIu32 " in a vocabulary of %" PRIu64
-                         ": the file is damaged, make it again", file->path, largest, info->vocab);
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: token %" PRIu32 " in a vocabulary of %" PRIu64
+                         ": the file is damaged, make it again",
+                         file->path, largest, info->vocab);
     return TUFF_OK;
 }

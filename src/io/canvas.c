@@ -10,7 +10,7 @@ enum tuff_status tuff_canvas_init(struct tuff_ctx *ctx, struct tuff_canvas *canv
                                   int height)
 {
     size_t n = (size_t) width * (size_t) height;
-    *canvas = (struct tuff_canvas) {.width = width, .height = height};
+    *canvas = (struct tuff_canvas){.width = width, .height = height};
     canvas->mask = tuff_calloc(n, sizeof *canvas->mask);
     canvas->rgb = tuff_calloc(n, 3);
     if (!canvas->mask || !canvas->rgb) {
@@ -20,7 +20,7 @@ enum tuff_status tuff_canvas_init(struct tuff_ctx *ctx, struct tuff_canvas *canv
     }
     memset(canvas->rgb, 255, n * 3);
     tuff_canvas_clip(canvas, 0, 0, width, height);
-    memcpy(canvas->dirty, (int[4]) {width, height, 0, 0}, sizeof canvas->dirty);
+    memcpy(canvas->dirty, (int[4]){width, height, 0, 0}, sizeof canvas->dirty);
     return TUFF_OK;
 }
 
@@ -28,7 +28,7 @@ void tuff_canvas_fini(struct tuff_canvas *canvas)
 {
     free(canvas->mask);
     free(canvas->rgb);
-    *canvas = (struct tuff_canvas) {0};
+    *canvas = (struct tuff_canvas){0};
 }
 
 void tuff_canvas_clip(struct tuff_canvas *canvas, int left, int top, int right, int bottom)
@@ -110,7 +110,7 @@ void tuff_canvas_paint(struct tuff_canvas *canvas, uint32_t colour, double opaci
             }
             canvas->mask[at] = 0;
         }
-    memcpy(canvas->dirty, (int[4]) {canvas->width, canvas->height, 0, 0}, sizeof canvas->dirty);
+    memcpy(canvas->dirty, (int[4]){canvas->width, canvas->height, 0, 0}, sizeof canvas->dirty);
 }
 
 enum tuff_status tuff_canvas_write(struct tuff_ctx *ctx, const struct tuff_canvas *canvas,

@@ -8,9 +8,9 @@
  * coverage wins, so that joints and crossings of one line are not painted twice) until _paint. */
 struct tuff_canvas {
     int width, height;
-    int clip[4];   /* left, top, right, bottom: strokes stay inside */
-    int dirty[4];  /* the part of the mask in use */
-    float *mask;   /* coverage, 0..1 */
+    int clip[4];  /* left, top, right, bottom: strokes stay inside */
+    int dirty[4]; /* the part of the mask in use */
+    float *mask;  /* coverage, 0..1 */
     uint8_t *rgb;
 };
 /* White. TUFF_E_NOMEM leaves nothing to free. */

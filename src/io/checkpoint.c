@@ -28,8 +28,10 @@ static enum folder_kind parse_name(const char *name, uint64_t *step)
         *step = *step * 10 + (uint64_t) (*at - '0');
     if (digits < 8)
         return FOLDER_NONE;
-    return !*at ? FOLDER_DONE : !strcmp(at, ".old") ? FOLDER_OLD
-           : !strcmp(at, ".tmp") ? FOLDER_TEMP : FOLDER_NONE;
+    return !*at                  ? FOLDER_DONE
+           : !strcmp(at, ".old") ? FOLDER_OLD
+           : !strcmp(at, ".tmp") ? FOLDER_TEMP
+                                 : FOLDER_NONE;
 }
 
 /* ---- Which folders there are ---- */
@@ -298,8 +300,8 @@ static enum tuff_status verify_step(struct tuff_ctx *ctx, const char *run, const
         return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", run);
     enum tuff_status status = tuff_manifest_verify(ctx, path, &written);
     if (status == TUFF_OK && written != step)
-        status = tuff_fail(ctx, TUFF_E_FORMAT, "%s: its manifest is of step %" PRIu64, path,
-                           written);
+        status =
+            tuff_fail(ctx, TUFF_E_FORMAT, "%s: its manifest is of step %" PRIu64, path, written);
     if (status == TUFF_OK)
         *folder = path;
     else

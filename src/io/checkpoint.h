@@ -1,7 +1,7 @@
 /* io/checkpoint: run folders with one folder a saved step.
  *
- *     RUN/step-00000200/   whatever the caller wrote, and manifest.json: size and XXH64 of each file
- *     RUN/last, RUN/best   one line each: the name of such a folder
+ *     RUN/step-00000200/   whatever the caller wrote, and manifest.json: size and XXH64 of each
+ * file RUN/last, RUN/best   one line each: the name of such a folder
  *
  * A folder is made as step-00000200.tmp and gets its name only when all of it is on disk; after
  * that the one-line files are replaced; after that old folders go. So whatever moment the machine

@@ -175,7 +175,7 @@ enum tuff_status tuff_table_load(struct tuff_ctx *ctx, const char *path, struct 
 {
     struct tuff_map map;
     size_t cap = 0;
-    *table = (struct tuff_table) {0};
+    *table = (struct tuff_table){0};
     TUFF_TRY(tuff_os_map(ctx, path, &map));
     enum tuff_status status = TUFF_OK;
     for (size_t at = 0; at < map.size && status == TUFF_OK;) {
@@ -203,7 +203,7 @@ void tuff_table_fini(struct tuff_table *table)
         free(table->columns[i]);
     free(table->columns);
     free(table->values);
-    *table = (struct tuff_table) {0};
+    *table = (struct tuff_table){0};
 }
 
 int tuff_table_column(const struct tuff_table *table, const char *name)

@@ -1,9 +1,9 @@
 /* io/font: a stroke font of our own, so that text is smooth at any size and turned any way.
  *
  * A glyph is its advance and strokes. A point is a digit x and a letter y, on a grid whose capitals
- * are 9 units high: y 'a' is -3 (descenders), 'd' 0 (base line), 'j' 6 (small letters), 'm' 9. Plain
- * points are joined by lines; after '~' they are control points of a quadratic B-spline from the
- * first to the last; after '@' of a closed one. A point given twice is a dot. */
+ * are 9 units high: y 'a' is -3 (descenders), 'd' 0 (base line), 'j' 6 (small letters), 'm' 9.
+ * Plain points are joined by lines; after '~' they are control points of a quadratic B-spline from
+ * the first to the last; after '@' of a closed one. A point given twice is a dot. */
 #include "io/canvas.h"
 
 #include <math.h>
@@ -106,8 +106,8 @@ static const char *const glyphs[95] = {
     /* ~ */ "6 ~1h2k4e5h",
 };
 
-#define UNITS 9.0       /* height of capitals */
-#define SPACING 0.5     /* added to every advance */
+#define UNITS 9.0   /* height of capitals */
+#define SPACING 0.5 /* added to every advance */
 #define POINTS_MAX 16
 #define CURVE_PIECES 6
 

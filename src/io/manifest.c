@@ -76,7 +76,7 @@ void tuff_manifest_fini(struct tuff_manifest *manifest)
     for (size_t i = 0; i < manifest->n; i++)
         free(manifest->items[i].path);
     free(manifest->items);
-    *manifest = (struct tuff_manifest) {0};
+    *manifest = (struct tuff_manifest){0};
 }
 
 enum tuff_status tuff_manifest_write(struct tuff_ctx *ctx, const char *folder, uint64_t step,
@@ -96,8 +96,10 @@ enum tuff_status tuff_manifest_write(struct tuff_ctx *ctx, const char *folder, u
                         : NULL;
     char *path = tuff_os_path_join(folder, manifest_name);
     enum tuff_status status = root && path ? tuff_json_save(ctx, path, root)
-                                           : tuff_fail(ctx, TUFF_E_ARG, "%s: a file name in it "
-                                                       "cannot stand in %s", folder, manifest_name);
+                                           : tuff_fail(ctx, TUFF_E_ARG,
+                                                       "%s: a file name in it "
+                                                       "cannot stand in %s",
+                                                       folder, manifest_name);
     free(path);
     json_decref(root);
     json_decref(files);
@@ -155,7 +157,8 @@ static enum tuff_status verify_root(struct tuff_ctx *ctx, const char *folder, js
     if (json_integer_value(json_object_get(root, "version")) != 1)
         return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s/%s: made by a later version", folder,
                          manifest_name);
-    json_object_foreach(files, name, entry) {
+    json_object_foreach(files, name, entry)
+    {
         TUFF_TRY(verify_file(ctx, folder, name, entry));
     }
     if (step)

@@ -244,7 +244,8 @@ static void draw_legend(struct view *view)
     if (!rows)
         return;
     double w = width + 58, h = 20.0 * (double) rows + 12;
-    for (int corner = 0; corner < 4; corner++) { /* top right, bottom right, top left, bottom left */
+    /* Top right, bottom right, top left, bottom left. */
+    for (int corner = 0; corner < 4; corner++) {
         double x = corner < 2 ? view->right - 10 - w : view->left + 10;
         double y = corner % 2 ? view->bottom - 10 - h : view->top + 8;
         double box[4] = {x, y, x + w, y + h};
@@ -277,8 +278,9 @@ enum tuff_status tuff_plot_write_png(struct tuff_ctx *ctx, const struct tuff_plo
 {
     int width = plot->width ? plot->width : 900, height = plot->height ? plot->height : 540;
     if (width < 200 || width > 8192 || height < 200 || height > 8192)
-        return tuff_fail(ctx, TUFF_E_RANGE, "%s: a plot of %d x %d pixels (200 to 8192 are "
-                         "possible)", path, width, height);
+        return tuff_fail(ctx, TUFF_E_RANGE,
+                         "%s: a plot of %d x %d pixels (200 to 8192 are possible)", path, width,
+                         height);
     struct view view = {.plot = plot};
     TUFF_TRY(tuff_canvas_init(ctx, &view.canvas, width, height));
     fit_axes(&view);

@@ -45,9 +45,11 @@ static enum tuff_status read_shape(struct tuff_ctx *ctx, const char *path, const
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s: tensor \"%s\": \"shape\" must be a list", path,
                          shown(tensor->name, name));
     if (json_array_size(shape) > TUFF_FILE_RANK_MAX)
-        return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: tensor \"%s\" has %zu dimensions, at most "
-                         "%d are supported", path, shown(tensor->name, name),
-                         json_array_size(shape), TUFF_FILE_RANK_MAX);
+        return tuff_fail(ctx, TUFF_E_UNSUPPORTED,
+                         "%s: tensor \"%s\" has %zu dimensions, at most "
+                         "%d are supported",
+                         path, shown(tensor->name, name), json_array_size(shape),
+                         TUFF_FILE_RANK_MAX);
     tensor->rank = (int) json_array_size(shape);
     uint64_t size = tuff_dtype_size(tensor->dtype);
     tensor->count = 1;
@@ -73,21 +75,25 @@ static enum tuff_status read_offsets(struct tuff_ctx *ctx, const char *path, con
     const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
     if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) ||
         json_integer_value(begin) < 0 || json_integer_value(end) < json_integer_value(begin))
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: tensor \"%s\": \"data_offsets\" must be "
-                         "[begin, end]", path, shown(entry->tensor.name, name));
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: tensor \"%s\": \"data_offsets\" must be "
+                         "[begin, end]",
+                         path, shown(entry->tensor.name, name));
     entry->begin = (uint64_t) json_integer_value(begin);
     entry->end = (uint64_t) json_integer_value(end);
     if (entry->end > data_size)
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: tensor \"%s\" ends at byte %llu of the data, but "
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: tensor \"%s\" ends at byte %llu of the data, but "
                          "there are only %llu: the file is cut short",
                          path, shown(entry->tensor.name, name), (unsigned long long) entry->end,
                          (unsigned long long) data_size);
     if (entry->end - entry->begin != entry->tensor.size)
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: tensor \"%s\" has %llu bytes, its shape and "
-                         "dtype %s need %llu", path, shown(entry->tensor.name, name),
-                         (unsigned long long) (entry->end - entry->begin),
-                         tuff_dtype_name(entry->tensor.dtype),
-                         (unsigned long long) entry->tensor.size);
+        return tuff_fail(
+            ctx, TUFF_E_FORMAT,
+            "%s: tensor \"%s\" has %llu bytes, its shape and "
+            "dtype %s need %llu",
+            path, shown(entry->tensor.name, name), (unsigned long long) (entry->end - entry->begin),
+            tuff_dtype_name(entry->tensor.dtype), (unsigned long long) entry->tensor.size);
     return TUFF_OK;
 }
 
@@ -105,8 +111,10 @@ static enum tuff_status read_tensor(struct tuff_ctx *ctx, struct tuff_safetensor
                          shown(key, name));
     char dtype_name[80];
     if (!tuff_dtype_parse(dtype, &entry->tensor.dtype))
-        return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: tensor \"%s\": dtype \"%s\" is not known "
-                         "here", path, shown(key, name), shown(dtype, dtype_name));
+        return tuff_fail(ctx, TUFF_E_UNSUPPORTED,
+                         "%s: tensor \"%s\": dtype \"%s\" is not known "
+                         "here",
+                         path, shown(key, name), shown(dtype, dtype_name));
     TUFF_TRY(read_shape(ctx, path, json_object_get(value, "shape"), &entry->tensor));
     TUFF_TRY(read_offsets(ctx, path, json_object_get(value, "data_offsets"), data->size, entry));
     entry->tensor.data = data->data + entry->begin;
@@ -137,9 +145,10 @@ static enum tuff_status check_layout(struct tuff_ctx *ctx, const char *path, str
         qsort(entries, n, sizeof *entries, by_offset);
     for (size_t i = 0; i < n; i++) {
         if (entries[i].begin != end)
-            return tuff_fail(ctx, TUFF_E_FORMAT, "%s: tensor \"%s\" begins at byte %llu of the "
-                             "data, the one before it ends at %llu", path,
-                             shown(entries[i].tensor.name, name),
+            return tuff_fail(ctx, TUFF_E_FORMAT,
+                             "%s: tensor \"%s\" begins at byte %llu of the "
+                             "data, the one before it ends at %llu",
+                             path, shown(entries[i].tensor.name, name),
                              (unsigned long long) entries[i].begin, (unsigned long long) end);
         end = entries[i].end;
     }
@@ -156,7 +165,8 @@ static enum tuff_status read_metadata(struct tuff_ctx *ctx, struct tuff_safetens
     json_t *value;
     if (!json_is_object(metadata))
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s: \"__metadata__\" must be an object", path);
-    json_object_foreach(metadata, key, value) {
+    json_object_foreach(metadata, key, value)
+    {
         if (!json_is_string(value))
             return tuff_fail(ctx, TUFF_E_FORMAT, "%s: \"__metadata__\" must hold texts", path);
     }
@@ -172,7 +182,8 @@ static enum tuff_status read_members(struct tuff_ctx *ctx, struct tuff_safetenso
     const char *key;
     json_t *value;
     size_t first = file->entries.n;
-    json_object_foreach(header, key, value) {
+    json_object_foreach(header, key, value)
+    {
         if (!strcmp(key, "__metadata__"))
             TUFF_TRY(read_metadata(ctx, file, path, value));
         else if (!json_is_object(value))
@@ -190,20 +201,25 @@ static enum tuff_status read_file(struct tuff_ctx *ctx, struct tuff_safetensors 
 {
     uint64_t length;
     if (size < sizeof length)
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: only %zu bytes: not a safetensors file, or cut "
-                         "short", path, size);
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: only %zu bytes: not a safetensors file, or cut "
+                         "short",
+                         path, size);
     memcpy(&length, bytes, sizeof length);
     if (length > HEADER_MAX)
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s: not a safetensors file (a header of %llu bytes)",
                          path, (unsigned long long) length);
     if (length > size - sizeof length)
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: the header needs %llu bytes, the file has %zu: "
-                         "it is cut short", path, (unsigned long long) length,
-                         size - sizeof length);
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: the header needs %llu bytes, the file has %zu: "
+                         "it is cut short",
+                         path, (unsigned long long) length, size - sizeof length);
     const uint8_t *text = bytes + sizeof length;
     if (!length || text[0] != '{')
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: not a safetensors file: its header is not a JSON "
-                         "object", path);
+        return tuff_fail(ctx, TUFF_E_FORMAT,
+                         "%s: not a safetensors file: its header is not a JSON "
+                         "object",
+                         path);
     json_t *header;
     enum tuff_status status = tuff_json_parse(ctx, path, text, (size_t) length, &header);
     if (status == TUFF_OK) {
@@ -261,7 +277,8 @@ static enum tuff_status open_shards(struct tuff_ctx *ctx, struct tuff_safetensor
     json_t *value;
     const char *slash = strrchr(path, '/');
     int folder = slash ? (int) (slash - path) + 1 : 0;
-    json_object_foreach(weight_map, key, value) {
+    json_object_foreach(weight_map, key, value)
+    {
         const char *shard = json_string_value(value);
         /* An index must not reach out of its own folder. */
         if (!shard || !shard[0] || shard[0] == '.' || strchr(shard, '/'))
@@ -283,7 +300,8 @@ static enum tuff_status check_index(struct tuff_ctx *ctx, const struct tuff_safe
     char name[80];
     const char *key;
     json_t *value;
-    json_object_foreach(weight_map, key, value) {
+    json_object_foreach(weight_map, key, value)
+    {
         const struct entry *entry = find(file, key);
         const json_t *shard = json_object_get(order, json_string_value(value));
         if (!entry || entry->shard != (size_t) json_integer_value(shard))
@@ -419,8 +437,10 @@ static enum tuff_status check_range(struct tuff_ctx *ctx, const struct tuff_file
 {
     char name[80];
     if (first > tensor->count || n > tensor->count - first)
-        return tuff_fail(ctx, TUFF_E_RANGE, "tensor \"%s\": elements %llu + %llu asked for, it has "
-                         "%llu", shown(tensor->name, name), (unsigned long long) first,
+        return tuff_fail(ctx, TUFF_E_RANGE,
+                         "tensor \"%s\": elements %llu + %llu asked for, it has "
+                         "%llu",
+                         shown(tensor->name, name), (unsigned long long) first,
                          (unsigned long long) n, (unsigned long long) tensor->count);
     return TUFF_OK;
 }
@@ -463,15 +483,30 @@ enum tuff_status tuff_file_tensor_read_i64(struct tuff_ctx *ctx,
         } value;
         memcpy(&value, from, size);
         switch (tensor->dtype) {
-        case TUFF_I64: to[i] = value.i64; break;
-        case TUFF_I32: to[i] = value.i32; break;
-        case TUFF_U32: to[i] = value.u32; break;
-        case TUFF_I16: to[i] = value.i16; break;
-        case TUFF_U16: to[i] = value.u16; break;
-        case TUFF_I8: to[i] = value.i8; break;
+        case TUFF_I64:
+            to[i] = value.i64;
+            break;
+        case TUFF_I32:
+            to[i] = value.i32;
+            break;
+        case TUFF_U32:
+            to[i] = value.u32;
+            break;
+        case TUFF_I16:
+            to[i] = value.i16;
+            break;
+        case TUFF_U16:
+            to[i] = value.u16;
+            break;
+        case TUFF_I8:
+            to[i] = value.i8;
+            break;
         case TUFF_U8:
-        case TUFF_BOOL: to[i] = value.u8; break;
-        default: return wrong_dtype(ctx, tensor, "of an integer type");
+        case TUFF_BOOL:
+            to[i] = value.u8;
+            break;
+        default:
+            return wrong_dtype(ctx, tensor, "of an integer type");
         }
     }
     return TUFF_OK;

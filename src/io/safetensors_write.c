@@ -70,8 +70,8 @@ static enum tuff_status build_header(struct tuff_safetensors_writer *writer,
                              writer->path, name);
         if (size > INT64_MAX - end)
             return tuff_fail(writer->ctx, TUFF_E_ARG, "%s: too large", writer->path);
-        writer->parts[i] = (struct part) {tuff_arena_strdup(&writer->arena, name), specs[i].dtype,
-                                          end, end + size};
+        writer->parts[i] =
+            (struct part){tuff_arena_strdup(&writer->arena, name), specs[i].dtype, end, end + size};
         end += size;
         /* The library refuses names that are not UTF-8, as JSON demands. */
         if (!writer->parts[i].name ||
@@ -150,8 +150,10 @@ enum tuff_status tuff_safetensors_append(struct tuff_safetensors_writer *writer,
         return writer->status;
     uint64_t total = writer->n ? writer->parts[writer->n - 1].end : 0;
     if (size > total - writer->written)
-        return failed(writer, tuff_fail(writer->ctx, TUFF_E_RANGE, "%s: more data than its "
-                                        "tensors hold (%" PRIu64 " bytes)", writer->path, total));
+        return failed(writer, tuff_fail(writer->ctx, TUFF_E_RANGE,
+                                        "%s: more data than its "
+                                        "tensors hold (%" PRIu64 " bytes)",
+                                        writer->path, total));
     writer->written += size;
     settle(writer);
     if (!size)
@@ -174,9 +176,11 @@ enum tuff_status tuff_safetensors_append_f32(struct tuff_safetensors_writer *wri
         uint64_t room = (part->end - writer->written) / size;
         size_t count = (size_t) TUFF_MIN(TUFF_MIN(n, room), sizeof bytes / size);
         if (!count || !tuff_convert_from_f32(part->dtype, values, count, bytes))
-            return failed(writer, tuff_fail(writer->ctx, TUFF_E_DTYPE, "%s: tensor \"%s\" is %s: "
-                                            "it takes no f32 values here", writer->path,
-                                            part->name, tuff_dtype_name(part->dtype)));
+            return failed(writer,
+                          tuff_fail(writer->ctx, TUFF_E_DTYPE,
+                                    "%s: tensor \"%s\" is %s: "
+                                    "it takes no f32 values here",
+                                    writer->path, part->name, tuff_dtype_name(part->dtype)));
         TUFF_TRY(tuff_safetensors_append(writer, bytes, count * size));
         values += count;
         n -= count;
@@ -250,13 +254,13 @@ static enum tuff_status stream_tensor(const struct saving *saving, size_t tensor
         count *= (uint64_t) spec->dims[i];
     for (uint64_t first = 0; first < count;) {
         uint64_t n = TUFF_MIN(count - first, PIECE);
-        TUFF_TRY(saving->params->source(saving->params->source_user, tensor, first, n,
-                                        saving->piece));
+        TUFF_TRY(
+            saving->params->source(saving->params->source_user, tensor, first, n, saving->piece));
         if (is_float)
             TUFF_TRY(tuff_safetensors_append_f32(writer, saving->piece, n));
         else
-            TUFF_TRY(tuff_safetensors_append(writer, saving->piece,
-                                             n * tuff_dtype_size(spec->dtype)));
+            TUFF_TRY(
+                tuff_safetensors_append(writer, saving->piece, n * tuff_dtype_size(spec->dtype)));
         first += n;
     }
     return TUFF_OK;

@@ -155,7 +155,7 @@ static void test_positions(void)
 
     /* The thread gives the same, also after seeks at any moment. */
     struct tuff_prefetch *prefetch = NULL;
-    position = (struct tuff_data_position) {UINT64_MAX - 3, 0, 0};
+    position = (struct tuff_data_position){UINT64_MAX - 3, 0, 0};
     CHECK_OK(ctx, tuff_prefetch_create(ctx, &params, &position, &prefetch));
     struct tuff_data_position marks[STEPS];
     for (int round = 0; round < 30; round++) {
@@ -179,7 +179,9 @@ static void test_positions(void)
 static void test_bad_position(void)
 {
     static const char *const bad[] = {
-        "{}", "[]", "{\"seed\":1,\"epoch\":\"0\",\"index\":\"0\"}",
+        "{}",
+        "[]",
+        "{\"seed\":1,\"epoch\":\"0\",\"index\":\"0\"}",
         "{\"seed\":\"\",\"epoch\":\"0\",\"index\":\"0\"}",
         "{\"seed\":\"1\",\"epoch\":\"-1\",\"index\":\"0\"}",
         "{\"seed\":\"18446744073709551616\",\"epoch\":\"0\",\"index\":\"0\"}"};
@@ -209,7 +211,7 @@ static void test_refuses(void)
     tuff_token_file_close(file);
 
     file = count_up(CONTEXT, 0);
-    params = (struct tuff_loader_params) {file, TUFF_SPLIT_VALIDATION, 1, CONTEXT};
+    params = (struct tuff_loader_params){file, TUFF_SPLIT_VALIDATION, 1, CONTEXT};
     CHECK(tuff_loader_create(ctx, &params, &loader) == TUFF_E_RANGE);
     struct tuff_prefetch *prefetch;
     struct tuff_data_position position = {0};

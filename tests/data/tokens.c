@@ -149,8 +149,15 @@ static void test_damage(void)
     static const struct {
         size_t at;
         uint64_t value;
-    } lies[] = {{12, 1}, {12, 4}, {16, 0}, {16, 70000}, {16, UINT64_MAX}, {24, 26},
-                {24, UINT64_MAX / 2 + 13}, {24, 0}, {32, 26}};
+    } lies[] = {{12, 1},
+                {12, 4},
+                {16, 0},
+                {16, 70000},
+                {16, UINT64_MAX},
+                {24, 26},
+                {24, UINT64_MAX / 2 + 13},
+                {24, 0},
+                {32, 26}};
     CHECK(open_lie(bytes, 178, 16, 51) == TUFF_OK);
     for (size_t i = 0; i < TUFF_COUNT(lies); i++)
         CHECK(open_lie(bytes, 178, lies[i].at, lies[i].value) == TUFF_E_FORMAT);

@@ -179,7 +179,9 @@ static void test_damage(void)
     CHECK(strstr(tuff_error_text(ctx), "optimizer/state.bin: 99 bytes"));
 
     static const char *const bad[] = {
-        "{}", "[]", "{\"format\":\"tuff checkpoint\",\"version\":1,\"step\":1,\"files\":{}}",
+        "{}",
+        "[]",
+        "{\"format\":\"tuff checkpoint\",\"version\":1,\"step\":1,\"files\":{}}",
         "{\"format\":\"tuff checkpoint\",\"version\":2,\"step\":1,\"files\":{\"a\":1}}",
         "{\"format\":\"tuff checkpoint\",\"version\":1,\"step\":1,\"files\":{\"empty\":1}}",
         "{\"format\":\"tuff checkpoint\",\"version\":1,\"step\":1,\"files\":{\"../last\":"
@@ -189,7 +191,8 @@ static void test_damage(void)
     for (size_t i = 0; i < TUFF_COUNT(bad); i++) {
         CHECK_OK(ctx, write_in(RUN "/step-00000001", "manifest.json", bad[i], strlen(bad[i])));
         CHECK_MSG(tuff_checkpoint_verify(ctx, RUN "/step-00000001") ==
-                      (i == 3 ? TUFF_E_UNSUPPORTED : TUFF_E_FORMAT), "%s", bad[i]);
+                      (i == 3 ? TUFF_E_UNSUPPORTED : TUFF_E_FORMAT),
+                  "%s", bad[i]);
         CHECK(strstr(tuff_error_text(ctx), "manifest.json"));
     }
     CHECK(newest(NULL) == 0);
@@ -227,7 +230,8 @@ static void test_stop_at_each_stage(uint64_t step)
         char tag = 0;
         uint64_t found = newest(&tag);
         bool renamed = stage >= TUFF_CHECKPOINT_RENAMED;
-        CHECK_MSG(found == (renamed ? step : 20) && tag == (renamed ? 'b' : 'a'), "stage %d", stage);
+        CHECK_MSG(found == (renamed ? step : 20) && tag == (renamed ? 'b' : 'a'), "stage %d",
+                  stage);
         struct tuff_checkpoint *checkpoint;
         CHECK_OK(ctx, tuff_checkpoint_begin(ctx, RUN, 40, &checkpoint));
         tuff_checkpoint_abort(&checkpoint);

@@ -78,14 +78,15 @@ static void test_table(void)
         const char *text;
         enum tuff_status status;
         size_t n_rows;
-    } cases[] = {{"a,b\n1,2\n3", TUFF_OK, 1}, {"a,b\n1\n\n", TUFF_OK, 2},
+    } cases[] = {{"a,b\n1,2\n3", TUFF_OK, 1},  {"a,b\n1\n\n", TUFF_OK, 2},
                  {"a,b\n1,2,3\n", TUFF_OK, 1}, {"a,b\n1,x\n", TUFF_E_FORMAT, 0},
-                 {"", TUFF_E_FORMAT, 0}, {"a,b", TUFF_E_FORMAT, 0}};
+                 {"", TUFF_E_FORMAT, 0},       {"a,b", TUFF_E_FORMAT, 0}};
     for (size_t i = 0; i < TUFF_COUNT(cases); i++) {
-        CHECK_OK(ctx, tuff_os_write_file(ctx, FOLDER "/t.csv", cases[i].text,
-                                         strlen(cases[i].text)));
+        CHECK_OK(ctx,
+                 tuff_os_write_file(ctx, FOLDER "/t.csv", cases[i].text, strlen(cases[i].text)));
         CHECK_MSG(tuff_table_load(ctx, FOLDER "/t.csv", &table) == cases[i].status &&
-                      table.n_rows == cases[i].n_rows, "%s", cases[i].text);
+                      table.n_rows == cases[i].n_rows,
+                  "%s", cases[i].text);
         tuff_table_fini(&table);
     }
 }
@@ -133,15 +134,20 @@ static void check_events(uint64_t to)
         float loss = 2.5f * (float) step, lr = 0.125f;
         size_t n = 0;
         if (step == 0) {
-            memcpy(want, "\x1a\x0d" "brain.Event:2", 15);
+            memcpy(want,
+                   "\x1a\x0d"
+                   "brain.Event:2",
+                   15);
             n = 15;
         } else {
             want[n++] = 0x10;
             if (step >= 128)
                 want[n++] = (uint8_t) (step | 128);
             want[n++] = (uint8_t) (step >= 128 ? step >> 7 : step);
-            memcpy(want + n, step % 2 ? "\x2a\x13\x0a\x11\x0a\x0aloss/train\x15"
-                                      : "\x2a\x1e\x0a\x11\x0a\x0aloss/train\x15", 17);
+            memcpy(want + n,
+                   step % 2 ? "\x2a\x13\x0a\x11\x0a\x0aloss/train\x15"
+                            : "\x2a\x1e\x0a\x11\x0a\x0aloss/train\x15",
+                   17);
             memcpy(want + n + 17, &loss, 4);
             n += 21;
             if (step % 2 == 0) {
@@ -171,7 +177,7 @@ static void check_events(uint64_t to)
 static void test_events(void)
 {
     CHECK(tuff_crc32c("123456789", 9) == 0xe3069283u);
-    CHECK(tuff_crc32c((const uint8_t[32]) {0}, 32) == 0x8a9136aau); /* RFC 3720, B.4 */
+    CHECK(tuff_crc32c((const uint8_t[32]){0}, 32) == 0x8a9136aau); /* RFC 3720, B.4 */
     CHECK_OK(ctx, tuff_os_remove_tree(ctx, FOLDER "/tb"));
     CHECK_OK(ctx, tuff_os_mkdirs(ctx, FOLDER "/tb"));
     events(TUFF_METRICS_NEW, 1, 200);

@@ -58,15 +58,15 @@ static void test_loss_curve(void)
     struct tuff_plot_series series[] = {{NULL, x, raw, N, true},
                                         {"training loss (average of 60)", x, smooth, N, false},
                                         {"validation loss", eval_x, eval_y, EVALS, false}};
-    struct tuff_plot plot = {"Loss of shakespeare-6x384", "step", "loss (nats per token)", series,
-                             3, 0, 0};
+    struct tuff_plot plot = {
+        "Loss of shakespeare-6x384", "step", "loss (nats per token)", series, 3, 0, 0};
     CHECK_OK(ctx, tuff_plot_write_png(ctx, &plot, FOLDER "/loss.png"));
     struct picture picture = load(FOLDER "/loss.png");
     CHECK(picture.width == 900 && picture.height == 540);
     CHECK(count_colour(&picture, 0xffffff) > 900 * 540 / 2);
-    CHECK(count_colour(&picture, 0xe8703a) > 800);  /* the average, two pixels wide */
+    CHECK(count_colour(&picture, 0xe8703a) > 800);     /* the average, two pixels wide */
     CHECK(count_colour(&picture, 0x2f9e62) > 12 * 15); /* evaluations and their dots */
-    CHECK(count_colour(&picture, 0xe7eaeeu) > 3000); /* grid */
+    CHECK(count_colour(&picture, 0xe7eaeeu) > 3000);   /* grid */
     free(picture.rgb);
 }
 
@@ -86,15 +86,20 @@ static void test_letters(void)
             CHECK_MSG(sums[other - 32] != sums[c - 32], "%c and %c", other, c);
         free(picture.rgb);
     }
-    struct tuff_plot all = {"!\"#$%&'()*+,-./0123456789:;<=>?@", "ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`",
-                            "abcdefghijklmnopqrstuvwxyz{|}~ \xc3\xa9", NULL, 0, 0, 0};
+    struct tuff_plot all = {"!\"#$%&'()*+,-./0123456789:;<=>?@",
+                            "ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`",
+                            "abcdefghijklmnopqrstuvwxyz{|}~ \xc3\xa9",
+                            NULL,
+                            0,
+                            0,
+                            0};
     CHECK_OK(ctx, tuff_plot_write_png(ctx, &all, FOLDER "/letters.png"));
 }
 
 static void test_hostile_data(void)
 {
-    static const double ends[] = {0, 1, -1, 1e-320, 1e300, -1e308, 1e12, 123456, NAN, INFINITY,
-                                  -INFINITY, 1e-9, 1 + 1e-15};
+    static const double ends[] = {0,      1,   -1,       1e-320,    1e300, -1e308,   1e12,
+                                  123456, NAN, INFINITY, -INFINITY, 1e-9,  1 + 1e-15};
     for (size_t a = 0; a < TUFF_COUNT(ends); a++)
         for (size_t b = 0; b < TUFF_COUNT(ends); b++) {
             double x[3] = {ends[a], ends[b], 0}, y[3] = {ends[b], ends[a], ends[b]};

@@ -95,13 +95,20 @@ static void test_rules(void)
 }
 
 static const struct tuff_tensor_spec specs[] = {
-    {"f64", TUFF_F64, 1, {3}},        {"i64", TUFF_I64, 2, {1, 3}},
-    {"wte.weight", TUFF_F32, 2, {3, 1}}, {"i32", TUFF_I32, 1, {3}},
-    {"u32", TUFF_U32, 1, {3}},        {"none", TUFF_F32, 2, {0, 5}},
-    {"bf16", TUFF_BF16, 1, {3}},      {"f16", TUFF_F16, 3, {1, 1, 3}},
-    {"i16", TUFF_I16, 1, {3}},        {"u16", TUFF_U16, 1, {3}},
-    {"i8", TUFF_I8, 1, {3}},          {"u8", TUFF_U8, 1, {3}},
-    {"bool", TUFF_BOOL, 1, {3}},      {"scalar \xc3\xa9\"\\", TUFF_I8, 0, {0}},
+    {"f64", TUFF_F64, 1, {3}},
+    {"i64", TUFF_I64, 2, {1, 3}},
+    {"wte.weight", TUFF_F32, 2, {3, 1}},
+    {"i32", TUFF_I32, 1, {3}},
+    {"u32", TUFF_U32, 1, {3}},
+    {"none", TUFF_F32, 2, {0, 5}},
+    {"bf16", TUFF_BF16, 1, {3}},
+    {"f16", TUFF_F16, 3, {1, 1, 3}},
+    {"i16", TUFF_I16, 1, {3}},
+    {"u16", TUFF_U16, 1, {3}},
+    {"i8", TUFF_I8, 1, {3}},
+    {"u8", TUFF_U8, 1, {3}},
+    {"bool", TUFF_BOOL, 1, {3}},
+    {"scalar \xc3\xa9\"\\", TUFF_I8, 0, {0}},
 };
 #define N_SPECS (sizeof specs / sizeof specs[0])
 
@@ -118,9 +125,19 @@ static const struct {
     int8_t i8[3];
     uint8_t u8[3], boolean[3];
     int8_t scalar;
-} values = {{1, 0, -1e300}, {1, 0, INT64_MIN}, {1, 0, -3e38f}, {1, 0, INT32_MIN},
-            {1, 0, UINT32_MAX}, {0x3f80, 0, 0xff7f}, {0x3c00, 0, 0xfbff}, {1, 0, INT16_MIN},
-            {1, 0, UINT16_MAX}, {1, 0, INT8_MIN}, {1, 0, UINT8_MAX}, {1, 0, 1}, -7};
+} values = {{1, 0, -1e300},
+            {1, 0, INT64_MIN},
+            {1, 0, -3e38f},
+            {1, 0, INT32_MIN},
+            {1, 0, UINT32_MAX},
+            {0x3f80, 0, 0xff7f},
+            {0x3c00, 0, 0xfbff},
+            {1, 0, INT16_MIN},
+            {1, 0, UINT16_MAX},
+            {1, 0, INT8_MIN},
+            {1, 0, UINT8_MAX},
+            {1, 0, 1},
+            -7};
 
 static void write_values(const char *path)
 {
@@ -136,7 +153,7 @@ static void write_values(const char *path)
     CHECK_OK(ctx, tuff_safetensors_append(writer, values.u32, 12));
     static const float rounded[6] = {1.001f, 0x1p-140f, -3.3895e38f, 1.0001f, 0, -65510};
     CHECK_OK(ctx, tuff_safetensors_append_f32(writer, rounded, 6)); /* spans bf16 and f16 */
-    CHECK_OK(ctx, tuff_safetensors_append(writer, values.i16, 1)); /* half an element */
+    CHECK_OK(ctx, tuff_safetensors_append(writer, values.i16, 1));  /* half an element */
     CHECK_OK(ctx, tuff_safetensors_append(writer, (const char *) values.i16 + 1, 5));
     CHECK_OK(ctx, tuff_safetensors_append(writer, values.u16, 6));
     CHECK_OK(ctx, tuff_safetensors_append(writer, values.i8, 3));
@@ -172,8 +189,8 @@ static void check_floats(const struct tuff_safetensors *file)
 static void check_integers(const struct tuff_safetensors *file)
 {
     static const char *const names[] = {"i64", "i32", "u32", "i16", "u16", "i8", "u8", "bool"};
-    static const int64_t last[] = {INT64_MIN, INT32_MIN, UINT32_MAX, INT16_MIN,
-                                   UINT16_MAX, INT8_MIN, UINT8_MAX, 1};
+    static const int64_t last[] = {INT64_MIN,  INT32_MIN, UINT32_MAX, INT16_MIN,
+                                   UINT16_MAX, INT8_MIN,  UINT8_MAX,  1};
     for (size_t i = 0; i < TUFF_COUNT(names); i++) {
         const struct tuff_file_tensor *tensor = tuff_safetensors_find(file, names[i]);
         int64_t got[3] = {9, 9, 9};
@@ -205,7 +222,8 @@ static void test_round_trip(void)
     }
     CHECK(!tuff_safetensors_get(file, N_SPECS) && !tuff_safetensors_find(file, "absent"));
     const struct tuff_file_tensor *tensor = tuff_safetensors_find(file, "scalar \xc3\xa9\"\\");
-    CHECK(tensor && tensor->rank == 0 && tensor->count == 1 && *(const int8_t *) tensor->data == -7);
+    CHECK(tensor && tensor->rank == 0 && tensor->count == 1 &&
+          *(const int8_t *) tensor->data == -7);
     tensor = tuff_safetensors_find(file, "none");
     CHECK(tensor && tensor->rank == 2 && tensor->dims[1] == 5 && tensor->size == 0);
     const char *format = tuff_safetensors_metadata(file, "format");
@@ -236,7 +254,8 @@ static void test_hostile(void)
             uint8_t *bytes = malloc(map.size);
             memcpy(bytes, map.data, map.size);
             bytes[at] ^= (uint8_t) change;
-            enum tuff_status status = tuff_safetensors_open_memory(ctx, "x", bytes, map.size, &file);
+            enum tuff_status status =
+                tuff_safetensors_open_memory(ctx, "x", bytes, map.size, &file);
             CHECK((status == TUFF_OK) == (file != NULL));
             for (size_t i = 0; file && i < tuff_safetensors_count(file); i++) {
                 const struct tuff_file_tensor *tensor = tuff_safetensors_get(file, i);
@@ -352,8 +371,8 @@ static void test_shards(void)
 {
     const char *folder = FOLDER "/shards";
     size_t fail_at = 9;
-    struct tuff_safetensors_save_params params = {.folder = folder, .source = source,
-                                                  .source_user = &fail_at};
+    struct tuff_safetensors_save_params params = {
+        .folder = folder, .source = source, .source_user = &fail_at};
     CHECK_OK(ctx, tuff_os_mkdirs(ctx, folder));
     CHECK_OK(ctx, tuff_safetensors_save(ctx, &params, many, 4));
     check_saved(folder, 1);
@@ -371,7 +390,11 @@ static void test_shards(void)
     static const char *const maps[] = {
         "{\"weight_map\":{\"b\":\"model-00001-of-00003.safetensors\"}}",
         "{\"weight_map\":{\"b\":\"../shards/model-00001-of-00003.safetensors\"}}",
-        "{\"weight_map\":{\"b\":7}}", "{\"weight_map\":{}}", "{}", "[1]", "{",
+        "{\"weight_map\":{\"b\":7}}",
+        "{\"weight_map\":{}}",
+        "{}",
+        "[1]",
+        "{",
     };
     for (size_t i = 0; i < TUFF_COUNT(maps); i++) {
         CHECK_OK(ctx, tuff_os_write_file(ctx, index, maps[i], strlen(maps[i])));
