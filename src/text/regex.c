@@ -60,6 +60,25 @@ static void put_escape(struct rewriter *r, char c)
     }
 }
 
+/* \p{L} and \p{N}: PCRE2 may be older than the Unicode that Hugging Face's library knows. Returns
+ * how much of the pattern that was; 0: something else stands there. */
+static size_t put_property(struct rewriter *r)
+{
+    static const char *const spelled[] = {"\\p{L}", "\\pL", "\\p{N}", "\\pN"};
+    for (size_t i = 0; i < TUFF_COUNT(spelled); i++) {
+        size_t n = strlen(spelled[i]);
+        if (r->n - r->i < n || memcmp(r->p + r->i, spelled[i], n))
+            continue;
+        put(r, r->depth > 0 ? "" : "[");
+        put(r, spelled[i]);
+        tuff_char_newer(r->out, i < 2 ? TUFF_CHAR_LETTER : TUFF_CHAR_NUMBER);
+        put(r, r->depth > 0 ? "" : "]");
+        r->after_set = true;
+        return n;
+    }
+    return 0;
+}
+
 /* Ruby's classes nest, as in [^a[bc]]; PCRE2's do not, but a union is its members in a row. */
 static enum tuff_status class_step(struct rewriter *r)
 {
@@ -107,7 +126,11 @@ enum tuff_status tuff_regex_rewrite(struct tuff_ctx *ctx, const char *name, cons
     struct rewriter r = {.ctx = ctx, .name = name, .p = pattern, .n = n, .out = out};
     while (r.i < n) {
         char c = pattern[r.i];
-        if (c == '\\' && r.i + 1 < n) {
+        size_t property = put_property(&r);
+        if (property) {
+            r.i += property;
+            r.opening = false;
+        } else if (c == '\\' && r.i + 1 < n) {
             put_escape(&r, pattern[r.i + 1]);
             r.i += 2;
             r.opening = false;

@@ -109,8 +109,8 @@ void tuff_utf8_add_lossy(struct tuff_text *out, const uint8_t *s, size_t n, size
     }
 }
 
-/* Letters and numbers of Unicode 15.1 and 16 that an older utf8proc calls unassigned. Derived from
- * the categories of the two versions' UnicodeData. */
+/* Letters and numbers of Unicode 15 to 16 that an older utf8proc calls unassigned, and that an
+ * older PCRE2 does not know. Derived from the general categories of Unicode 14 and 16. */
 struct range {
     uint32_t first, last;
     enum tuff_char_class class;
@@ -120,17 +120,25 @@ static const struct range newer[] = {
     {0xa7da, 0xa7dc, TUFF_CHAR_LETTER},   {0x105c0, 0x105f3, TUFF_CHAR_LETTER},
     {0x10d40, 0x10d49, TUFF_CHAR_NUMBER}, {0x10d4a, 0x10d65, TUFF_CHAR_LETTER},
     {0x10d6f, 0x10d85, TUFF_CHAR_LETTER}, {0x10ec2, 0x10ec4, TUFF_CHAR_LETTER},
-    {0x11380, 0x11389, TUFF_CHAR_LETTER}, {0x1138b, 0x1138b, TUFF_CHAR_LETTER},
-    {0x1138e, 0x1138e, TUFF_CHAR_LETTER}, {0x11390, 0x113b5, TUFF_CHAR_LETTER},
-    {0x113b7, 0x113b7, TUFF_CHAR_LETTER}, {0x113d1, 0x113d1, TUFF_CHAR_LETTER},
-    {0x113d3, 0x113d3, TUFF_CHAR_LETTER}, {0x116d0, 0x116e3, TUFF_CHAR_NUMBER},
-    {0x11bc0, 0x11be0, TUFF_CHAR_LETTER}, {0x11bf0, 0x11bf9, TUFF_CHAR_NUMBER},
-    {0x13460, 0x143fa, TUFF_CHAR_LETTER}, {0x16100, 0x1611d, TUFF_CHAR_LETTER},
-    {0x16130, 0x16139, TUFF_CHAR_NUMBER}, {0x16d40, 0x16d6c, TUFF_CHAR_LETTER},
-    {0x16d70, 0x16d79, TUFF_CHAR_NUMBER}, {0x18cff, 0x18cff, TUFF_CHAR_LETTER},
-    {0x1ccf0, 0x1ccf9, TUFF_CHAR_NUMBER}, {0x1e5d0, 0x1e5ed, TUFF_CHAR_LETTER},
+    {0x1123f, 0x11240, TUFF_CHAR_LETTER}, {0x11380, 0x11389, TUFF_CHAR_LETTER},
+    {0x1138b, 0x1138b, TUFF_CHAR_LETTER}, {0x1138e, 0x1138e, TUFF_CHAR_LETTER},
+    {0x11390, 0x113b5, TUFF_CHAR_LETTER}, {0x113b7, 0x113b7, TUFF_CHAR_LETTER},
+    {0x113d1, 0x113d1, TUFF_CHAR_LETTER}, {0x113d3, 0x113d3, TUFF_CHAR_LETTER},
+    {0x116d0, 0x116e3, TUFF_CHAR_NUMBER}, {0x11bc0, 0x11be0, TUFF_CHAR_LETTER},
+    {0x11bf0, 0x11bf9, TUFF_CHAR_NUMBER}, {0x11f02, 0x11f02, TUFF_CHAR_LETTER},
+    {0x11f04, 0x11f10, TUFF_CHAR_LETTER}, {0x11f12, 0x11f33, TUFF_CHAR_LETTER},
+    {0x11f50, 0x11f59, TUFF_CHAR_NUMBER}, {0x1342f, 0x1342f, TUFF_CHAR_LETTER},
+    {0x13441, 0x13446, TUFF_CHAR_LETTER}, {0x13460, 0x143fa, TUFF_CHAR_LETTER},
+    {0x16100, 0x1611d, TUFF_CHAR_LETTER}, {0x16130, 0x16139, TUFF_CHAR_NUMBER},
+    {0x16d40, 0x16d6c, TUFF_CHAR_LETTER}, {0x16d70, 0x16d79, TUFF_CHAR_NUMBER},
+    {0x18cff, 0x18cff, TUFF_CHAR_LETTER}, {0x1b132, 0x1b132, TUFF_CHAR_LETTER},
+    {0x1b155, 0x1b155, TUFF_CHAR_LETTER}, {0x1ccf0, 0x1ccf9, TUFF_CHAR_NUMBER},
+    {0x1d2c0, 0x1d2d3, TUFF_CHAR_NUMBER}, {0x1df25, 0x1df2a, TUFF_CHAR_LETTER},
+    {0x1e030, 0x1e06d, TUFF_CHAR_LETTER}, {0x1e4d0, 0x1e4eb, TUFF_CHAR_LETTER},
+    {0x1e4f0, 0x1e4f9, TUFF_CHAR_NUMBER}, {0x1e5d0, 0x1e5ed, TUFF_CHAR_LETTER},
     {0x1e5f0, 0x1e5f0, TUFF_CHAR_LETTER}, {0x1e5f1, 0x1e5fa, TUFF_CHAR_NUMBER},
-    {0x2ebf0, 0x2ee5d, TUFF_CHAR_LETTER},
+    {0x2b739, 0x2b739, TUFF_CHAR_LETTER}, {0x2ebf0, 0x2ee5d, TUFF_CHAR_LETTER},
+    {0x31350, 0x323af, TUFF_CHAR_LETTER},
 };
 
 static enum tuff_char_class newer_class(uint32_t cp)
@@ -139,6 +147,14 @@ static enum tuff_char_class newer_class(uint32_t cp)
         if (cp <= newer[i].last)
             return newer[i].class;
     return TUFF_CHAR_OTHER;
+}
+
+void tuff_char_newer(struct tuff_text *out, enum tuff_char_class class)
+{
+    for (size_t i = 0; i < TUFF_COUNT(newer); i++)
+        if (newer[i].class == class)
+            tuff_text_printf(out, "\\x{%lx}-\\x{%lx}", (unsigned long) newer[i].first,
+                             (unsigned long) newer[i].last);
 }
 
 enum tuff_char_class tuff_char_class(uint32_t cp)

@@ -28,6 +28,9 @@ enum tuff_char_class { TUFF_CHAR_OTHER, TUFF_CHAR_LETTER, TUFF_CHAR_NUMBER, TUFF
 enum tuff_char_class tuff_char_class(uint32_t cp);
 /* The same for cp < 128, for inner loops. */
 extern const uint8_t tuff_ascii_class[128];
+/* Appends the letters or numbers that Unicode has got since version 14, as the members of a regular
+ * expression's class: "\x{...}-\x{...}...". */
+void tuff_char_newer(struct tuff_text *out, enum tuff_char_class class);
 /* \w of Unicode regular expressions: alphabetic, mark, decimal digit, connector, joiner. */
 bool tuff_char_is_word(uint32_t cp);
 
