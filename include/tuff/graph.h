@@ -26,8 +26,8 @@ struct tuff_program;
 
 /* ---- the store: variables and the memory they live in ---- */
 
-/* One thread at a time. Everything of one device: variables and compiled kernels. */
-/* device NULL: for planning only, nothing can be allocated. */
+/* The variables of one device. One thread at a time. device NULL: for planning only, nothing can be
+ * allocated. */
 TUFF_API enum tuff_status tuff_store_create(struct tuff_ctx *ctx, struct tuff_device *device,
                                             struct tuff_store **store);
 TUFF_API void tuff_store_destroy(struct tuff_store *store);

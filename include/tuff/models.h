@@ -54,6 +54,15 @@ TUFF_API enum tuff_status tuff_gpt2_load(struct tuff_gpt2 *model, const char *pa
 /* config.json and model.safetensors into an existing folder, as transformers reads them. */
 TUFF_API enum tuff_status tuff_gpt2_save(struct tuff_gpt2 *model, const char *folder);
 
+/* A paged key-value cache: per layer a variable [blocks * block, Hkv D], and where the rows of this
+ * pass stand in it. */
+struct tuff_kv_cache {
+    struct tuff_variable **keys, **values; /* one a layer, TUFF_STATE */
+    int64_t block;                         /* tokens a block, a power of two */
+    struct tuff_tensor *slots;             /* U32 [R]: cache row each token is written to */
+    struct tuff_tensor *table, *visible;   /* as tuff_attention_cached takes them */
+};
+
 /* Inputs of one forward pass; tensors of the graph. */
 struct tuff_gpt2_inputs {
     struct tuff_tensor *ids;              /* U32 [B, T] */
@@ -62,8 +71,10 @@ struct tuff_gpt2_inputs {
     struct tuff_tensor *positions_buckets;
     struct tuff_tensor *visible;          /* U32 [B, 2] of tuff_attention, or NULL */
     struct tuff_tensor *seed;             /* U32 [2]: dropout is on; NULL: off */
+    const struct tuff_kv_cache *cache;    /* then ids and positions are [R]: single tokens of any
+                                             sequences, no gradient; NULL: whole sequences */
 };
-/* The last hidden state, after the final norm: [B, T, C]. */
+/* The last hidden state, after the final norm: [B, T, C], or [R, C] with a cache. */
 TUFF_API struct tuff_tensor *tuff_gpt2_hidden(struct tuff_graph *g, struct tuff_gpt2 *model,
                                               const struct tuff_gpt2_inputs *in);
 /* hidden [.., C] to logits [.., V]. */

@@ -44,6 +44,12 @@ TUFF_API struct tuff_tensor *tuff_cast(struct tuff_graph *g, struct tuff_tensor 
 TUFF_API struct tuff_tensor *tuff_gather(struct tuff_graph *g, struct tuff_tensor *x,
                                          struct tuff_tensor *index);
 
+/* a[index[r], :] = x[r, :] in a variable a [R, W]: mutation, x F32 [N, W] (rows may be strided),
+ * index U32 [N] of distinct rows; an index >= R is left out. Returns a's next version. Not
+ * differentiable. */
+TUFF_API struct tuff_tensor *tuff_scatter(struct tuff_graph *g, struct tuff_tensor *a,
+                                          struct tuff_tensor *index, struct tuff_tensor *x);
+
 /* ---- elementwise ---- */
 
 /* y = a + b, y = a * b with NumPy's broadcasting (axes aligned at the end, size 1 stretches).
@@ -163,6 +169,26 @@ TUFF_API struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tu
                                                  const struct tuff_attention_args *args);
 #define tuff_attention(g, q, k, v, ...)                                                            \
     tuff_attention_with(g, q, k, v, &(const struct tuff_attention_args) {__VA_ARGS__})
+
+struct tuff_attention_cached_args {
+    int heads, kv_heads;          /* as above */
+    float scale;                  /* 0: 1 / sqrt(D) */
+    int64_t block;                /* tokens a cache block, a power of two */
+    struct tuff_tensor *table;    /* U32 [R, max_blocks]: the row's cache blocks in order */
+    struct tuff_tensor *visible;  /* U32 [R]: how many keys the row sees; 0: the row gives 0 */
+};
+/* Attention of single queries against a paged cache: row r of q [R, H D] (rows may be strided)
+ * sees keys 0 .. visible[r]-1 of its sequence, whose token t stands in row
+ * table[r, t / block] * block + t % block of keys and values [blocks * block, Hkv D]. Any mix of
+ * sequences and of positions of one sequence: prefill, decode and beams are the same op.
+ * Kwon et al. 2023, arXiv:2309.06180. Not differentiable. */
+TUFF_API struct tuff_tensor *
+tuff_attention_cached_with(struct tuff_graph *g, struct tuff_tensor *q, struct tuff_tensor *keys,
+                           struct tuff_tensor *values,
+                           const struct tuff_attention_cached_args *args);
+#define tuff_attention_cached(g, q, keys, values, ...)                                             \
+    tuff_attention_cached_with(g, q, keys, values,                                                 \
+                               &(const struct tuff_attention_cached_args) {__VA_ARGS__})
 
 #ifdef __cplusplus
 }

@@ -161,8 +161,13 @@ struct tuff_launch_params {
 void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *params);
 void tuff_record_fail(struct tuff_recorder *r, enum tuff_status status, const char *format, ...)
     TUFF_PRINTF(3, 4);
+/* Somebody alive reads the value, or it is kept: known from planning on, also in op.scratch. */
+bool tuff_needed(const struct tuff_tensor *t);
 /* Device address of the tensor's first element; 0 for NULL or a value nobody needs. */
 uint64_t tuff_address(const struct tuff_recorder *r, const struct tuff_tensor *t);
+/* Copies parameters that do not fit into 128 bytes of push constants (at most 512 bytes a call, one
+ * call a node) where kernels can read them; returns their address. */
+uint64_t tuff_constants(struct tuff_recorder *r, const void *data, size_t size);
 uint64_t tuff_scratch_address(const struct tuff_recorder *r, const struct tuff_node *node);
 /* Kernels of the `cpu` class may be used (device class, and not forbidden by a test). */
 bool tuff_use_cpu_kernels(const struct tuff_recorder *r);

@@ -18,8 +18,6 @@ enum tuff_status tuff_plan_make(struct tuff_graph *g, const struct tuff_device_i
 void tuff_plan_fini(struct tuff_plan *plan);
 /* The storage whose bytes `s` uses (in-place chains followed). */
 struct tuff_storage *tuff_storage_root(struct tuff_storage *s);
-/* The value is computed at all: somebody alive reads it, or it is kept. */
-bool tuff_needed(const struct tuff_tensor *t);
 void tuff_node_cost(const struct tuff_node *node, struct tuff_cost *cost);
 
 struct tuff_access {
@@ -59,7 +57,7 @@ struct tuff_program {
     char name[64];
     struct tuff_plan plan;
     struct tuff_chunks arena; /* borrowed from the store */
-    struct tuff_buffer inputs[2], outputs[2];
+    struct tuff_buffer inputs[2], outputs[2], constants[2];
     struct tuff_launches launches[2];
     struct tuff_segments {
         struct tuff_segment {
@@ -78,10 +76,12 @@ struct tuff_program {
 struct tuff_recorder {
     struct tuff_program *program;
     int slot;
+    uint64_t constants_used;
     const struct tuff_node *node;
     struct tuff_launches *launches;
     enum tuff_status status;
 };
+#define TUFF_CONSTANTS_MAX 512 /* bytes a node */
 enum tuff_status tuff_record(struct tuff_program *program, int slot);
 
 #endif

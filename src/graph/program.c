@@ -53,6 +53,7 @@ void tuff_program_destroy(struct tuff_program *p)
         free(p->launches[slot].items);
         tuff_buffer_destroy(p->store->device, &p->inputs[slot]);
         tuff_buffer_destroy(p->store->device, &p->outputs[slot]);
+        tuff_buffer_destroy(p->store->device, &p->constants[slot]);
     }
     tuff_plan_fini(&p->plan);
     tuff_graph_destroy(p->graph);
@@ -112,6 +113,8 @@ enum tuff_status tuff_program_prepare(struct tuff_program *p)
                                     &p->inputs[slot]));
         TUFF_TRY(tuff_buffer_create(p->store->device, p->plan.output_bytes, TUFF_MEMORY_DOWNLOAD,
                                     &p->outputs[slot]));
+        TUFF_TRY(tuff_buffer_create(p->store->device, p->graph->nodes.n * TUFF_CONSTANTS_MAX,
+                                    TUFF_MEMORY_UPLOAD, &p->constants[slot]));
         TUFF_TRY(tuff_record(p, slot));
     }
     p->prepared = true;

@@ -49,6 +49,19 @@ uint64_t tuff_address(const struct tuff_recorder *r, const struct tuff_tensor *t
     return base ? base + (uint64_t) t->offset * tuff_dtype_size(t->dtype) : 0;
 }
 
+uint64_t tuff_constants(struct tuff_recorder *r, const void *data, size_t size)
+{
+    struct tuff_buffer *buffer = &r->program->constants[r->slot];
+    if (size > TUFF_CONSTANTS_MAX || r->constants_used + size > buffer->size) {
+        tuff_record_fail(r, TUFF_E_STATE, "parameter block of %zu bytes", size);
+        return 0;
+    }
+    uint64_t at = r->constants_used;
+    memcpy((char *) buffer->mapped + at, data, size);
+    r->constants_used = tuff_align_up(at + size, 16);
+    return buffer->address + at;
+}
+
 uint64_t tuff_scratch_address(const struct tuff_recorder *r, const struct tuff_node *node)
 {
     return node->scratch ? storage_address(r, node->scratch) : 0;

@@ -13,7 +13,7 @@ enum tuff_status tuff_store_create(struct tuff_ctx *ctx, struct tuff_device *dev
     store->ctx = ctx;
     store->device = device;
     if (device) {
-        enum tuff_status status = tuff_kernels_create(device, &store->kernels);
+        enum tuff_status status = tuff_kernels_of(device, &store->kernels);
         if (status != TUFF_OK) {
             free(store);
             return status;
@@ -44,7 +44,6 @@ void tuff_store_destroy(struct tuff_store *store)
     free(store->state_elements.items);
     free(store->activations.items);
     free(store->activation_need.items);
-    tuff_kernels_destroy(store->kernels);
     free(store);
 }
 

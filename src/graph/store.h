@@ -29,7 +29,7 @@ struct tuff_chunks {
 struct tuff_store {
     struct tuff_ctx *ctx;
     struct tuff_device *device; /* NULL: planning only */
-    struct tuff_kernels *kernels;
+    struct tuff_kernels *kernels; /* the device's */
     struct { struct tuff_variable **items; size_t n, cap; } variables;
     struct { struct tuff_variable **items; size_t n, cap; } order; /* trainable, as laid out */
     bool laid_out, allocated;

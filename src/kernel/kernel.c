@@ -25,23 +25,26 @@ const struct tuff_kernel *tuff_kernel_find(const char *name)
     return NULL;
 }
 
-enum tuff_status tuff_kernels_create(struct tuff_device *device, struct tuff_kernels **kernels)
+static void destroy(void *thing)
 {
-    *kernels = tuff_calloc(1, sizeof **kernels);
-    if (!*kernels)
-        return tuff_fail(tuff_device_ctx(device), TUFF_E_NOMEM, "kernels: out of host memory");
-    (*kernels)->device = device;
-    return TUFF_OK;
-}
-
-void tuff_kernels_destroy(struct tuff_kernels *kernels)
-{
-    if (!kernels)
-        return;
+    struct tuff_kernels *kernels = thing;
     for (size_t i = 0; i < kernels->entries.n; i++)
         tuff_pipeline_destroy(kernels->device, kernels->entries.items[i].pipeline);
     free(kernels->entries.items);
     free(kernels);
+}
+
+enum tuff_status tuff_kernels_of(struct tuff_device *device, struct tuff_kernels **kernels)
+{
+    *kernels = tuff_device_attached(device);
+    if (*kernels)
+        return TUFF_OK;
+    *kernels = tuff_calloc(1, sizeof **kernels);
+    if (!*kernels)
+        return tuff_fail(tuff_device_ctx(device), TUFF_E_NOMEM, "kernels: out of host memory");
+    (*kernels)->device = device;
+    tuff_device_attach(device, *kernels, destroy);
+    return TUFF_OK;
 }
 
 enum tuff_status tuff_kernels_get(struct tuff_kernels *kernels, const char *name,

@@ -18,10 +18,9 @@ extern const size_t tuff_kernel_count;
 /* NULL when there is none of that name. */
 const struct tuff_kernel *tuff_kernel_find(const char *name);
 
-/* The pipelines of a device, each made once, at first use. */
+/* The pipelines of a device, each made once, at first use; they go with the device. */
 struct tuff_kernels;
-enum tuff_status tuff_kernels_create(struct tuff_device *device, struct tuff_kernels **kernels);
-void tuff_kernels_destroy(struct tuff_kernels *kernels);
+enum tuff_status tuff_kernels_of(struct tuff_device *device, struct tuff_kernels **kernels);
 /* Borrowed. TUFF_E_UNSUPPORTED when the kernel is made for another subgroup size. */
 enum tuff_status tuff_kernels_get(struct tuff_kernels *kernels, const char *name,
                                   const uint32_t *spec, uint32_t n_spec,

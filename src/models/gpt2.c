@@ -173,6 +173,28 @@ static struct tuff_tensor *mlp(struct tuff_graph *g, struct tuff_gpt2 *m, const 
                            stream);
 }
 
+/* Whole sequences see each other's tokens through qkv; single tokens through the cache, to which
+ * they are added first. */
+static struct tuff_tensor *attend(struct tuff_graph *g, struct tuff_gpt2 *m, int64_t layer,
+                                  const struct tuff_gpt2_inputs *in, struct tuff_tensor *qkv,
+                                  uint32_t stream)
+{
+    const struct tuff_gpt2_config *c = &m->config;
+    const struct tuff_kv_cache *cache = in->cache;
+    int64_t w = c->n_embd;
+    if (!cache)
+        return tuff_attention(g, qkv, NULL, NULL, .heads = (int) c->n_head, .causal = true,
+                              .visible = in->visible, .seed = in->seed, .stream = stream,
+                              .dropout = in->seed ? (float) c->attn_pdrop : 0);
+    struct tuff_tensor *keys = tuff_scatter(g, tuff_use(g, cache->keys[layer]), cache->slots,
+                                            tuff_slice(g, qkv, 1, w, w));
+    struct tuff_tensor *values = tuff_scatter(g, tuff_use(g, cache->values[layer]), cache->slots,
+                                              tuff_slice(g, qkv, 1, 2 * w, w));
+    return tuff_attention_cached(g, tuff_slice(g, qkv, 1, 0, w), keys, values,
+                                 .heads = (int) c->n_head, .block = cache->block,
+                                 .table = cache->table, .visible = cache->visible);
+}
+
 struct tuff_tensor *tuff_gpt2_hidden(struct tuff_graph *g, struct tuff_gpt2 *m,
                                      const struct tuff_gpt2_inputs *in)
 {
@@ -187,9 +209,7 @@ struct tuff_tensor *tuff_gpt2_hidden(struct tuff_graph *g, struct tuff_gpt2 *m,
         struct tuff_tensor *h = norm(g, m, x, b->ln_1_weight, b->ln_1_bias);
         struct tuff_tensor *qkv =
             tuff_matmul(g, h, tuff_use(g, b->attn_weight), .bias = tuff_use(g, b->attn_bias));
-        struct tuff_tensor *a = tuff_attention(
-            g, qkv, NULL, NULL, .heads = (int) c->n_head, .causal = true, .visible = in->visible,
-            .dropout = in->seed ? (float) c->attn_pdrop : 0, .seed = in->seed, .stream = stream);
+        struct tuff_tensor *a = attend(g, m, i, in, qkv, stream);
         x = residual_linear(g, a, b->proj_weight, b->proj_bias, x, c->resid_pdrop, in->seed,
                             stream + 1);
         x = mlp(g, m, b, x, in->seed, stream + 2);

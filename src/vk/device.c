@@ -232,6 +232,7 @@ void tuff_device_destroy(struct tuff_device *device)
         return;
     if (device->device && device->vk.DestroyDevice) {
         device->vk.DeviceWaitIdle(device->device);
+        tuff_device_attach(device, NULL, NULL);
         tuff_cache_close(device);
         tuff_buffer_destroy(device, &device->staging);
         for (size_t i = 0; i < TUFF_LAYOUTS; i++) {
@@ -266,6 +267,19 @@ uint64_t tuff_device_validation_messages(const struct tuff_device *device)
 const struct tuff_vk_counts *tuff_vk_counts(const struct tuff_device *device)
 {
     return &device->counts;
+}
+
+void *tuff_device_attached(const struct tuff_device *device)
+{
+    return device->attached;
+}
+
+void tuff_device_attach(struct tuff_device *device, void *thing, void (*destroy)(void *thing))
+{
+    if (device->attached)
+        device->attached_destroy(device->attached);
+    device->attached = thing;
+    device->attached_destroy = destroy;
 }
 
 struct tuff_ctx *tuff_device_ctx(const struct tuff_device *device)

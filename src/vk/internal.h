@@ -58,6 +58,8 @@ struct tuff_device {
     struct tuff_vk_counts counts;
     uint64_t faults[TUFF_FAULT_KINDS]; /* calls left until failure; 0: never */
     uint64_t validation_messages;
+    void *attached;
+    void (*attached_destroy)(void *);
 };
 
 struct tuff_buffer_vk {

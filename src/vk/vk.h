@@ -21,6 +21,11 @@ enum tuff_fault { TUFF_FAULT_ALLOCATE, TUFF_FAULT_MAP, TUFF_FAULT_PIPELINE, TUFF
                   TUFF_FAULT_WAIT, TUFF_FAULT_KINDS };
 void tuff_vk_fault(struct tuff_device *device, enum tuff_fault kind, uint64_t nth);
 
+/* One thing a layer above keeps with the device (kernel/: its pipelines); `destroy` is called with it
+ * before the device goes. */
+void *tuff_device_attached(const struct tuff_device *device);
+void tuff_device_attach(struct tuff_device *device, void *thing, void (*destroy)(void *thing));
+
 struct tuff_ctx *tuff_device_ctx(const struct tuff_device *device);
 double tuff_device_submit_seconds(const struct tuff_device *device);
 

@@ -1,0 +1,77 @@
+/* Training: the step engine. tuff_fit (fit.h's loop over data, evaluation and checkpoints) is built
+ * on it; so is anything that wants its own loop. */
+#ifndef TUFF_TRAIN_H
+#define TUFF_TRAIN_H
+
+#include "tuff/models.h"
+#include "tuff/optim.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct tuff_trainer_params {
+    struct tuff_store *store;  /* with the model's parameters added, not yet allocated */
+    struct tuff_gpt2 *model;
+    int64_t batch, context;    /* of a micro-batch: B and T */
+    int64_t eval_batch;        /* of evaluation; 0: as batch */
+    struct tuff_adamw_params adamw;
+    bool dropout;              /* the configuration's rates apply */
+    uint64_t seed;             /* of dropout */
+    bool generic;              /* tests: kernels that run anywhere only */
+    enum tuff_order order;     /* tests */
+    uint64_t order_seed;       /* tests */
+    void (*on_graph)(void *user, struct tuff_graph *g, struct tuff_tensor *loss); /* taps, hooks:
+                                  called before the backward pass is added; NULL: none */
+    void *on_graph_user;
+};
+
+/* What a step gave. */
+struct tuff_step_result {
+    uint64_t step;     /* counted from 1, every step begun */
+    uint64_t applied;  /* steps applied so far */
+    double loss;       /* mean over the step's counted tokens, nats */
+    double norm;       /* gradient norm before clipping */
+    bool skipped;      /* the norm was not finite: nothing changed */
+    uint64_t tokens;   /* counted targets */
+};
+
+/* Records the programs of training and evaluation over one store. One thread at a time. */
+struct tuff_trainer;
+/* Creates programs, allocates the store, records. After it the caller gives the parameters their
+ * values (tuff_gpt2_init or _load), then tuff_trainer_start. */
+TUFF_API enum tuff_status tuff_trainer_create(struct tuff_ctx *ctx,
+                                              const struct tuff_trainer_params *params,
+                                              struct tuff_trainer **trainer);
+TUFF_API void tuff_trainer_destroy(struct tuff_trainer *trainer);
+/* `step` steps were begun before, `applied` of them applied; optimizer states are in the store. */
+TUFF_API enum tuff_status tuff_trainer_start(struct tuff_trainer *trainer, uint64_t step,
+                                             uint64_t applied);
+
+/* One step of n micro-batches: ids[i] and targets[i] are [B T], targets TUFF_IGNORE where not
+ * counted, `counted` the counted targets of all of them. The loss is normalised over the real token
+ * count. Returns when the work is submitted: results come one step late, through tuff_trainer_result. A step
+ * without a counted target is TUFF_E_ARG. */
+TUFF_API enum tuff_status tuff_trainer_step(struct tuff_trainer *trainer,
+                                            const uint32_t *const *ids,
+                                            const uint32_t *const *targets, size_t n,
+                                            uint64_t counted);
+/* The oldest finished result not yet taken. *have is false when there is none (yet). With `wait`
+ * everything submitted is waited for first. */
+TUFF_API enum tuff_status tuff_trainer_result(struct tuff_trainer *trainer, bool wait, bool *have,
+                                              struct tuff_step_result *result);
+/* Sum of the losses (nats) of the counted targets of an evaluation batch, dropout off. Waits. */
+TUFF_API enum tuff_status tuff_trainer_evaluate(struct tuff_trainer *trainer, const uint32_t *ids,
+                                                const uint32_t *targets, double *loss_sum);
+/* Bytes by purpose: what `tuff plan` prints. Works with a store without device. */
+TUFF_API void tuff_trainer_sizes(const struct tuff_trainer *trainer,
+                                 struct tuff_plan_sizes *sizes);
+/* Seconds the host spent inside tuff_trainer_step outside waiting, in total, and steps taken. */
+TUFF_API double tuff_trainer_host_seconds(const struct tuff_trainer *trainer);
+/* The recorded training program, for dumps. Borrowed. */
+TUFF_API struct tuff_program *tuff_trainer_program(struct tuff_trainer *trainer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,19 @@
+#include "lib/shared.h"
+/* o[r, h] = softmax(scale q[r, h] . keys) values over a paged cache; pitches in floats. */
+TUFF_PARAMS_BEGIN(attention_cached)
+    TUFF_PTR(F32x4) q;
+    TUFF_PTR(F32x4) o;
+    TUFF_PTR(F32x4) keys;   /* [blocks, 1 << block_log2, Hkv, D] */
+    TUFF_PTR(F32x4) values;
+    TUFF_PTR(U32) table;    /* [R, max_blocks] */
+    TUFF_PTR(U32) visible;  /* [R] */
+    tuff_u32 rows;
+    tuff_u32 heads;
+    tuff_u32 kv_heads;
+    tuff_u32 q_row;
+    tuff_u32 o_row;
+    tuff_u32 block_log2;
+    tuff_u32 max_blocks;
+    tuff_u32 max_visible;   /* what the table can hold: bounds a wrong `visible` */
+    tuff_f32 scale;
+TUFF_PARAMS_END(attention_cached)

@@ -1,0 +1,47 @@
+#version 450
+// dV = P^T dO, dK = scale * dS^T Q with P, dS as in dq, summed over the query heads of a group. Class generic.
+// Mapping: one invocation per (b, kv head, key row), which keeps its rows of K, V, dK and dV. 8 D flop a (query, key) pair.
+#extension GL_GOOGLE_include_directive : require
+#include "attention/attention.glsl"
+layout(local_size_x = 64) in;
+
+void main()
+{
+    uint b = (arg.base + gl_WorkGroupID.x) * 64u + gl_LocalInvocationID.x;
+    uint j = b % arg.S;
+    b /= arg.S;
+    uint g = b % arg.shape.Hkv, group = arg.shape.H / arg.shape.Hkv;
+    b /= arg.shape.Hkv;
+    if (b >= arg.shape.B)
+        return;
+    uint row = row4(arg.shape.sk, b, j, g), vrow = row4(arg.shape.sv, b, j, g);
+    vec4 k[D / 4], v[D / 4], dk[D / 4], dv[D / 4];
+    for (uint d = 0; d < D / 4; d++) {
+        k[d] = arg.k.v[row + d] * arg.shape.scale;
+        v[d] = arg.v.v[vrow + d];
+        dk[d] = dv[d] = vec4(0);
+    }
+    ivec2 keys = key_range(b);
+    int first = j >= keys.x && j < keys.y ? first_query(int(j)) : int(arg.T);
+    for (uint h = g * group; h < g * group + group; h++)
+        for (int i = first; i < int(arg.T); i++) {
+            uint bh = b * arg.shape.H + h, qrow = row4(arg.shape.sq, b, i, h), grow = row4(arg.shape.sdo, b, i, h);
+            float s = 0, dp = 0;
+            for (uint d = 0; d < D / 4; d++) {
+                s += dot(k[d], arg.q.v[qrow + d]);
+                dp += dot(v[d], arg.dO.v[grow + d]);
+            }
+            float p = exp(s - arg.lse.v[bh * arg.T + i]), keep = DROPOUT ? dropout(bh, i, j) : 1.0;
+            float ds = p * (dp * keep - arg.delta.v[bh * arg.T + i]);
+            for (uint d = 0; d < D / 4; d++) {
+                dv[d] += p * keep * arg.dO.v[grow + d];
+                dk[d] += ds * arg.q.v[qrow + d];
+            }
+        }
+    row = row4(arg.shape.sdk, b, j, g);
+    vrow = row4(arg.shape.sdv, b, j, g);
+    for (uint d = 0; d < D / 4; d++) {
+        arg.dk.v[row + d] = dk[d] * arg.shape.scale;
+        arg.dv.v[vrow + d] = dv[d];
+    }
+}

@@ -1,0 +1,76 @@
+#version 450
+//! variant sg4 -DSG=4
+//! variant sg8 -DSG=8
+// dV = P^T dO, dK = scale * dS^T Q with P, dS as in dq, summed over the query heads of a group. Class cpu: see
+// tile.glsl. Mapping: lanes own key rows of one (b, kv head): K, V, dK, dV; rows of Q and dO are streamed, with their LSE
+// and delta. 8 D flop and 8 D / (SG * OWN) bytes (from cache) a (query, key) pair.
+// lavapipe 22.3, 2 cores, B 8 H 6 T 256 D 64 causal: 16.5-18.5 ms, 43-48 GFLOP/s; the nt GEMM prototype reaches 45-50 there.
+#extension GL_GOOGLE_include_directive : require
+#include "attention/attention.glsl"
+#include "attention/tile.glsl"
+
+void main()
+{
+    Tile t = tile(arg.S, arg.shape.Hkv);
+    uint group = arg.shape.H / arg.shape.Hkv;
+    ivec2 keys = key_range(t.b);
+    int first[OWN]; // query that sees the key
+    vec4 k[Q4][OWN], v[Q4][OWN], dk[Q4][OWN], dv[Q4][OWN];
+    [[unroll]] for (int c = 0; c < OWN; c++) {
+        int j = t.first + c * SG + lane, safe = min(j, int(arg.S) - 1);
+        int krow = texel(arg.shape.tk, arg.shape.sk, t.b, safe, t.h), vrow = texel(arg.shape.tv, arg.shape.sv, t.b, safe, t.h);
+        first[c] = j >= keys.x && j < keys.y ? first_query(j) : int(arg.T);
+        [[unroll]] for (int d = 0; d < Q4; d++) {
+            k[d][c] = texelFetch(K, krow + d) * (arg.shape.scale * LOG2E);
+            v[d][c] = texelFetch(V, vrow + d);
+            dk[d][c] = dv[d][c] = vec4(0);
+        }
+    }
+    bool idle = t.first >= keys.y || t.first + SG * OWN <= keys.x;
+    int start = idle ? int(arg.T) : first_query(t.first);
+    for (uint h = t.h * group; h < t.h * group + group; h++)
+        for (int i = start; i < arg.T; i += RUN) {
+            uint bh = t.b * arg.shape.H + h, at = bh * arg.T + min(i + lane, int(arg.T) - 1);
+            float lse = arg.lse.v[at] * LOG2E, delta = arg.delta.v[at], p[RUN][OWN], ds[RUN][OWN];
+            float real = i + lane < arg.T && lse < infinity() ? 1.0 : 0.0; // the row exists and sees a key
+            vec4 q[FETCHES][RUN], dO[FETCHES][RUN];
+            CLEAR(p);
+            CLEAR(ds);
+            [[unroll]] for (int f = 0; f < FETCHES; f++) {
+                STREAM(dO[f], DO, arg.shape.tdo, arg.shape.sdo, t.b, i, arg.T, h, f);
+                SCORES(ds, dO[f], v, f);
+            }
+            [[unroll]] for (int f = 0; f < FETCHES; f++) {
+                STREAM(q[f], Q, arg.shape.tq, arg.shape.sq, t.b, i, arg.T, h, f);
+                SCORES(p, q[f], k, f);
+            }
+            [[unroll]] for (int r = 0; r < RUN; r++) {
+                float row_lse = subgroupShuffle(lse, r), row_delta = subgroupShuffle(delta, r);
+                [[unroll]] for (int c = 0; c < OWN; c++) {
+                    bool visible = i + r >= first[c] && i + r < arg.T;
+                    float keep = DROPOUT ? dropout(bh, i + r, t.first + c * SG + lane) : 1.0;
+                    float x = visible ? exp2(p[r][c] - row_lse) : 0.0;
+                    p[r][c] = x * keep;
+                    ds[r][c] = visible ? x * (ds[r][c] * keep - row_delta) : 0.0;
+                }
+            }
+            [[unroll]] for (int f = 0; f < FETCHES; f++) {
+                [[unroll]] for (int r = 0; r < RUN; r++) { // other rows may hold NaN
+                    bool use = subgroupShuffle(real, r) > 0.0;
+                    dO[f][r] = use ? dO[f][r] : vec4(0);
+                    q[f][r] = use ? q[f][r] : vec4(0);
+                }
+                ACCUMULATE(dv, p, dO[f], f);
+                ACCUMULATE(dk, ds, q[f], f);
+            }
+        }
+    [[unroll]] for (int c = 0; c < OWN; c++) {
+        int j = t.first + c * SG + lane;
+        uint krow = row4(arg.shape.sdk, t.b, j, t.h), vrow = row4(arg.shape.sdv, t.b, j, t.h);
+        if (j < arg.S)
+            [[unroll]] for (int d = 0; d < Q4; d++) {
+                arg.dk.v[krow + d] = dk[d][c] * arg.shape.scale;
+                arg.dv.v[vrow + d] = dv[d][c];
+            }
+    }
+}

@@ -1,0 +1,74 @@
+#version 450
+//! variant sg4 -DSG=4
+//! variant sg8 -DSG=8
+// dQ = scale * dS K with P = exp(scale Q K^T - LSE), dS = P * (dO V^T - delta); also delta = sum_d dO O, which
+// dkdv reads: run this first, the delta pre-pass is not needed. Class cpu: see tile.glsl.
+// Mapping: lanes own query rows of one (b, h): Q, dO, dQ, LSE, delta; key and value rows are streamed.
+// 6 D flop and 8 D / (SG * OWN) bytes (from cache) a (query, key) pair.
+// lavapipe 22.3, 2 cores, B 8 H 6 T 256 D 64 causal: 11.9 ms, 51 GFLOP/s; the nt GEMM prototype reaches 45-50 there.
+#extension GL_GOOGLE_include_directive : require
+#include "attention/attention.glsl"
+#include "attention/tile.glsl"
+
+void main()
+{
+    Tile t = tile(arg.T, arg.shape.H);
+    uint g = t.h / (arg.shape.H / arg.shape.Hkv), bh = t.b * arg.shape.H + t.h;
+    ivec2 keys = key_range(t.b);
+    int last = reach(t.first + SG * OWN - 1, keys.y), end[OWN];
+    vec4 q[Q4][OWN], dO[Q4][OWN], dq[Q4][OWN];
+    float lse[OWN], delta[OWN];
+    [[unroll]] for (int c = 0; c < OWN; c++) {
+        int i = t.first + c * SG + lane, safe = min(i, int(arg.T) - 1);
+        int row = texel(arg.shape.tq, arg.shape.sq, t.b, safe, t.h), grow = texel(arg.shape.tdo, arg.shape.sdo, t.b, safe, t.h);
+        int orow = texel(arg.shape.to, arg.shape.so, t.b, safe, t.h);
+        end[c] = reach(i, keys.y);
+        delta[c] = 0;
+        [[unroll]] for (int d = 0; d < Q4; d++) {
+            q[d][c] = texelFetch(Q, row + d) * (arg.shape.scale * LOG2E);
+            dO[d][c] = texelFetch(DO, grow + d);
+            delta[c] += dot(dO[d][c], texelFetch(O, orow + d));
+            dq[d][c] = vec4(0);
+        }
+        lse[c] = arg.lse.v[bh * arg.T + safe] * LOG2E;
+        if (i < arg.T)
+            arg.delta.v[bh * arg.T + i] = delta[c];
+    }
+    for (int j = DROPOUT ? keys.x & ~3 : keys.x; j < last; j += RUN) {
+        float p[RUN][OWN], ds[RUN][OWN];
+        vec4 k[FETCHES][RUN];
+        CLEAR(p);
+        CLEAR(ds);
+        [[unroll]] for (int f = 0; f < FETCHES; f++) {
+            vec4 v[RUN];
+            STREAM(v, V, arg.shape.tv, arg.shape.sv, t.b, j, arg.S, g, f);
+            SCORES(ds, v, dO, f);
+        }
+        [[unroll]] for (int f = 0; f < FETCHES; f++) {
+            STREAM(k[f], K, arg.shape.tk, arg.shape.sk, t.b, j, arg.S, g, f);
+            SCORES(p, k[f], q, f);
+        }
+        [[unroll]] for (int c = 0; c < OWN; c++)
+            [[unroll]] for (int r = 0; r < RUN; r += 4) {
+                vec4 keep = vec4(1);
+                if (DROPOUT)
+                    keep = dropout4(bh, t.first + c * SG + lane, uint(j + r) / 4u);
+                [[unroll]] for (int e = 0; e < 4; e++) {
+                    float x = exp2(p[r + e][c] - lse[c]) * (ds[r + e][c] * keep[e] - delta[c]);
+                    ds[r + e][c] = j + r + e >= keys.x && j + r + e < end[c] ? x : 0.0;
+                }
+            }
+        [[unroll]] for (int f = 0; f < FETCHES; f++) {
+            [[unroll]] for (int r = 0; r < RUN; r++) // what lies in padding may be NaN
+                k[f][r] = j + r >= keys.x && j + r < keys.y ? k[f][r] : vec4(0);
+            ACCUMULATE(dq, ds, k[f], f);
+        }
+    }
+    [[unroll]] for (int c = 0; c < OWN; c++) {
+        int i = t.first + c * SG + lane;
+        uint row = row4(arg.shape.sdq, t.b, i, t.h);
+        if (i < arg.T)
+            [[unroll]] for (int d = 0; d < Q4; d++)
+                arg.dq.v[row + d] = dq[d][c] * arg.shape.scale;
+    }
+}

@@ -1,0 +1,44 @@
+#version 450
+// O = softmax(scale * Q K^T) V and LSE = ln sum exp, flash style, one pass over the keys. Class generic.
+// Mapping: one invocation per (b, h, query row); consecutive invocations are consecutive rows, so a group reads the same
+// keys. Q and O rows live in registers. 4 D flop and 2 D loads a (query, key) pair, shared by the group through the cache.
+#extension GL_GOOGLE_include_directive : require
+#include "attention/attention.glsl"
+layout(local_size_x = 64) in;
+
+void main()
+{
+    uint bh = (arg.base + gl_WorkGroupID.x) * 64u + gl_LocalInvocationID.x;
+    uint i = bh % arg.T;
+    bh /= arg.T;
+    if (bh >= arg.shape.B * arg.shape.H)
+        return;
+    uint b = bh / arg.shape.H, h = bh % arg.shape.H, g = h / (arg.shape.H / arg.shape.Hkv);
+    uint row = row4(arg.shape.sq, b, i, h);
+    vec4 q[D / 4], o[D / 4];
+    for (uint d = 0; d < D / 4; d++) {
+        q[d] = arg.q.v[row + d] * arg.shape.scale;
+        o[d] = vec4(0);
+    }
+    float top = LOWEST, sum = 0;
+    ivec2 keys = key_range(b);
+    int end = reach(int(i), keys.y);
+    for (int j = keys.x; j < end; j++) {
+        uint krow = row4(arg.shape.sk, b, j, g), vrow = row4(arg.shape.sv, b, j, g);
+        float s = 0;
+        for (uint d = 0; d < D / 4; d++)
+            s += dot(q[d], arg.k.v[krow + d]);
+        float higher = max(top, s), p = exp(s - higher), shrink = exp(top - higher);
+        top = higher;
+        sum = sum * shrink + p;
+        if (DROPOUT)
+            p *= dropout(bh, i, j);
+        for (uint d = 0; d < D / 4; d++)
+            o[d] = o[d] * shrink + p * arg.v.v[vrow + d];
+    }
+    bool none = keys.x >= end;
+    row = row4(arg.shape.so, b, i, h);
+    for (uint d = 0; d < D / 4; d++)
+        arg.o.v[row + d] = none ? vec4(0) : o[d] / sum;
+    arg.lse.v[bh * arg.T + i] = none ? infinity() : top + log(sum);
+}

@@ -1,0 +1,79 @@
+#version 450
+//! variant sg4 -DSG=4
+//! variant sg8 -DSG=8
+// O = softmax(scale * Q K^T) V and LSE = ln sum exp, flash style. Class cpu: see tile.glsl.
+// Mapping: lanes own query rows of one (b, h): Q, O, running maximum and sum; key and value rows are streamed.
+// 4 D flop and 8 D / (SG * OWN) bytes (from cache) a (query, key) pair.
+// lavapipe 22.3, 2 cores, B 8 H 6 T 256 D 64 causal: 9.3 ms, 43 GFLOP/s (useful half); the nt GEMM prototype reaches 45-50 there.
+#extension GL_GOOGLE_include_directive : require
+#include "attention/attention.glsl"
+#include "attention/tile.glsl"
+
+void main()
+{
+    Tile t = tile(arg.T, arg.shape.H);
+    uint g = t.h / (arg.shape.H / arg.shape.Hkv), bh = t.b * arg.shape.H + t.h;
+    ivec2 keys = key_range(t.b);
+    int last = reach(t.first + SG * OWN - 1, keys.y), end[OWN];
+    vec4 q[Q4][OWN], o[Q4][OWN];
+    float top[OWN], sum[OWN];
+    [[unroll]] for (int c = 0; c < OWN; c++) {
+        int i = t.first + c * SG + lane, row = texel(arg.shape.tq, arg.shape.sq, t.b, min(i, int(arg.T) - 1), t.h);
+        end[c] = reach(i, keys.y);
+        top[c] = LOWEST;
+        sum[c] = 0;
+        [[unroll]] for (int d = 0; d < Q4; d++) {
+            q[d][c] = texelFetch(Q, row + d) * (arg.shape.scale * LOG2E);
+            o[d][c] = vec4(0);
+        }
+    }
+    for (int j = DROPOUT ? keys.x & ~3 : keys.x; j < last; j += RUN) {
+        float p[RUN][OWN];
+        CLEAR(p);
+        [[unroll]] for (int f = 0; f < FETCHES; f++) {
+            vec4 k[RUN];
+            STREAM(k, K, arg.shape.tk, arg.shape.sk, t.b, j, arg.S, g, f);
+            SCORES(p, k, q, f);
+        }
+        [[unroll]] for (int c = 0; c < OWN; c++) {
+            float higher = top[c];
+            [[unroll]] for (int r = 0; r < RUN; r++) {
+                p[r][c] = j + r >= keys.x && j + r < end[c] ? p[r][c] : LOWEST;
+                higher = max(higher, p[r][c]);
+            }
+            float shrink = exp2(top[c] - higher);
+            top[c] = higher;
+            sum[c] *= shrink;
+            [[unroll]] for (int r = 0; r < RUN; r++) {
+                p[r][c] = j + r >= keys.x && j + r < end[c] ? exp2(p[r][c] - higher) : 0.0;
+                sum[c] += p[r][c];
+            }
+            if (DROPOUT)
+                [[unroll]] for (int r = 0; r < RUN; r += 4) {
+                    vec4 keep = dropout4(bh, t.first + c * SG + lane, uint(j + r) / 4u);
+                    [[unroll]] for (int e = 0; e < 4; e++)
+                        p[r + e][c] *= keep[e];
+                }
+            [[unroll]] for (int d = 0; d < Q4; d++)
+                o[d][c] *= shrink;
+        }
+        [[unroll]] for (int f = 0; f < FETCHES; f++) {
+            vec4 v[RUN];
+            STREAM(v, V, arg.shape.tv, arg.shape.sv, t.b, j, arg.S, g, f);
+            [[unroll]] for (int r = 0; r < RUN; r++) // what lies in padding may be NaN
+                v[r] = j + r >= keys.x && j + r < keys.y ? v[r] : vec4(0);
+            ACCUMULATE(o, p, v, f);
+        }
+    }
+    [[unroll]] for (int c = 0; c < OWN; c++) {
+        int i = t.first + c * SG + lane;
+        bool none = keys.x >= end[c];
+        float over = none ? 0.0 : 1.0 / sum[c];
+        uint row = row4(arg.shape.so, t.b, i, t.h);
+        if (i < arg.T) {
+            [[unroll]] for (int d = 0; d < Q4; d++)
+                arg.o.v[row + d] = o[d][c] * over;
+            arg.lse.v[bh * arg.T + i] = none ? infinity() : (top[c] + log2(sum[c])) * LN2;
+        }
+    }
+}

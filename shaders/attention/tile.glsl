@@ -1,0 +1,71 @@
+// Common to the cpu attention kernels (software drivers, SG lanes a subgroup). A workgroup is one subgroup and owns a tile
+// of SG * OWN rows of one side: lane l owns rows first + c * SG + l, c < OWN, wholly, so the softmax needs no reduction
+// across lanes. The other side is streamed RUN rows at a time: one typed fetch brings 4 elements to each lane, and a
+// literal subgroupShuffle hands one element to all lanes, where it meets OWN registers. Everything is unrolled: no barrier,
+// no shared memory, no indexed register array. A shuffle (1-2 instructions) feeds OWN multiply-adds (2 each).
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#ifndef SG
+#define SG 8
+#endif
+layout(local_size_x = SG) in;
+layout(constant_id = 2) const int OWN = 2;
+layout(constant_id = 3) const int RUN = 4;      // a multiple of 4, at most SG
+layout(set = 0, binding = 0) uniform samplerBuffer Q; // RGBA32F views
+layout(set = 0, binding = 1) uniform samplerBuffer K;
+layout(set = 0, binding = 2) uniform samplerBuffer V;
+layout(set = 0, binding = 3) uniform samplerBuffer DO;
+layout(set = 0, binding = 4) uniform samplerBuffer O;
+
+const int Q4 = int(D) / 4;                // texels a row
+const int FETCHES = (Q4 + SG - 1) / SG;   // fetches of a streamed row by a whole subgroup
+int lane = int(gl_SubgroupInvocationID);
+
+struct Tile {
+    int first; // row of lane 0
+    uint b, h;
+};
+
+// Tiles run over the row blocks first, in the order 0, n-1, 1, n-2, ...: causal tiles have unequal work, and lavapipe gives
+// each thread a contiguous half of the grid.
+Tile tile(uint rows, uint heads)
+{
+    uint blocks = (rows + SG * OWN - 1u) / (SG * OWN), n = arg.base + gl_WorkGroupID.x, block = n % blocks;
+    n /= blocks;
+    block = (block & 1u) != 0u ? blocks - 1u - block / 2u : block / 2u;
+    return Tile(int(block * SG * OWN), n / heads, n % heads);
+}
+
+int texel(uint base, uint stride[3], uint b, int t, uint h) { return int(base + row4(stride, b, t, h)); }
+
+// x[r] = this lane's texel of fetch f of row t + r (rows past the end repeat the last one).
+#define STREAM(x, tensor, base, stride, b, t, rows, h, f)                                                              \
+    [[unroll]] for (int r = 0; r < RUN; r++)                                                                           \
+        x[r] = texelFetch(tensor, texel(base, stride, b, min((t) + r, int(rows) - 1), h) + min((f) * SG + lane, Q4 - 1));
+
+#define CLEAR(s)                                                                                                       \
+    [[unroll]] for (int r = 0; r < RUN; r++)                                                                           \
+        [[unroll]] for (int c = 0; c < OWN; c++)                                                                       \
+            s[r][c] = 0.0;
+
+// s[r][c] += the part of dot(streamed row r, own row c) that fetch f of x holds.
+#define SCORES(s, x, own, f)                                                                                           \
+    [[unroll]] for (int l = 0; l < SG; l++)                                                                            \
+        if (f * SG + l < Q4)                                                                                           \
+            [[unroll]] for (int e = 0; e < 4; e++)                                                                     \
+                [[unroll]] for (int r = 0; r < RUN; r++) {                                                             \
+                    float broadcast = subgroupShuffle(x[r][e], l);                                                     \
+                    [[unroll]] for (int c = 0; c < OWN; c++)                                                           \
+                        s[r][c] += broadcast * own[f * SG + l][c][e];                                                  \
+                }
+
+// sum[.][c] += sum over r of p[r][c] * streamed row r, for the elements that fetch f of x holds.
+#define ACCUMULATE(sum, p, x, f)                                                                                       \
+    [[unroll]] for (int l = 0; l < SG; l++)                                                                            \
+        if (f * SG + l < Q4)                                                                                           \
+            [[unroll]] for (int e = 0; e < 4; e++)                                                                     \
+                [[unroll]] for (int r = 0; r < RUN; r++) {                                                             \
+                    float broadcast = subgroupShuffle(x[r][e], l);                                                     \
+                    [[unroll]] for (int c = 0; c < OWN; c++)                                                           \
+                        sum[f * SG + l][c][e] += broadcast * p[r][c];                                                  \
+                }

@@ -1,0 +1,15 @@
+#version 450
+// Rows into a table by index: 8 bytes an element moved. The indices below the limit are distinct.
+#extension GL_GOOGLE_include_directive : require
+#include "lib/prelude.glsl"
+#include "rows/scatter.h"
+layout(local_size_x = 64) in;
+
+void main()
+{
+    for (uint i = gl_GlobalInvocationID.x; i < p.n; i += gl_NumWorkGroups.x * 64u) {
+        uint row = i / p.width, col = i % p.width, to = p.index.v[row];
+        if (to < p.limit)
+            p.a.v[to * p.width + col] = p.x.v[row * p.x_row + col];
+    }
+}

@@ -1,0 +1,11 @@
+#include "lib/shared.h"
+/* a[index[r], :] = x[r, :] for n = rows x width elements; an index >= limit is left out. */
+TUFF_PARAMS_BEGIN(scatter)
+    TUFF_PTR(F32) a;
+    TUFF_PTR(F32) x;
+    TUFF_PTR(U32) index;
+    tuff_u32 n;
+    tuff_u32 width;
+    tuff_u32 x_row; /* pitch of x */
+    tuff_u32 limit;
+TUFF_PARAMS_END(scatter)

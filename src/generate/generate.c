@@ -1,0 +1,298 @@
+/* generate/generate: prefill and decode as one kind of program: rows of single tokens, of any
+ * sequences, in any mix; what a row is stands in arrays indexed by row. */
+#include "base/base.h"
+#include "tuff/generate.h"
+#include "tuff/ops.h"
+
+#define BLOCK 16
+#define PREFILL_ROWS 64
+#define BUCKETS 8
+#define NO_SLOT 0xffffffffu
+
+/* A program for `rows` tokens, of which `picks` get logits. */
+struct bucket {
+    int64_t rows, picks;
+    struct tuff_program *program;
+    struct tuff_tensor *ids, *positions, *slots, *table, *visible, *pick, *logits;
+};
+
+struct tuff_generator {
+    struct tuff_ctx *ctx;
+    struct tuff_generator_params params;
+    int64_t layers, vocab, context, max_blocks;
+    struct tuff_variable **keys, **values;
+    struct bucket buckets[BUCKETS]; /* decode, fewest rows first; the last is prefill */
+    size_t n_buckets;
+};
+
+static enum tuff_status add_cache(struct tuff_generator *gen)
+{
+    const struct tuff_gpt2_config *c = tuff_gpt2_get_config(gen->params.model);
+    for (int64_t i = 0; i < 2 * gen->layers; i++) {
+        char name[64];
+        /* Several generators may share a store: names carry the first free number. */
+        for (int k = 0;; k++) {
+            snprintf(name, sizeof name, "cache.%d.%lld.%s", k, (long long) i / 2,
+                     i % 2 ? "values" : "keys");
+            if (!tuff_store_find(gen->params.store, name))
+                break;
+        }
+        TUFF_TRY(tuff_store_add(gen->params.store,
+                                &(struct tuff_variable_params) {
+                                    .name = name,
+                                    .dtype = TUFF_F32,
+                                    .rank = 2,
+                                    .dims = {gen->params.sequences * gen->max_blocks * BLOCK,
+                                             c->n_embd},
+                                    .role = TUFF_STATE},
+                                i % 2 ? &gen->values[i / 2] : &gen->keys[i / 2]));
+    }
+    return TUFF_OK;
+}
+
+static enum tuff_status add_bucket(struct tuff_generator *gen, int64_t rows, int64_t picks,
+                                   const char *name)
+{
+    struct bucket *b = &gen->buckets[gen->n_buckets];
+    struct tuff_graph *g;
+    TUFF_TRY(tuff_graph_create(gen->ctx, &g));
+    b->rows = rows;
+    b->picks = picks;
+    b->ids = tuff_input(g, "ids", TUFF_U32, 1, &rows);
+    b->positions = tuff_input(g, "positions", TUFF_U32, 1, &rows);
+    b->slots = tuff_input(g, "slots", TUFF_U32, 1, &rows);
+    b->table = tuff_input(g, "table", TUFF_U32, 2, (int64_t[]) {rows, gen->max_blocks});
+    b->visible = tuff_input(g, "visible", TUFF_U32, 1, &rows);
+    struct tuff_kv_cache cache = {.keys = gen->keys, .values = gen->values, .block = BLOCK,
+                                  .slots = b->slots, .table = b->table, .visible = b->visible};
+    struct tuff_tensor *hidden = tuff_gpt2_hidden(
+        g, gen->params.model,
+        &(struct tuff_gpt2_inputs) {.ids = b->ids, .positions = b->positions, .cache = &cache});
+    if (picks < rows) {
+        b->pick = tuff_input(g, "pick", TUFF_U32, 1, &picks);
+        hidden = tuff_gather(g, hidden, b->pick);
+    }
+    b->logits = tuff_output(g, tuff_gpt2_logits(g, gen->params.model, hidden), "logits");
+    enum tuff_status status = tuff_program_create(
+        gen->params.store, g,
+        &(struct tuff_program_params) {.name = name, .generic = gen->params.generic}, &b->program);
+    if (status == TUFF_OK)
+        gen->n_buckets++;
+    return status;
+}
+
+enum tuff_status tuff_generator_create(struct tuff_ctx *ctx,
+                                       const struct tuff_generator_params *params,
+                                       struct tuff_generator **out)
+{
+    const struct tuff_gpt2_config *c = tuff_gpt2_get_config(params->model);
+    *out = NULL;
+    if (params->sequences < 0 || params->sequences > PREFILL_ROWS)
+        return tuff_fail(ctx, TUFF_E_RANGE, "generate: %lld sequences at once; 1 to %d are possible",
+                         (long long) params->sequences, PREFILL_ROWS);
+    if (params->context < 0 || params->context > c->n_positions)
+        return tuff_fail(ctx, TUFF_E_RANGE, "generate: a context of %lld; the model has %lld positions",
+                         (long long) params->context, (long long) c->n_positions);
+    struct tuff_generator *gen = tuff_calloc(1, sizeof *gen);
+    if (!gen)
+        return tuff_fail(ctx, TUFF_E_NOMEM, "generate: out of host memory");
+    gen->ctx = ctx;
+    gen->params = *params;
+    gen->params.sequences = TUFF_MAX(params->sequences, 1);
+    gen->context = params->context ? params->context : c->n_positions;
+    gen->layers = c->n_layer;
+    gen->vocab = c->vocab_size;
+    gen->max_blocks = (int64_t) tuff_div_up((uint64_t) gen->context, BLOCK);
+    gen->keys = tuff_calloc((size_t) gen->layers, sizeof *gen->keys);
+    gen->values = tuff_calloc((size_t) gen->layers, sizeof *gen->values);
+    enum tuff_status status =
+        gen->keys && gen->values
+            ? TUFF_OK
+            : tuff_fail(ctx, TUFF_E_NOMEM, "generate: out of host memory");
+    if (status == TUFF_OK)
+        status = add_cache(gen);
+    for (int64_t rows = 1; status == TUFF_OK; rows *= 2) {
+        status = add_bucket(gen, rows, rows, "decode");
+        if (rows >= gen->params.sequences)
+            break;
+    }
+    if (status == TUFF_OK)
+        status = add_bucket(gen, PREFILL_ROWS, gen->buckets[gen->n_buckets - 1].rows, "prefill");
+    if (status != TUFF_OK) {
+        tuff_generator_destroy(gen);
+        return status;
+    }
+    *out = gen;
+    return TUFF_OK;
+}
+
+void tuff_generator_destroy(struct tuff_generator *gen)
+{
+    if (!gen)
+        return;
+    for (size_t i = 0; i < TUFF_COUNT(gen->buckets); i++)
+        tuff_program_destroy(gen->buckets[i].program);
+    free(gen->keys);
+    free(gen->values);
+    free(gen);
+}
+
+/* ---- a call ---- */
+
+struct sequence {
+    const struct tuff_prompt *prompt;
+    size_t length;     /* tokens in the cache */
+    uint32_t next;     /* the token to feed when the prompt is in */
+    int64_t generated;
+    bool done;
+    int64_t pick;      /* row of the logits of this run; -1: none */
+};
+
+static void put_row(struct tuff_generator *gen, struct bucket *b, int64_t row, size_t sequence,
+                    uint32_t id, size_t position)
+{
+    ((uint32_t *) tuff_program_input(b->program, b->ids))[row] = id;
+    ((uint32_t *) tuff_program_input(b->program, b->positions))[row] = (uint32_t) position;
+    ((uint32_t *) tuff_program_input(b->program, b->visible))[row] = (uint32_t) position + 1;
+    uint32_t *table = (uint32_t *) tuff_program_input(b->program, b->table) +
+                      row * gen->max_blocks;
+    uint32_t first = (uint32_t) ((int64_t) sequence * gen->max_blocks);
+    for (int64_t i = 0; i < gen->max_blocks; i++)
+        table[i] = first + (uint32_t) i;
+    ((uint32_t *) tuff_program_input(b->program, b->slots))[row] =
+        table[position / BLOCK] * BLOCK + (uint32_t) (position % BLOCK);
+}
+
+static void clear_rows(struct bucket *b, int64_t from)
+{
+    for (int64_t row = from; row < b->rows; row++) {
+        ((uint32_t *) tuff_program_input(b->program, b->ids))[row] = 0;
+        ((uint32_t *) tuff_program_input(b->program, b->positions))[row] = 0;
+        ((uint32_t *) tuff_program_input(b->program, b->visible))[row] = 0;
+        ((uint32_t *) tuff_program_input(b->program, b->slots))[row] = NO_SLOT;
+    }
+}
+
+/* Chooses the next token of every sequence that has logits in this run. */
+static void take(struct tuff_generator *gen, struct bucket *b, struct sequence *list, size_t n,
+                 tuff_token_fn on_token, void *user)
+{
+    const float *logits = tuff_program_output(b->program, b->logits, 0);
+    for (size_t i = 0; i < n; i++) {
+        struct sequence *s = &list[i];
+        if (s->pick < 0)
+            continue;
+        s->next = tuff_sample(gen->ctx, logits + s->pick * gen->vocab, (size_t) gen->vocab,
+                              &s->prompt->sampling, s->length);
+        s->generated++;
+        bool go_on = !on_token || on_token(user, i, s->next);
+        s->done = !go_on || s->generated >= s->prompt->max_new_tokens ||
+                  (s->prompt->end_id >= 0 && s->next == (uint64_t) s->prompt->end_id) ||
+                  s->length >= (size_t) gen->context;
+    }
+}
+
+static enum tuff_status finish(struct tuff_generator *gen, struct bucket *b, struct sequence *list,
+                               size_t n, tuff_token_fn on_token, void *user)
+{
+    TUFF_TRY(tuff_program_submit(b->program));
+    TUFF_TRY(tuff_program_wait(b->program, 0));
+    take(gen, b, list, n, on_token, user);
+    return TUFF_OK;
+}
+
+/* One chunk: as many prompt tokens as there are rows, of one sequence after the other. */
+static enum tuff_status prefill(struct tuff_generator *gen, struct sequence *list, size_t n,
+                                tuff_token_fn on_token, void *user)
+{
+    struct bucket *b = &gen->buckets[gen->n_buckets - 1];
+    int64_t row = 0, picks = 0;
+    TUFF_TRY(tuff_program_begin(b->program));
+    uint32_t *pick = b->pick ? tuff_program_input(b->program, b->pick) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        struct sequence *s = &list[i];
+        s->pick = -1;
+        while (!s->done && row < b->rows && s->length < s->prompt->n) {
+            put_row(gen, b, row, i, s->prompt->ids[s->length], s->length);
+            s->length++;
+            row++;
+            if (s->length == s->prompt->n) {
+                s->pick = pick ? picks : row - 1;
+                if (pick)
+                    pick[picks++] = (uint32_t) row - 1;
+            }
+        }
+    }
+    clear_rows(b, row);
+    for (int64_t i = picks; pick && i < b->picks; i++)
+        pick[i] = 0;
+    return finish(gen, b, list, n, on_token, user);
+}
+
+static enum tuff_status decode(struct tuff_generator *gen, struct sequence *list, size_t n,
+                               size_t active, tuff_token_fn on_token, void *user)
+{
+    struct bucket *b = &gen->buckets[0];
+    while (b->rows < (int64_t) active)
+        b++;
+    int64_t row = 0;
+    TUFF_TRY(tuff_program_begin(b->program));
+    for (size_t i = 0; i < n; i++) {
+        struct sequence *s = &list[i];
+        s->pick = -1;
+        if (s->done)
+            continue;
+        put_row(gen, b, row, i, s->next, s->length);
+        s->length++;
+        s->pick = row++;
+    }
+    clear_rows(b, row);
+    return finish(gen, b, list, n, on_token, user);
+}
+
+static enum tuff_status check(struct tuff_generator *gen, const struct tuff_prompt *prompts,
+                              size_t n)
+{
+    if (n > (size_t) gen->params.sequences)
+        return tuff_fail(gen->ctx, TUFF_E_RANGE, "generate: %zu prompts for %lld sequences", n,
+                         (long long) gen->params.sequences);
+    for (size_t i = 0; i < n; i++) {
+        const struct tuff_prompt *p = &prompts[i];
+        if (!p->n || p->n > (size_t) gen->context)
+            return tuff_fail(gen->ctx, TUFF_E_RANGE, "prompt %zu has %zu tokens; 1 to %lld fit the "
+                             "context", i, p->n, (long long) gen->context);
+        for (size_t k = 0; k < p->n; k++)
+            if (p->ids[k] >= (uint64_t) gen->vocab)
+                return tuff_fail(gen->ctx, TUFF_E_RANGE, "prompt %zu: token %u is not in the "
+                                 "vocabulary of %lld", i, p->ids[k], (long long) gen->vocab);
+    }
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_generate(struct tuff_generator *gen, const struct tuff_prompt *prompts,
+                               size_t n, tuff_token_fn on_token, void *user)
+{
+    TUFF_TRY(check(gen, prompts, n));
+    struct sequence *list = tuff_calloc(n, sizeof *list);
+    if (!list)
+        return tuff_fail(gen->ctx, TUFF_E_NOMEM, "generate: out of host memory");
+    enum tuff_status status = TUFF_OK;
+    for (size_t i = 0; i < n; i++) {
+        list[i].prompt = &prompts[i];
+        list[i].done = prompts[i].max_new_tokens < 1;
+    }
+    while (status == TUFF_OK) {
+        size_t active = 0;
+        bool waiting = false;
+        for (size_t i = 0; i < n; i++) {
+            active += !list[i].done;
+            waiting |= !list[i].done && list[i].length < list[i].prompt->n;
+        }
+        if (!active)
+            break;
+        status = waiting ? prefill(gen, list, n, on_token, user)
+                         : decode(gen, list, n, active, on_token, user);
+    }
+    free(list);
+    return status;
+}

@@ -1,0 +1,293 @@
+/* ops/attention: scaled dot-product attention, flash style, and its gradient: dQ (which also makes
+ * delta = sum_d dO O on the way, or a kernel before it does), then dK and dV. */
+#include "graph/op.h"
+#include "tuff/ops.h"
+
+#include <math.h>
+
+#include "attention/attention.h"
+
+/* The packed form gives one tensor three times. */
+enum { IN_Q, IN_K, IN_V, IN_VISIBLE, IN_SEED, IN_O, IN_LSE, IN_DO, N_IN };
+enum { OUT_O, OUT_LSE };
+
+struct attr {
+    int64_t heads, kv_heads, head_size;
+    bool packed, causal;
+    float scale, dropout;
+    uint32_t stream;
+};
+
+/* Rows a lane of the cpu kernels owns, and streamed rows at a time: measured on lavapipe 22.3. */
+enum { OWN = 2, RUN = 4 };
+
+static bool view_fits(const struct tuff_tensor *x)
+{
+    return x->rank == 3 && x->strides[2] == 1 && x->strides[1] % 4 == 0 && x->strides[0] % 4 == 0 &&
+           x->offset % 4 == 0;
+}
+
+static bool valid(struct tuff_graph *g, struct tuff_tensor *q, struct tuff_tensor *k,
+                  struct tuff_tensor *v, const struct tuff_attention_args *a,
+                  const struct attr *attr)
+{
+    int64_t d = attr->head_size, kv = attr->kv_heads * d;
+    if (d < 4 || d % 4 || d > 256)
+        tuff_graph_fail(g, TUFF_E_SHAPE, "attention: q %s with %lld heads: the head size must be a "
+                        "multiple of 4 up to 256", tuff_shape_text(q), (long long) attr->heads);
+    else if (!attr->packed && (k->rank != 3 || !tuff_same_shape(k, v) || k->dims[0] != q->dims[0] ||
+                               k->dims[2] != kv))
+        tuff_graph_fail(g, TUFF_E_SHAPE, "attention: q %s, k %s and v %s do not fit",
+                        tuff_shape_text(q), tuff_shape_text(k), tuff_shape_text(v));
+    else if (a->visible && (a->visible->dtype != TUFF_U32 || a->visible->rank != 2 ||
+                            a->visible->dims[0] != q->dims[0] || a->visible->dims[1] != 2))
+        tuff_graph_fail(g, TUFF_E_SHAPE, "attention: visible must be U32 [%lld, 2]",
+                        (long long) q->dims[0]);
+    else if (a->dropout < 0 || a->dropout >= 1 ||
+             (a->dropout > 0 && (!a->seed || a->seed->dtype != TUFF_U32 ||
+                                 tuff_elements(a->seed) != 2)))
+        tuff_graph_fail(g, TUFF_E_RANGE, "attention: dropout %g needs 0 <= p < 1 and a U32 [2] seed",
+                        (double) a->dropout);
+    else
+        return true;
+    return false;
+}
+
+struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor *q,
+                                        struct tuff_tensor *k, struct tuff_tensor *v,
+                                        const struct tuff_attention_args *a)
+{
+    bool packed = !k && !v;
+    if (!q || (!packed && (!k || !v)))
+        return NULL;
+    struct attr attr = {.heads = a->heads, .kv_heads = a->kv_heads ? a->kv_heads : a->heads,
+                        .packed = packed, .causal = a->causal, .dropout = a->dropout,
+                        .stream = a->stream};
+    int64_t across = attr.heads + (packed ? 2 * attr.kv_heads : 0);
+    if (attr.heads < 1 || attr.kv_heads < 1 || attr.heads % attr.kv_heads || q->rank != 3 ||
+        q->dims[2] % across)
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "attention: q %s with %d heads, %lld for keys",
+                               tuff_shape_text(q), a->heads, (long long) attr.kv_heads);
+    attr.head_size = q->dims[2] / across;
+    attr.scale = a->scale != 0 ? a->scale : 1 / sqrtf((float) attr.head_size);
+    struct tuff_tensor *in[N_IN] = {q, packed ? q : k, packed ? q : v, a->visible,
+                                    a->dropout > 0 ? a->seed : NULL};
+    if (!valid(g, q, in[IN_K], in[IN_V], a, &attr))
+        return NULL;
+    for (int i = IN_Q; i <= IN_V; i++) {
+        if (!tuff_check_f32(g, "attention", "q, k or v", in[i]))
+            return NULL;
+        if (!view_fits(in[i]))
+            in[i] = packed && i > IN_Q ? in[IN_Q] : tuff_copy(g, in[i]);
+        if (!in[i])
+            return NULL;
+    }
+    int64_t o_dims[3] = {q->dims[0], q->dims[1], attr.heads * attr.head_size};
+    int64_t lse_dims[3] = {q->dims[0], attr.heads, q->dims[1]};
+    struct tuff_tensor *out[2] = {tuff_tensor_new(g, TUFF_F32, 3, o_dims),
+                                  tuff_tensor_new(g, TUFF_F32, 3, lse_dims)};
+    if (!out[1] || !tuff_node_add(g, &tuff_op_attention, in, IN_O, out, 2, &attr, sizeof attr))
+        return NULL;
+    return out[0];
+}
+
+/* ---- recording: forward and backward share their parameters ---- */
+
+struct call {
+    struct tuff_attention_shape shape;
+    struct tuff_attention_params push;
+};
+
+/* Address, texel and strides of q, k or v (which: 0, 1, 2) or their gradients in a tensor. */
+static uint64_t part(const struct tuff_recorder *r, const struct attr *attr,
+                     const struct tuff_tensor *x, int which, uint32_t stride[3], uint32_t *texel)
+{
+    int64_t offset = 0;
+    if (!x)
+        return 0;
+    if (attr->packed && which)
+        offset = (attr->heads + (which - 1) * attr->kv_heads) * attr->head_size;
+    stride[0] = (uint32_t) x->strides[0];
+    stride[1] = (uint32_t) x->strides[1];
+    stride[2] = (uint32_t) attr->head_size;
+    if (texel)
+        *texel = (uint32_t) ((x->offset + offset) / 4);
+    return tuff_address(r, x) + (uint64_t) offset * 4;
+}
+
+static void describe(struct tuff_recorder *r, const struct tuff_node *node, struct call *c)
+{
+    const struct attr *attr = node->attr;
+    const struct tuff_tensor *q = node->in[IN_Q], *k = node->in[IN_K];
+    *c = (struct call) {0};
+    c->shape.B = (uint32_t) q->dims[0];
+    c->shape.H = (uint32_t) attr->heads;
+    c->shape.Hkv = (uint32_t) attr->kv_heads;
+    c->shape.flags = (attr->causal ? TUFF_ATTENTION_CAUSAL : 0) |
+                     (node->in[IN_VISIBLE] ? TUFF_ATTENTION_PAD : 0);
+    c->shape.scale = attr->scale;
+    c->shape.drop = attr->dropout;
+    c->shape.stream = attr->stream;
+    c->push.T = (uint32_t) q->dims[1];
+    c->push.S = (uint32_t) k->dims[1];
+    c->push.q = part(r, attr, q, 0, c->shape.sq, &c->shape.tq);
+    c->push.k = part(r, attr, k, 1, c->shape.sk, &c->shape.tk);
+    c->push.v = part(r, attr, node->in[IN_V], 2, c->shape.sv, &c->shape.tv);
+    c->push.pad = tuff_address(r, node->in[IN_VISIBLE]);
+    c->push.seed = tuff_address(r, node->in[IN_SEED]);
+}
+
+/* The typed-load kernels can run: class, and every operand can be viewed as texels. */
+static const char *cpu_variant(const struct tuff_recorder *r, const struct tuff_node *node)
+{
+    if (!tuff_use_cpu_kernels(r) || ((const struct attr *) node->attr)->head_size > 128)
+        return NULL;
+    for (int i = 0; i < N_IN; i++)
+        if (node->in[i] && i != IN_VISIBLE && i != IN_SEED && i != IN_LSE &&
+            !tuff_texels_possible(r, node->in[i]))
+            return NULL;
+    return tuff_record_device(r)->subgroup_size == 8 ? "sg8" : "sg4";
+}
+
+/* `rows` rows of one (b, h) side by side, `heads` of them a batch row. */
+static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct call *c,
+                   const char *kernel, const char *variant, uint32_t rows, uint32_t heads,
+                   struct tuff_launch_params *params)
+{
+    const struct attr *attr = node->attr;
+    char name[64];
+    uint32_t spec[] = {(uint32_t) attr->head_size, attr->dropout > 0, OWN, RUN};
+    uint32_t tile = tuff_record_device(r)->subgroup_size * OWN;
+    uint64_t groups = variant ? tuff_div_up(rows, tile) * heads * c->shape.B
+                              : tuff_div_up((uint64_t) rows * heads * c->shape.B, 64);
+    snprintf(name, sizeof name, "attention/%s%s%s", kernel, variant ? "_cpu." : "",
+             variant ? variant : "");
+    params->kernel = name;
+    params->push = &c->push;
+    params->push_bytes = sizeof c->push;
+    params->spec = spec;
+    params->n_spec = variant ? 4 : 2;
+    for (int i = 0; i < 3; i++)
+        params->views[i] = node->in[IN_Q + i];
+    params->views[3] = node->in[IN_DO];
+    params->views[4] = node->in[IN_O];
+    if (!node->in[IN_DO]) /* forward: the last two views are bound and not read */
+        params->views[3] = params->views[4] = node->in[IN_Q];
+    for (uint64_t first = 0; first < groups; first += 65535) {
+        c->push.base = (uint32_t) first;
+        params->groups[0] = (uint32_t) TUFF_MIN(groups - first, 65535);
+        tuff_launch(r, params);
+    }
+}
+
+static void record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    struct call c;
+    const struct attr *attr = node->attr;
+    describe(r, node, &c);
+    c.push.o = part(r, &(struct attr) {.head_size = attr->head_size}, node->out[OUT_O], 0,
+                    c.shape.so, NULL);
+    /* Without a backward pass nobody needs the log-sum-exp, but kernels write it: to scratch. */
+    bool saved = tuff_needed(node->out[OUT_LSE]);
+    c.push.lse = saved ? tuff_address(r, node->out[OUT_LSE]) : tuff_scratch_address(r, node);
+    c.push.shape = tuff_constants(r, &c.shape, sizeof c.shape);
+    struct tuff_launch_params params = {
+        .in = {node->in[IN_Q], node->in[IN_K], node->in[IN_V], node->in[IN_VISIBLE],
+               node->in[IN_SEED]},
+        .out = {node->out[OUT_O], node->out[OUT_LSE]},
+        .writes_scratch = !saved};
+    launch(r, node, &c, "forward", cpu_variant(r, node), c.push.T, c.shape.H, &params);
+}
+
+static uint64_t forward_scratch(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    (void) device;
+    return tuff_needed(node->out[OUT_LSE])
+               ? 0
+               : (uint64_t) tuff_elements(node->out[OUT_LSE]) * 4;
+}
+
+/* 2 GEMMs of 2 T S D FLOP a head forward, 5 backward; half of it when causal. */
+static double gemm_flops(const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    double pairs = (double) (node->in[IN_Q]->dims[0] * attr->heads) *
+                   (double) node->in[IN_Q]->dims[1] * (double) node->in[IN_K]->dims[1];
+    return 2 * pairs * (double) attr->head_size * (attr->causal ? 0.5 : 1);
+}
+
+static void cost(const struct tuff_node *node, struct tuff_cost *cost)
+{
+    cost->flops = 2 * gemm_flops(node);
+}
+
+/* ---- backward ---- */
+
+static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    struct call c;
+    const struct attr *attr = node->attr;
+    const struct attr plain = {.head_size = attr->head_size};
+    const struct tuff_tensor *dq = node->out[0], *dk = node->out[attr->packed ? 0 : 1],
+                             *dv = node->out[attr->packed ? 0 : 2];
+    describe(r, node, &c);
+    c.push.o = part(r, &plain, node->in[IN_O], 0, c.shape.so, &c.shape.to);
+    c.push.dO = part(r, &plain, node->in[IN_DO], 0, c.shape.sdo, &c.shape.tdo);
+    c.push.lse = tuff_address(r, node->in[IN_LSE]);
+    c.push.delta = tuff_scratch_address(r, node);
+    c.push.dq = part(r, attr, dq, 0, c.shape.sdq, NULL);
+    c.push.dk = part(r, attr, dk, 1, c.shape.sdk, NULL);
+    c.push.dv = part(r, attr, dv, 2, c.shape.sdv, NULL);
+    c.push.shape = tuff_constants(r, &c.shape, sizeof c.shape);
+    const char *variant = cpu_variant(r, node);
+    struct tuff_launch_params params = {.out = {node->out[0], node->out[1], node->out[2]}};
+    memcpy(params.in, node->in, sizeof params.in);
+    params.writes_scratch = true;
+    if (!variant)
+        launch(r, node, &c, "delta", NULL, c.push.T, c.shape.H, &params);
+    launch(r, node, &c, "dq", variant, c.push.T, c.shape.H, &params);
+    launch(r, node, &c, "dkdv", variant, c.push.S, c.shape.Hkv, &params);
+}
+
+static uint64_t grad_scratch(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    (void) device;
+    return (uint64_t) tuff_elements(node->in[IN_LSE]) * 4; /* delta */
+}
+
+static void grad_cost(const struct tuff_node *node, struct tuff_cost *cost)
+{
+    cost->flops = 5 * gemm_flops(node);
+}
+
+static const struct tuff_op attention_grad_op = {.name = "attention_grad",
+                                                 .record = grad_record,
+                                                 .scratch = grad_scratch,
+                                                 .cost = grad_cost};
+
+static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
+                 struct tuff_tensor *dx[])
+{
+    const struct attr *attr = node->attr;
+    struct tuff_tensor *in[N_IN], *out[3] = {0};
+    if (!dy[OUT_O])
+        return;
+    memcpy(in, node->in, sizeof in);
+    in[IN_O] = node->out[OUT_O];
+    in[IN_LSE] = node->out[OUT_LSE];
+    in[IN_DO] = view_fits(dy[OUT_O]) ? dy[OUT_O] : tuff_copy(g, dy[OUT_O]);
+    int n_out = attr->packed ? 1 : 3;
+    for (int i = 0; i < n_out; i++)
+        out[i] = tuff_tensor_new(g, TUFF_F32, 3, node->in[IN_Q + i]->dims);
+    if (!out[n_out - 1] || !in[IN_DO] ||
+        !tuff_node_add(g, &attention_grad_op, in, N_IN, out, n_out, attr, sizeof *attr))
+        return;
+    for (int i = 0; i < n_out; i++)
+        dx[i] = out[i];
+}
+
+const struct tuff_op tuff_op_attention = {.name = "attention",
+                                          .record = record,
+                                          .grad = grad,
+                                          .scratch = forward_scratch,
+                                          .cost = cost};

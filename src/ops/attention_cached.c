@@ -1,0 +1,114 @@
+/* ops/attention_cached: single queries against a paged key-value cache. */
+#include "graph/op.h"
+#include "tuff/ops.h"
+
+#include <math.h>
+
+#include "attention/cached.h"
+
+enum { IN_Q, IN_KEYS, IN_VALUES, IN_TABLE, IN_VISIBLE, N_IN };
+
+struct attr {
+    int heads, kv_heads;
+    float scale;
+    int64_t block, head_size;
+};
+
+static bool valid(struct tuff_graph *g, const struct tuff_tensor *q, const struct tuff_tensor *keys,
+                  const struct tuff_tensor *values, const struct tuff_attention_cached_args *a,
+                  int kv_heads)
+{
+    int64_t d = a->heads > 0 && q->rank == 2 ? q->dims[1] / a->heads : 0;
+    if (a->heads < 1 || kv_heads < 1 || a->heads % kv_heads || q->rank != 2 ||
+        q->dims[1] % a->heads || d % 4 || d > 256 || q->strides[1] != 1 || q->strides[0] % 4 ||
+        q->offset % 4)
+        tuff_graph_fail(g, TUFF_E_SHAPE, "attention_cached: q %s with %d heads (%d for keys); the "
+                        "head size must be a multiple of 4 up to 256", tuff_shape_text(q), a->heads,
+                        kv_heads);
+    else if (keys->rank != 2 || keys->dims[1] != kv_heads * d || !tuff_same_shape(keys, values) ||
+             !tuff_contiguous(keys) || !tuff_contiguous(values))
+        tuff_graph_fail(g, TUFF_E_SHAPE, "attention_cached: keys %s and values %s for head size %lld",
+                        tuff_shape_text(keys), tuff_shape_text(values), (long long) d);
+    else if (a->block < 1 || (a->block & (a->block - 1)) || keys->dims[0] % a->block)
+        tuff_graph_fail(g, TUFF_E_RANGE, "attention_cached: block of %lld tokens",
+                        (long long) a->block);
+    else if (!a->table || !a->visible || a->table->dtype != TUFF_U32 ||
+             a->visible->dtype != TUFF_U32 || a->table->rank != 2 || a->visible->rank != 1 ||
+             a->table->dims[0] != q->dims[0] || a->visible->dims[0] != q->dims[0])
+        tuff_graph_fail(g, TUFF_E_SHAPE, "attention_cached: table and visible must be U32 with a "
+                        "row for each of q's");
+    else
+        return true;
+    return false;
+}
+
+struct tuff_tensor *tuff_attention_cached_with(struct tuff_graph *g, struct tuff_tensor *q,
+                                               struct tuff_tensor *keys, struct tuff_tensor *values,
+                                               const struct tuff_attention_cached_args *a)
+{
+    if (!q || !keys || !values || !tuff_check_f32(g, "attention_cached", "q", q) ||
+        !tuff_check_f32(g, "attention_cached", "keys", keys) ||
+        !tuff_check_f32(g, "attention_cached", "values", values))
+        return NULL;
+    int kv_heads = a->kv_heads ? a->kv_heads : a->heads;
+    if (!valid(g, q, keys, values, a, kv_heads))
+        return NULL;
+    int64_t d = q->dims[1] / a->heads;
+    struct attr attr = {a->heads, kv_heads, a->scale != 0 ? a->scale : 1 / sqrtf((float) d),
+                        a->block, d};
+    struct tuff_tensor *o = tuff_tensor_new(g, TUFF_F32, 2, q->dims);
+    struct tuff_tensor *in[N_IN] = {q, keys, values, a->table, a->visible};
+    return o && tuff_node_add(g, &tuff_op_attention_cached, in, N_IN, &o, 1, &attr, sizeof attr)
+               ? o
+               : NULL;
+}
+
+static void record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    const struct tuff_tensor *q = node->in[IN_Q], *table = node->in[IN_TABLE];
+    struct tuff_attention_cached_params p = {
+        .q = tuff_address(r, q),
+        .o = tuff_address(r, node->out[0]),
+        .keys = tuff_address(r, node->in[IN_KEYS]),
+        .values = tuff_address(r, node->in[IN_VALUES]),
+        .table = tuff_address(r, table),
+        .visible = tuff_address(r, node->in[IN_VISIBLE]),
+        .rows = (uint32_t) q->dims[0],
+        .heads = (uint32_t) attr->heads,
+        .kv_heads = (uint32_t) attr->kv_heads,
+        .q_row = (uint32_t) q->strides[0],
+        .o_row = (uint32_t) node->out[0]->strides[0],
+        .max_blocks = (uint32_t) table->dims[1],
+        .max_visible = (uint32_t) (table->dims[1] * attr->block),
+        .scale = attr->scale};
+    while ((1 << p.block_log2) < attr->block)
+        p.block_log2++;
+    /* A software driver runs a group's lanes as one vector: more lanes would only be merged. */
+    uint32_t lanes = tuff_record_device(r)->device_class == TUFF_CLASS_CPU
+                         ? tuff_record_device(r)->subgroup_size
+                         : 32;
+    uint32_t spec[] = {(uint32_t) attr->head_size, lanes};
+    struct tuff_launch_params launch = {.kernel = "attention/cached",
+                                        .push = &p,
+                                        .push_bytes = sizeof p,
+                                        .spec = spec,
+                                        .n_spec = TUFF_COUNT(spec),
+                                        .groups = {tuff_groups((uint64_t) p.rows * p.heads, 1)},
+                                        .out = {node->out[0]}};
+    memcpy(launch.in, node->in, sizeof launch.in);
+    tuff_launch(r, &launch);
+}
+
+/* As if every row saw all its table can hold. */
+static void cost(const struct tuff_node *node, struct tuff_cost *cost)
+{
+    const struct attr *attr = node->attr;
+    double keys = (double) node->in[IN_Q]->dims[0] * (double) node->in[IN_TABLE]->dims[1] *
+                  (double) attr->block;
+    cost->bytes = 8 * keys * (double) (attr->kv_heads * attr->head_size);
+    cost->flops = 4 * keys * (double) (attr->heads * attr->head_size);
+}
+
+const struct tuff_op tuff_op_attention_cached = {
+    .name = "attention_cached", .record = record, .cost = cost};
