@@ -66,7 +66,8 @@ TUFF_API enum tuff_status tuff_trainer_evaluate(struct tuff_trainer *trainer, co
 /* Bytes by purpose: what `tuff plan` prints. Works with a store without device. */
 TUFF_API void tuff_trainer_sizes(const struct tuff_trainer *trainer,
                                  struct tuff_plan_sizes *sizes);
-/* Seconds the host spent inside tuff_trainer_step outside waiting, in total, and steps taken. */
+/* Mean seconds a step since tuff_trainer_start that the host spent inside tuff_trainer_step and was
+ * not waiting for the device. The first step, which may record again, is left out. */
 TUFF_API double tuff_trainer_host_seconds(const struct tuff_trainer *trainer);
 /* The recorded training program, for dumps. Borrowed. */
 TUFF_API struct tuff_program *tuff_trainer_program(struct tuff_trainer *trainer);

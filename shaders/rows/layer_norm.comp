@@ -1,6 +1,7 @@
 #version 450
-//! variant generic
-//! variant cpu -DCPU
+//! variant group
+//! variant row -DROW
+//! variant texel -DCPU
 // y = (x - mean) rstd weight + bias. The mean square deviation is taken around the mean found
 // before, in a second pass: E[x^2] - E[x]^2 would lose all digits of a row far from zero. Moves 8
 // bytes an element; passes after the first hit the cache.

@@ -1,6 +1,7 @@
 #version 450
-//! variant generic
-//! variant cpu -DCPU
+//! variant group
+//! variant row -DROW
+//! variant texel -DCPU
 // dx = rstd (g - mean(g) - xhat mean(g xhat)) + residual, g = dy weight, xhat = (x - mean) rstd.
 // Moves 12 bytes an element (16 with a residual); the second pass hits the cache.
 #extension GL_GOOGLE_include_directive : require

@@ -1,6 +1,6 @@
 #version 450
 //! variant generic
-//! variant cpu -DCPU
+//! variant texel -DCPU
 // dweight = sum over rows of dy xhat, dbias = sum over rows of dy: the first of two levels, one
 // slab of rows each; an ordered sum over slabs follows. An invocation owns one unit of columns of
 // one slab and walks down its rows. 8 bytes an element.

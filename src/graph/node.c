@@ -110,6 +110,25 @@ struct tuff_tensor *tuff_tensor_new(struct tuff_graph *g, enum tuff_dtype dtype,
     return s ? tensor_on(g, s, dtype, rank, dims) : NULL;
 }
 
+struct tuff_tensor *tuff_tensor_like(struct tuff_graph *g, const struct tuff_tensor *x)
+{
+    if (x->rank < 2 || x->strides[x->rank - 2] == x->dims[x->rank - 1])
+        return tuff_tensor_new(g, x->dtype, x->rank, x->dims);
+    return tuff_tensor_padded(g, x->dtype, x->rank, x->dims, x->strides[x->rank - 2]);
+}
+
+struct tuff_tensor *tuff_tensor_padded(struct tuff_graph *g, enum tuff_dtype dtype, int rank,
+                                       const int64_t *dims, int64_t pitch)
+{
+    int64_t padded[TUFF_RANK_MAX];
+    memcpy(padded, dims, (size_t) rank * sizeof *dims);
+    padded[rank - 1] = pitch;
+    struct tuff_tensor *t = tuff_tensor_new(g, dtype, rank, padded);
+    if (t)
+        t->dims[rank - 1] = dims[rank - 1]; /* the strides stay those of the padded shape */
+    return t;
+}
+
 struct tuff_tensor *tuff_tensor_view(struct tuff_tensor *of)
 {
     struct tuff_tensor *t = tensor_on(of->graph, of->storage, of->dtype, of->rank, of->dims);

@@ -116,6 +116,13 @@ struct tuff_tensor *tuff_graph_fail(struct tuff_graph *g, enum tuff_status statu
 /* A fresh contiguous activation. */
 struct tuff_tensor *tuff_tensor_new(struct tuff_graph *g, enum tuff_dtype dtype, int rank,
                                     const int64_t *dims);
+/* A fresh activation of x's shape and row pitch (the stride of its last axis but one); x's other
+ * strides follow from these. */
+struct tuff_tensor *tuff_tensor_like(struct tuff_graph *g, const struct tuff_tensor *x);
+/* A fresh activation whose rows stand `pitch` elements apart, rank >= 1; what stands between is
+ * undefined. */
+struct tuff_tensor *tuff_tensor_padded(struct tuff_graph *g, enum tuff_dtype dtype, int rank,
+                                       const int64_t *dims, int64_t pitch);
 /* Another tensor on the same storage; the caller sets dims, strides, offset. */
 struct tuff_tensor *tuff_tensor_view(struct tuff_tensor *of);
 /* Adds the node: in[] with n_in entries (NULL allowed inside), out[] already made by the caller.

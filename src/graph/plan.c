@@ -98,7 +98,8 @@ static void reuse_in_place(struct tuff_graph *g)
         struct tuff_storage *root = tuff_storage_root(in->storage), *s = out->storage;
         if (root->kind != TUFF_STORAGE_ACTIVATION || s->kind != TUFF_STORAGE_ACTIVATION ||
             s->alias || root->keep || s->keep || root == s || root->last != (int) i ||
-            s->bytes > root->bytes || in->offset || !tuff_contiguous(in) ||
+            s->bytes > root->bytes || in->offset ||
+            memcmp(in->strides, out->strides, (size_t) in->rank * sizeof *in->strides) ||
             !tuff_same_shape(in, out) || others_share(node, in, root))
             continue;
         s->alias = root;

@@ -27,12 +27,13 @@ struct tuff_trainer {
     struct tuff_adamw *adamw;
     struct tuff_program *apply;
     struct tuff_tensor *norm, *applied;
-    uint64_t step, done_applied;
+    uint64_t step, first_step, done_applied;
     struct pending queue[PENDING]; /* oldest first */
     size_t n_queue;
     uint64_t slot_step[2][2];      /* [micro, apply][slot]: step whose run used it; 0: harvested */
     int slot[2];
-    double host_seconds;
+    double host_seconds; /* of host_steps steps */
+    uint64_t host_steps;
 };
 
 static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *pass, int64_t batch,
@@ -165,7 +166,7 @@ void tuff_trainer_destroy(struct tuff_trainer *t)
 
 enum tuff_status tuff_trainer_start(struct tuff_trainer *t, uint64_t step, uint64_t applied)
 {
-    t->step = step;
+    t->step = t->first_step = step;
     t->done_applied = applied;
     return tuff_adamw_start(t->adamw, (uint32_t) applied);
 }
@@ -265,7 +266,10 @@ enum tuff_status tuff_trainer_step(struct tuff_trainer *t, const uint32_t *const
     TUFF_TRY(tuff_program_submit(t->apply));
     t->slot_step[1][t->slot[1]] = t->step;
     t->slot[1] = !t->slot[1];
-    t->host_seconds += tuff_os_now() - start - waited;
+    if (t->step > t->first_step + 1) {
+        t->host_seconds += tuff_os_now() - start - waited;
+        t->host_steps++;
+    }
     return TUFF_OK;
 }
 
@@ -323,7 +327,7 @@ void tuff_trainer_sizes(const struct tuff_trainer *t, struct tuff_plan_sizes *si
 
 double tuff_trainer_host_seconds(const struct tuff_trainer *t)
 {
-    return t->host_seconds;
+    return t->host_steps ? t->host_seconds / (double) t->host_steps : 0;
 }
 
 struct tuff_program *tuff_trainer_program(struct tuff_trainer *t)

@@ -1,0 +1,92 @@
+// Kernels that work on the rows of a matrix are written once and compiled for three forms:
+//   group:         a group of 64 invocations owns a row, a unit is one element, neighbours read
+//                  neighbours; what the 64 find meets in shared memory.
+//   row (-DROW):   an invocation owns a row, a unit is one element: for short rows.
+//   texel (-DCPU): an invocation owns a row, a unit is four elements read as one RGBA32F texel, the
+//                  only wide load that software drivers have.
+// In the last two nothing crosses invocations: no barrier, no subgroup. In each, a sum has one order
+// that depends on the shape alone.
+// Included before the parameters, which declare what is written by units as OUT (a cast to another
+// reference type inside a shader is more than some drivers can do).
+#ifndef TUFF_ROWS
+#define TUFF_ROWS
+
+#define PUT(name, i, value) p.name.v[i] = (value)
+
+const float LOWEST = -1.7014117e38; // -FLT_MAX / 2: below every logit, and its differences finite
+
+#ifdef CPU
+layout(local_size_x = 8) in;
+#define UNIT vec4
+#define OUT F32x4
+#define VIEW(at, name) layout(set = 0, binding = at) uniform samplerBuffer name##_view;
+#define GET(name, i) texelFetch(name##_view, int(i))
+
+float total(vec4 x) { return (x.x + x.y) + (x.z + x.w); }
+float largest(vec4 x) { return max(max(x.x, x.y), max(x.z, x.w)); }
+#else
+layout(local_size_x = 64) in;
+#define UNIT float
+#define OUT F32
+#define VIEW(at, name)
+#define GET(name, i) p.name.v[i]
+
+float total(float x) { return x; }
+float largest(float x) { return x; }
+
+#endif
+
+#if defined(CPU) || defined(ROW)
+#define LANES 1u
+#define LANE 0u
+#define ROW_FIRST gl_GlobalInvocationID.x
+#define ROW_STEP (gl_NumWorkGroups.x * gl_WorkGroupSize.x)
+
+float row_sum(float x) { return x; }
+float row_max(float x) { return x; }
+
+#else
+#define LANES 64u
+#define LANE gl_LocalInvocationID.x
+#define ROW_FIRST gl_WorkGroupID.x
+#define ROW_STEP gl_NumWorkGroups.x
+
+// 64 values, then 8: two barriers. The next call writes row_part only after all have passed its
+// second barrier, and row_eight only after the next call's first.
+shared float row_part[64], row_eight[8];
+
+float row_sum(float x)
+{
+    row_part[LANE] = x;
+    barrier();
+    if (LANE < 8u) {
+        float sum = 0.0;
+        for (uint i = 0u; i < 8u; i++)
+            sum += row_part[LANE + 8u * i];
+        row_eight[LANE] = sum;
+    }
+    barrier();
+    float sum = 0.0;
+    for (uint i = 0u; i < 8u; i++)
+        sum += row_eight[i];
+    return sum;
+}
+
+float row_max(float x)
+{
+    row_part[LANE] = x;
+    barrier();
+    if (LANE < 8u) {
+        float most = row_part[LANE];
+        for (uint i = 1u; i < 8u; i++)
+            most = max(most, row_part[LANE + 8u * i]);
+        row_eight[LANE] = most;
+    }
+    barrier();
+    float most = row_eight[0];
+    for (uint i = 1u; i < 8u; i++)
+        most = max(most, row_eight[i]);
+    return most;
+}
+#endif
+#endif

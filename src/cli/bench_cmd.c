@@ -1,0 +1,447 @@
+/* tuff bench: speeds of kernels and of whole steps, median of repeated runs after a warm-up. */
+#include "base/os.h"
+#include "base/rng.h"
+#include "cli/cli.h"
+#include "cli/device.h"
+#include "graph/plan.h"
+#include "tuff/generate.h"
+#include "tuff/ops.h"
+#include "tuff/train.h"
+
+#include <jansson.h>
+#include <math.h>
+
+struct bench {
+    struct cli *cli;
+    const struct cli_command *command;
+    struct tuff_device *device;
+    int64_t m, n, k, batch, layers, heads, width, context, vocab, tokens, head_size, megabytes;
+    double seconds;
+    const char *layout, *dtype;
+    bool json, generic, backward;
+};
+
+struct outcome {
+    double median, least;     /* seconds a run */
+    double gflops, gbps, tokens_per_s, host_ms;
+    const char *variant;
+};
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *) a, y = *(const double *) b;
+    return x < y ? -1 : x > y;
+}
+
+static int report(const struct bench *b, const char *what, const struct outcome *o)
+{
+    const char *name = tuff_device_info(b->device)->name;
+    if (b->json) {
+        json_t *root = json_pack("{s:s, s:f, s:f, s:s}", "bench", what, "ms_median",
+                                 o->median * 1e3, "ms_min", o->least * 1e3, "device", name);
+        if (o->gflops > 0)
+            json_object_set_new(root, "gflops", json_real(o->gflops));
+        if (o->gbps > 0)
+            json_object_set_new(root, "gbps", json_real(o->gbps));
+        if (o->tokens_per_s > 0)
+            json_object_set_new(root, "tokens_per_s", json_real(o->tokens_per_s));
+        if (o->host_ms > 0)
+            json_object_set_new(root, "host_ms_per_step", json_real(o->host_ms));
+        if (o->variant)
+            json_object_set_new(root, "variant", json_string(o->variant));
+        char *text = json_dumps(root, JSON_COMPACT);
+        printf("%s\n", text ? text : "{}");
+        free(text);
+        json_decref(root);
+        return CLI_OK;
+    }
+    printf("%s: %.3f ms median, %.3f ms least", what, o->median * 1e3, o->least * 1e3);
+    if (o->gflops > 0)
+        printf(", %.2f GFLOP/s", o->gflops);
+    if (o->gbps > 0)
+        printf(", %.2f GB/s", o->gbps);
+    if (o->tokens_per_s > 0)
+        printf(", %.1f tokens/s", o->tokens_per_s);
+    if (o->host_ms > 0)
+        printf(", %.3f ms of host time a step", o->host_ms);
+    printf(" (%s%s%s)\n", name, o->variant ? ", " : "", o->variant ? o->variant : "");
+    return CLI_OK;
+}
+
+/* Calls run() until `seconds` have passed, at least 5 times, and takes median and least. */
+static enum tuff_status measure(const struct bench *b, enum tuff_status (*run)(void *), void *user,
+                                struct outcome *o)
+{
+    enum { MOST = 10000 };
+    double *times = tuff_calloc(MOST, sizeof *times), start = 0;
+    size_t n = 0;
+    enum tuff_status status =
+        times ? run(user) : tuff_fail(b->cli->ctx, TUFF_E_NOMEM, "bench: out of memory");
+    if (status == TUFF_OK)
+        status = run(user); /* the second run: caches are warm */
+    start = tuff_os_now();
+    while (status == TUFF_OK && n < MOST && (n < 5 || tuff_os_now() - start < b->seconds)) {
+        double begin = tuff_os_now();
+        status = run(user);
+        times[n++] = tuff_os_now() - begin;
+    }
+    if (status == TUFF_OK) {
+        qsort(times, n, sizeof *times, by_value);
+        o->median = times[n / 2];
+        o->least = times[0];
+    }
+    free(times);
+    return status;
+}
+
+/* ---- graphs of one op ---- */
+
+static enum tuff_status run_program(void *user)
+{
+    TUFF_TRY(tuff_program_begin(user));
+    TUFF_TRY(tuff_program_submit(user));
+    return tuff_program_wait(user, 0);
+}
+
+static struct tuff_tensor *variable(struct tuff_graph *g, struct tuff_store *store,
+                                    const char *name, int rank, const int64_t *dims)
+{
+    struct tuff_variable *v = NULL;
+    struct tuff_variable_params params = {
+        .name = name, .dtype = TUFF_F32, .rank = rank, .role = TUFF_TRAINABLE};
+    memcpy(params.dims, dims, (size_t) rank * sizeof *dims);
+    if (tuff_store_add(store, &params, &v) != TUFF_OK)
+        return tuff_graph_fail(g, TUFF_E_ARG, "%s", tuff_error_text(tuff_store_ctx(store)));
+    return tuff_use(g, v);
+}
+
+static enum tuff_status fill_random(struct tuff_store *store)
+{
+    for (size_t i = 0; i < tuff_store_count(store); i++) {
+        struct tuff_variable *v = tuff_store_get(store, i);
+        size_t n = (size_t) tuff_variable_elements(v);
+        float *x = tuff_calloc(n, sizeof *x);
+        if (!x)
+            return tuff_fail(tuff_store_ctx(store), TUFF_E_NOMEM, "bench: out of memory");
+        struct tuff_rng rng;
+        tuff_rng_init(&rng, 1, i);
+        for (size_t k = 0; k < n; k++)
+            x[k] = (float) tuff_rng_uniform(&rng) - 0.5f;
+        enum tuff_status status = tuff_variable_write(store, v, TUFF_VALUE, x);
+        free(x);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}
+
+static struct tuff_tensor *build_matmul(struct bench *b, struct tuff_graph *g,
+                                        struct tuff_store *s)
+{
+    bool ta = b->layout[0] == 't', tb = b->layout[1] == 't';
+    int64_t a_dims[3] = {b->batch, ta ? b->k : b->m, ta ? b->m : b->k};
+    int64_t b_dims[3] = {b->batch, tb ? b->n : b->k, tb ? b->k : b->n};
+    int skip = b->batch == 1;
+    return tuff_matmul(g, variable(g, s, "a", 3 - skip, a_dims + skip),
+                       variable(g, s, "b", 3 - skip, b_dims + skip), .transpose_a = ta,
+                       .transpose_b = tb);
+}
+
+static struct tuff_tensor *build_attention(struct bench *b, struct tuff_graph *g,
+                                           struct tuff_store *s)
+{
+    int64_t dims[3] = {b->batch, b->context, 3 * b->heads * b->head_size};
+    struct tuff_tensor *qkv = variable(g, s, "qkv", 3, dims);
+    struct tuff_tensor *y =
+        tuff_attention(g, qkv, NULL, NULL, .heads = (int) b->heads, .causal = true);
+    if (b->backward)
+        tuff_backward(g, tuff_sum(g, y));
+    return y;
+}
+
+static struct tuff_tensor *build_copy(struct bench *b, struct tuff_graph *g, struct tuff_store *s)
+{
+    int64_t n = b->megabytes * 262144;
+    return tuff_copy(g, variable(g, s, "x", 1, &n));
+}
+
+static int bench_op(struct bench *b, const char *what,
+                    struct tuff_tensor *(*build)(struct bench *, struct tuff_graph *,
+                                                 struct tuff_store *),
+                    double flops, double bytes)
+{
+    struct tuff_store *store = NULL;
+    struct tuff_graph *g = NULL;
+    struct tuff_program *program = NULL;
+    struct outcome o = {0};
+    enum tuff_status status = tuff_store_create(b->cli->ctx, b->device, &store);
+    if (status == TUFF_OK)
+        status = tuff_graph_create(b->cli->ctx, &g);
+    if (status == TUFF_OK) {
+        struct tuff_tensor *y = build(b, g, store);
+        if (y)
+            y->storage->keep = true; /* nobody reads it, and it is to be computed all the same */
+        status = tuff_program_create(
+            store, g, &(struct tuff_program_params) {.name = what, .generic = b->generic},
+            &program);
+    }
+    if (status == TUFF_OK)
+        status = tuff_store_allocate(store, b->backward, 0);
+    if (status == TUFF_OK)
+        status = fill_random(store);
+    if (status == TUFF_OK)
+        status = measure(b, run_program, program, &o);
+    if (status == TUFF_OK) {
+        o.gflops = flops / o.median * 1e-9;
+        o.gbps = bytes / o.median * 1e-9;
+        o.variant = program->launches[0].items[0].kernel;
+        report(b, what, &o);
+    }
+    tuff_program_destroy(program);
+    tuff_store_destroy(store);
+    return status == TUFF_OK ? CLI_OK : cli_fail(b->cli, b->command);
+}
+
+/* ---- whole models ---- */
+
+static void model_config(const struct bench *b, struct tuff_gpt2_config *config)
+{
+    *config = (struct tuff_gpt2_config) {.vocab_size = b->vocab,
+                                         .n_positions = b->context,
+                                         .n_embd = b->width,
+                                         .n_layer = b->layers,
+                                         .n_head = b->heads,
+                                         .n_inner = 4 * b->width,
+                                         .layer_norm_epsilon = 1e-5,
+                                         .initializer_range = 0.02,
+                                         .tie_word_embeddings = true,
+                                         .bos_token_id = -1,
+                                         .eos_token_id = -1};
+}
+
+struct training {
+    struct tuff_trainer *trainer;
+    uint32_t *ids, *targets;
+    uint64_t counted;
+    double loss;
+};
+
+/* One step, waited for, so that its time is its own. */
+static enum tuff_status run_step(void *user)
+{
+    struct training *t = user;
+    struct tuff_step_result result;
+    bool have;
+    TUFF_TRY(tuff_trainer_step(t->trainer, (const uint32_t *const *) &t->ids,
+                               (const uint32_t *const *) &t->targets, 1, t->counted));
+    TUFF_TRY(tuff_trainer_result(t->trainer, true, &have, &result));
+    t->loss = result.loss;
+    return TUFF_OK;
+}
+
+static int bench_train(struct bench *b)
+{
+    struct tuff_ctx *ctx = b->cli->ctx;
+    struct tuff_gpt2_config config;
+    struct tuff_store *store = NULL;
+    struct tuff_gpt2 *model = NULL;
+    struct training t = {.counted = (uint64_t) (b->batch * b->context)};
+    struct outcome o = {0};
+    double rate = 3e-4;
+    model_config(b, &config);
+    enum tuff_status status = tuff_store_create(ctx, b->device, &store);
+    if (status == TUFF_OK)
+        status = tuff_gpt2_create(store, &config, &model);
+    if (status == TUFF_OK)
+        status = tuff_trainer_create(
+            ctx,
+            &(struct tuff_trainer_params) {.store = store,
+                                           .model = model,
+                                           .batch = b->batch,
+                                           .context = b->context,
+                                           .eval_batch = 1,
+                                           .generic = b->generic,
+                                           .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
+                                                     .clip = 1, .lr = &rate, .lr_count = 1,
+                                                     .weight_decay = {0.1}}},
+            &t.trainer);
+    if (status == TUFF_OK)
+        status = tuff_gpt2_init(model, 1);
+    if (status == TUFF_OK)
+        status = tuff_trainer_start(t.trainer, 0, 0);
+    t.ids = tuff_calloc(2 * t.counted, sizeof *t.ids);
+    t.targets = t.ids ? t.ids + t.counted : NULL;
+    struct tuff_rng rng;
+    tuff_rng_init(&rng, 2, 0);
+    for (uint64_t i = 0; t.ids && i < 2 * t.counted; i++)
+        t.ids[i] = (uint32_t) tuff_rng_below(&rng, (uint64_t) b->vocab);
+    if (status == TUFF_OK && t.ids)
+        status = measure(b, run_step, &t, &o);
+    if (status == TUFF_OK) {
+        struct tuff_plan_sizes sizes;
+        tuff_trainer_sizes(t.trainer, &sizes);
+        o.tokens_per_s = (double) t.counted / o.median;
+        o.gflops = sizes.flops / o.median * 1e-9;
+        o.host_ms = tuff_trainer_host_seconds(t.trainer) * 1e3;
+        report(b, "train", &o);
+        if (!b->json)
+            printf("loss after the last step %.4f; activations %.1f MiB\n", t.loss,
+                   (double) sizes.activations / 1048576);
+    }
+    free(t.ids);
+    tuff_trainer_destroy(t.trainer);
+    tuff_gpt2_destroy(model);
+    tuff_store_destroy(store);
+    return status == TUFF_OK ? CLI_OK : cli_fail(b->cli, b->command);
+}
+
+struct decoding {
+    struct tuff_generator *generator;
+    struct tuff_prompt *prompts;
+    size_t n;
+    double first; /* seconds until the first token */
+    double begin;
+};
+
+static bool on_token(void *user, size_t sequence, uint32_t token)
+{
+    struct decoding *d = user;
+    (void) token;
+    if (!sequence && d->first == 0)
+        d->first = tuff_os_now() - d->begin;
+    return true;
+}
+
+static enum tuff_status run_decode(void *user)
+{
+    struct decoding *d = user;
+    d->first = 0;
+    d->begin = tuff_os_now();
+    return tuff_generate(d->generator, d->prompts, d->n, on_token, d);
+}
+
+static int bench_decode(struct bench *b)
+{
+    struct tuff_ctx *ctx = b->cli->ctx;
+    struct tuff_gpt2_config config;
+    struct tuff_store *store = NULL;
+    struct tuff_gpt2 *model = NULL;
+    struct decoding d = {.n = (size_t) b->batch};
+    struct outcome o = {0};
+    uint32_t prompt[] = {1};
+    model_config(b, &config);
+    int64_t tokens = TUFF_MIN(b->tokens, b->context - 1);
+    enum tuff_status status = tuff_store_create(ctx, b->device, &store);
+    if (status == TUFF_OK)
+        status = tuff_gpt2_create(store, &config, &model);
+    if (status == TUFF_OK)
+        status = tuff_generator_create(ctx,
+                                       &(struct tuff_generator_params) {.store = store,
+                                                                        .model = model,
+                                                                        .sequences = b->batch,
+                                                                        .generic = b->generic},
+                                       &d.generator);
+    if (status == TUFF_OK)
+        status = tuff_store_allocate(store, false, 0);
+    if (status == TUFF_OK)
+        status = tuff_gpt2_init(model, 1);
+    d.prompts = tuff_calloc(d.n, sizeof *d.prompts);
+    for (size_t i = 0; d.prompts && i < d.n; i++)
+        d.prompts[i] = (struct tuff_prompt) {
+            .ids = prompt, .n = 1, .sampling = {.greedy = true}, .max_new_tokens = tokens,
+            .end_id = -1};
+    if (status == TUFF_OK && d.prompts)
+        status = measure(b, run_decode, &d, &o);
+    if (status == TUFF_OK) {
+        /* Without the prefill step that gave the first token. */
+        double seconds = o.median - d.first;
+        o.tokens_per_s = (double) (d.n * (size_t) TUFF_MAX(tokens - 1, 1)) / seconds;
+        o.gbps = (double) tuff_gpt2_parameter_count(&config) * 4 * (double) (tokens - 1) / seconds *
+                 1e-9;
+        report(b, "decode", &o);
+    }
+    free(d.prompts);
+    tuff_generator_destroy(d.generator);
+    tuff_gpt2_destroy(model);
+    tuff_store_destroy(store);
+    return status == TUFF_OK ? CLI_OK : cli_fail(b->cli, b->command);
+}
+
+static int check(const struct bench *b)
+{
+    static const char *const layouts[] = {"nn", "nt", "tn", "tt"};
+    bool known = false;
+    for (size_t i = 0; i < TUFF_COUNT(layouts); i++)
+        known |= !strcmp(b->layout, layouts[i]);
+    if (!known)
+        return cli_error(b->command, CLI_USAGE, "--layout \"%s\": nn, nt, tn or tt", b->layout);
+    if (strcmp(b->dtype, "f32"))
+        return cli_error(b->command, CLI_USAGE, "--dtype \"%s\": only f32 is supported", b->dtype);
+    return CLI_OK;
+}
+
+static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    struct bench b = {.cli = cli, .command = command, .m = 1024, .n = 1024, .k = 1024, .batch = 1,
+                      .layers = 6, .heads = 6, .width = 384, .context = 256, .vocab = 65,
+                      .tokens = 64, .head_size = 64, .megabytes = 64, .seconds = 2, .layout = "nt",
+                      .dtype = "f32"};
+    const struct cli_option options[] = {
+        {"m", CLI_INT, &b.m, "N", "matmul: rows of the result", 1, 1 << 20},
+        {"n", CLI_INT, &b.n, "N", "matmul: columns of the result", 1, 1 << 20},
+        {"k", CLI_INT, &b.k, "N", "matmul: inner size", 1, 1 << 20},
+        {"layout", CLI_STRING, &b.layout, "L", "matmul: nn, nt, tn or tt (t: transposed)", 0, 0},
+        {"dtype", CLI_STRING, &b.dtype, "T", "matmul: f32", 0, 0},
+        {"batch", CLI_INT, &b.batch, "N", "matrices, rows or sequences", 1, 65535},
+        {"layers", CLI_INT, &b.layers, "N", "train, decode: blocks", 1, 4096},
+        {"heads", CLI_INT, &b.heads, "N", "train, decode, attention: heads", 1, 4096},
+        {"head-size", CLI_INT, &b.head_size, "N", "attention: size of a head", 4, 256},
+        {"width", CLI_INT, &b.width, "N", "train, decode: channels", 4, 65536},
+        {"context", CLI_INT, &b.context, "N", "train, decode, attention: tokens", 1, 1 << 20},
+        {"vocab", CLI_INT, &b.vocab, "N", "train, decode: vocabulary", 1, 1 << 24},
+        {"tokens", CLI_INT, &b.tokens, "N", "decode: new tokens a run", 2, 1 << 20},
+        {"backward", CLI_FLAG, &b.backward, NULL, "attention: with its gradient", 0, 0},
+        {"megabytes", CLI_INT, &b.megabytes, "N", "copy: MiB to copy", 1, 4096},
+        {"seconds", CLI_REAL, &b.seconds, "S", "how long to repeat", 0.01, 3600},
+        {"generic", CLI_FLAG, &b.generic, NULL, "only kernels that run on any device", 0, 0},
+        {"json", CLI_FLAG, &b.json, NULL, "one JSON object as the last line", 0, 0},
+    };
+    struct cli_strings words = {0};
+    int code = cli_parse(cli, command, options, TUFF_COUNT(options), &words, argc, argv);
+    const char *what = words.n == 1 ? words.items[0] : "";
+    free(words.items);
+    if (code >= 0)
+        return code;
+    code = check(&b);
+    if (code != CLI_OK)
+        return code;
+    cli->quiet |= b.json;
+    code = cli_open_device(cli, command, &b.device);
+    if (code != CLI_OK)
+        return code;
+    double pairs = (double) (b.batch * b.heads) * (double) b.context * (double) b.context / 2;
+    if (!strcmp(what, "matmul"))
+        code = bench_op(&b, what, build_matmul,
+                        2.0 * (double) b.batch * (double) b.m * (double) b.n * (double) b.k, 0);
+    else if (!strcmp(what, "attention"))
+        code = bench_op(&b, what, build_attention,
+                        2 * pairs * (double) b.head_size * (b.backward ? 7 : 2), 0);
+    else if (!strcmp(what, "copy"))
+        code = bench_op(&b, what, build_copy, 0, 2.0 * (double) b.megabytes * 1048576);
+    else if (!strcmp(what, "train"))
+        code = bench_train(&b);
+    else if (!strcmp(what, "decode"))
+        code = bench_decode(&b);
+    else
+        code = cli_error(command, CLI_USAGE,
+                         "say what to measure: matmul, attention, train, decode or copy");
+    tuff_device_destroy(b.device);
+    return code;
+}
+
+const struct cli_command cli_bench = {
+    .name = "bench",
+    .summary = "measure kernels, training steps and decoding",
+    .usage = "matmul|attention|train|decode|copy [OPTIONS]",
+    .example = "tuff bench matmul --m 512 --n 512 --k 512 --layout nt",
+    .run = run,
+};

@@ -1,0 +1,13 @@
+/* cli/device.h: opening the device a command runs on. */
+#ifndef TUFF_CLI_DEVICE_H
+#define TUFF_CLI_DEVICE_H
+
+#include "cli/cli.h"
+#include "tuff/device.h"
+
+/* By --device and --validate, pipelines cached in $XDG_CACHE_HOME/tuff or ~/.cache/tuff; names the
+ * device on stderr unless --quiet. CLI_OK, or the exit code after an error line. */
+int cli_open_device(struct cli *cli, const struct cli_command *command,
+                    struct tuff_device **device);
+
+#endif

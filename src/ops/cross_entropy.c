@@ -1,0 +1,146 @@
+/* ops/cross_entropy: log-softmax and negative log-likelihood in one. */
+#include "graph/op.h"
+#include "tuff/ops.h"
+
+#include "loss/cross_entropy.h"
+#include "loss/total.h"
+
+enum { IN_LOGITS, IN_TARGETS, IN_WEIGHT, IN_LSE, IN_DLOSS, N_IN };
+enum { OUT_LOSS, OUT_ROWS, OUT_LSE };
+
+/* Rows must be evenly spaced; their pitch may exceed the columns. */
+static bool even_rows(const struct tuff_tensor *x)
+{
+    if (x->rank < 1 || x->strides[x->rank - 1] != 1)
+        return false;
+    for (int i = 0; i + 2 < x->rank; i++)
+        if (x->strides[i] != x->strides[i + 1] * x->dims[i + 1])
+            return false;
+    return true;
+}
+
+static uint32_t pitch_of(const struct tuff_tensor *x)
+{
+    return x->rank > 1 ? (uint32_t) x->strides[x->rank - 2] : (uint32_t) x->dims[0];
+}
+
+struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuff_tensor *logits,
+                                       struct tuff_tensor *targets, struct tuff_tensor *weight,
+                                       struct tuff_tensor **rows)
+{
+    if (rows)
+        *rows = NULL;
+    if (!logits || !targets || !weight || !tuff_check_f32(g, "cross_entropy", "logits", logits) ||
+        !tuff_check_f32(g, "cross_entropy", "weight", weight))
+        return NULL;
+    if (targets->dtype != TUFF_U32)
+        return tuff_graph_fail(g, TUFF_E_DTYPE, "cross_entropy: targets must be U32");
+    if (logits->rank < 1 || targets->rank != logits->rank - 1 || tuff_elements(weight) != 1 ||
+        memcmp(targets->dims, logits->dims, (size_t) targets->rank * sizeof *logits->dims) ||
+        !tuff_contiguous(targets))
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "cross_entropy: logits %s, targets %s, weight %s",
+                               tuff_shape_text(logits), tuff_shape_text(targets),
+                               tuff_shape_text(weight));
+    if (!even_rows(logits))
+        logits = tuff_copy(g, logits);
+    struct tuff_tensor *out[3] = {tuff_tensor_new(g, TUFF_F32, 1, (int64_t[]) {1}),
+                                  tuff_tensor_new(g, TUFF_F32, targets->rank, targets->dims),
+                                  tuff_tensor_new(g, TUFF_F32, targets->rank, targets->dims)};
+    struct tuff_tensor *in[] = {logits, targets, weight};
+    if (!logits || !out[2] || !tuff_node_add(g, &tuff_op_cross_entropy, in, 3, out, 3, NULL, 0))
+        return NULL;
+    if (rows) {
+        *rows = out[OUT_ROWS];
+        out[OUT_ROWS]->needs_grad = false; /* for reading; the gradient goes through the loss */
+    }
+    return out[OUT_LOSS];
+}
+
+/* Row losses and log-sum-exps are temporary where nobody needs them. */
+static uint64_t scratch(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    (void) device;
+    return 2 * tuff_align_up((uint64_t) tuff_elements(node->in[IN_TARGETS]) * 4, 256);
+}
+
+static struct tuff_cross_entropy_params describe(const struct tuff_recorder *r,
+                                                 const struct tuff_node *node)
+{
+    const struct tuff_tensor *logits = node->in[IN_LOGITS];
+    return (struct tuff_cross_entropy_params) {
+        .logits = tuff_address(r, logits),
+        .targets = tuff_address(r, node->in[IN_TARGETS]),
+        .weight = tuff_address(r, node->in[IN_WEIGHT]),
+        .rows = (uint32_t) tuff_elements(node->in[IN_TARGETS]),
+        .columns = (uint32_t) logits->dims[logits->rank - 1],
+        .pitch = pitch_of(logits)};
+}
+
+static void record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    struct tuff_cross_entropy_params p = describe(r, node);
+    uint64_t spare = tuff_scratch_address(r, node);
+    p.rows_loss = tuff_needed(node->out[OUT_ROWS]) ? tuff_address(r, node->out[OUT_ROWS]) : spare;
+    p.lse = tuff_needed(node->out[OUT_LSE])
+                ? tuff_address(r, node->out[OUT_LSE])
+                : spare + tuff_align_up((uint64_t) p.rows * 4, 256);
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = "loss/cross_entropy",
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .groups = {tuff_groups(p.rows, 1)},
+                       .in = {node->in[IN_LOGITS], node->in[IN_TARGETS]},
+                       .out = {node->out[OUT_ROWS], node->out[OUT_LSE]},
+                       .writes_scratch = true});
+    struct tuff_loss_total_params total = {.rows_loss = p.rows_loss,
+                                           .weight = p.weight,
+                                           .loss = tuff_address(r, node->out[OUT_LOSS]),
+                                           .n = p.rows};
+    if (!total.loss)
+        return;
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = "loss/total",
+                       .push = &total,
+                       .push_bytes = sizeof total,
+                       .in = {node->in[IN_WEIGHT], node->out[OUT_ROWS]},
+                       .out = {node->out[OUT_LOSS]},
+                       .reads_scratch = true});
+}
+
+/* ---- gradient ---- */
+
+static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    struct tuff_cross_entropy_params p = describe(r, node);
+    p.lse = tuff_address(r, node->in[IN_LSE]);
+    p.dloss = tuff_address(r, node->in[IN_DLOSS]);
+    p.dlogits = tuff_address(r, node->out[0]);
+    struct tuff_launch_params launch = {
+        .kernel = "loss/cross_entropy_grad",
+        .push = &p,
+        .push_bytes = sizeof p,
+        .groups = {tuff_groups((uint64_t) p.rows * p.pitch, 1024)},
+        .out = {node->out[0]}};
+    memcpy(launch.in, node->in, sizeof launch.in);
+    tuff_launch(r, &launch);
+}
+
+/* Each element depends on its own logit alone: dlogits may take the logits' place. */
+static const struct tuff_op cross_entropy_grad_op = {
+    .name = "cross_entropy_grad", .record = grad_record, .inplace_input = IN_LOGITS + 1};
+
+static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
+                 struct tuff_tensor *dx[])
+{
+    struct tuff_tensor *logits = node->in[IN_LOGITS];
+    struct tuff_tensor *in[N_IN] = {logits, node->in[IN_TARGETS], node->in[IN_WEIGHT],
+                                    node->out[OUT_LSE], dy[OUT_LOSS]};
+    if (!dy[OUT_LOSS])
+        return;
+    struct tuff_tensor *d = tuff_tensor_like(g, logits);
+    if (d && tuff_node_add(g, &cross_entropy_grad_op, in, N_IN, &d, 1, NULL, 0))
+        dx[IN_LOGITS] = d;
+}
+
+const struct tuff_op tuff_op_cross_entropy = {
+    .name = "cross_entropy", .record = record, .grad = grad, .scratch = scratch};

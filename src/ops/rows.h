@@ -1,0 +1,59 @@
+/* ops/rows.h: what ops over the rows of a matrix share. Their kernels come in two forms, see
+ * shaders/lib/rows.glsl. */
+#ifndef TUFF_OPS_ROWS_H
+#define TUFF_OPS_ROWS_H
+
+#include "graph/op.h"
+#include "tuff/ops.h"
+
+enum tuff_row_form { TUFF_ROW_GROUP, TUFF_ROW_SINGLE, TUFF_ROW_TEXEL };
+/* The names of a kernel's three forms, by tuff_row_form. */
+#define TUFF_ROW_KERNELS(name) ((const char *const[]) {name ".group", name ".row", name ".texel"})
+
+/* t itself, or a contiguous copy of it. NULL gives NULL. */
+static inline struct tuff_tensor *tuff_row_operand(struct tuff_graph *g, struct tuff_tensor *t)
+{
+    return !t || tuff_contiguous(t) ? t : tuff_copy(g, t);
+}
+
+/* The texel form may be used for these tensors (the list ends with NULL): it numbers texels from
+ * the beginning of each storage. */
+static inline bool tuff_row_texels(const struct tuff_recorder *r,
+                                   const struct tuff_tensor *const *tensors)
+{
+    bool possible = tuff_use_cpu_kernels(r);
+    for (; possible && *tensors; tensors++)
+        possible = (*tensors)->offset == 0 && tuff_texels_possible(r, *tensors);
+    return possible;
+}
+
+/* A group for a row that would leave half its invocations idle gives way to an invocation a row;
+ * software drivers, slow at barriers, take that whenever there are rows enough. */
+static inline enum tuff_row_form tuff_row_form(const struct tuff_recorder *r, bool texels,
+                                               int64_t rows, int64_t columns)
+{
+    if (texels)
+        return TUFF_ROW_TEXEL;
+    return columns <= 32 || (tuff_use_cpu_kernels(r) && rows >= 64) ? TUFF_ROW_SINGLE
+                                                                    : TUFF_ROW_GROUP;
+}
+
+/* Units of a row: texels or elements. */
+static inline uint32_t tuff_row_units(enum tuff_row_form form, int64_t columns)
+{
+    return (uint32_t) (form == TUFF_ROW_TEXEL ? columns / 4 : columns);
+}
+
+/* Units a loop may take at a time so that none is left over. */
+static inline uint32_t tuff_row_unroll(enum tuff_row_form form, uint32_t units)
+{
+    uint32_t lanes = form == TUFF_ROW_GROUP ? 64 : 1;
+    return units % (4 * lanes) == 0 ? 4 : units % (2 * lanes) == 0 ? 2 : 1;
+}
+
+static inline uint32_t tuff_row_groups(enum tuff_row_form form, uint64_t rows)
+{
+    return tuff_groups(rows, form == TUFF_ROW_GROUP ? 1 : form == TUFF_ROW_SINGLE ? 64 : 8);
+}
+
+#endif
