@@ -1,3 +1,5 @@
+#ifndef TUFF_MATMUL_KERNELS_H
+#define TUFF_MATMUL_KERNELS_H
 #include "lib/shared.h"
 /* c[z][m, n] = act(alpha sum_k a[z][m, k] b[z][k, n] + bias[n]) + residual[z][m, n]; any strides,
  * in elements. c's rows are contiguous; residual has c's layout. */
@@ -20,5 +22,8 @@ TUFF_PARAMS_BEGIN(matmul)
     tuff_u32 b_batch;
     tuff_u32 c_batch;
     tuff_u32 batch;
+    tuff_u32 a_texel; /* cpu kernels: first texel of a and b in their views */
+    tuff_u32 b_texel;
     tuff_f32 alpha;
 TUFF_PARAMS_END(matmul)
+#endif
