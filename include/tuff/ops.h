@@ -19,7 +19,8 @@ extern "C" {
 /* A constant: every element is `value`. F32. cost 4 bytes an element. */
 TUFF_API struct tuff_tensor *tuff_fill(struct tuff_graph *g, float value, int rank,
                                        const int64_t *dims);
-/* The same elements in the same order under another shape: a view, nothing moves. */
+/* The same elements in the same order under another shape: a view, nothing moves. Rows that stand
+ * apart evenly (see pad_rows) stay so when the last axis is kept. */
 TUFF_API struct tuff_tensor *tuff_reshape(struct tuff_graph *g, struct tuff_tensor *x, int rank,
                                           const int64_t *dims);
 /* Axes in another order: out axis i is x's axis order[i]. A strided view; tuff_copy makes it
@@ -101,6 +102,8 @@ struct tuff_matmul_args {
     struct tuff_tensor *bias;      /* [N] */
     enum tuff_activation activation;
     struct tuff_tensor *residual;  /* y's shape; added last */
+    bool pad_rows;                 /* y's rows stand a multiple of 4 apart (its gradient then suits
+                                      wide loads): for consumers that take padded rows */
 };
 /* y = act(alpha op(a) op(b) + bias) + residual.
  * a [.., M, K] or [.., K, M]; b [.., K, N] or [.., N, K]; leading axes equal, or absent in b (then

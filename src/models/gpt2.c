@@ -220,5 +220,5 @@ struct tuff_tensor *tuff_gpt2_hidden(struct tuff_graph *g, struct tuff_gpt2 *m,
 struct tuff_tensor *tuff_gpt2_logits(struct tuff_graph *g, struct tuff_gpt2 *m,
                                      struct tuff_tensor *hidden)
 {
-    return tuff_matmul(g, hidden, tuff_use(g, m->head), .transpose_b = true);
+    return tuff_matmul(g, hidden, tuff_use(g, m->head), .transpose_b = true, .pad_rows = true);
 }

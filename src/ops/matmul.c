@@ -105,7 +105,10 @@ struct tuff_tensor *tuff_matmul_with(struct tuff_graph *g, struct tuff_tensor *a
     dims[a->rank - 1] = n;
     struct attr attr = {args->transpose_a, args->transpose_b, args->alpha != 0 ? args->alpha : 1,
                         args->activation};
-    struct tuff_tensor *out[2] = {tuff_tensor_new(g, TUFF_F32, a->rank, dims), NULL};
+    int64_t pitch = args->pad_rows ? (int64_t) tuff_align_up((uint64_t) n, 4) : n;
+    struct tuff_tensor *out[2] = {tuff_tensor_padded(g, TUFF_F32, a->rank, dims, pitch), NULL};
+    if (args->pad_rows && (args->activation != TUFF_ACT_NONE || args->residual))
+        return tuff_graph_fail(g, TUFF_E_ARG, "matmul: padded rows with activation or residual");
     if (args->activation != TUFF_ACT_NONE && out[0])
         out[1] = tuff_tensor_new(g, TUFF_F32, a->rank, dims);
     struct tuff_tensor *in[N_IN] = {a, b, args->bias, args->residual};
@@ -136,7 +139,7 @@ static bool cpu_kernel_fits(const struct tuff_recorder *r, const struct tuff_ten
 static const struct tile {
     const char *layout;
     uint32_t rows, groups, columns; /* columns: of a lane in a group */
-} tiles_of[] = {{"nn", 8, 1, 4}, {"nt", 8, 2, 1}, {"tn", 8, 1, 4}};
+} tiles_of[] = {{"nn", 16, 1, 4}, {"nt", 8, 2, 1}, {"tn", 12, 1, 4}};
 
 static void launch_cpu(struct tuff_recorder *r, const struct attr *attr,
                        const struct tuff_tensor *a, const struct tuff_tensor *b,
@@ -220,7 +223,9 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
     struct tuff_tensor *d = dy[OUT_Y];
     if (!d)
         return;
-    if (!tuff_contiguous(d))
+    /* Padded rows may stay where only products read them. */
+    if (!tuff_contiguous(d) && (node->in[IN_BIAS] || node->in[IN_RESIDUAL] ||
+                                attr->act != TUFF_ACT_NONE || d->strides[d->rank - 1] != 1))
         d = tuff_copy(g, d);
     if (node->in[IN_RESIDUAL] && node->in[IN_RESIDUAL]->needs_grad)
         dx[IN_RESIDUAL] = d;
