@@ -45,6 +45,9 @@ TUFF_API enum tuff_status tuff_adamw_create(struct tuff_store *store,
 TUFF_API void tuff_adamw_destroy(struct tuff_adamw *optimizer);
 /* After allocation: writes the tables, sets the counter of applied steps. */
 TUFF_API enum tuff_status tuff_adamw_start(struct tuff_adamw *optimizer, uint32_t applied);
+/* Other rates, n <= params.lr_count of them (the last holds on); takes effect with the next start. */
+TUFF_API enum tuff_status tuff_adamw_set_rates(struct tuff_adamw *optimizer, const double *lr,
+                                               int64_t n);
 /* Adds the update to a graph of its own. *norm is the gradient norm before clipping [1], *applied
  * the U32 count of applied steps [1] after this one; both may be NULL. */
 TUFF_API void tuff_adamw_apply(struct tuff_graph *g, struct tuff_adamw *optimizer,

@@ -1,5 +1,5 @@
-/* Training: the step engine. tuff_fit (fit.h's loop over data, evaluation and checkpoints) is built
- * on it; so is anything that wants its own loop. */
+/* Training: the step engine. tuff_fit (fit.h: the loop over data, evaluation and checkpoints) is built
+ * on it, and so is anything that wants its own loop. */
 #ifndef TUFF_TRAIN_H
 #define TUFF_TRAIN_H
 
@@ -47,6 +47,10 @@ TUFF_API void tuff_trainer_destroy(struct tuff_trainer *trainer);
 /* `step` steps were begun before, `applied` of them applied; optimizer states are in the store. */
 TUFF_API enum tuff_status tuff_trainer_start(struct tuff_trainer *trainer, uint64_t step,
                                              uint64_t applied);
+
+/* Other learning rates, before tuff_trainer_start; see tuff_adamw_set_rates. */
+TUFF_API enum tuff_status tuff_trainer_set_rates(struct tuff_trainer *trainer, const double *lr,
+                                                 int64_t n);
 
 /* One step of n micro-batches: ids[i] and targets[i] are [B T], targets TUFF_IGNORE where not
  * counted, `counted` the counted targets of all of them. The loss is normalised over the real token

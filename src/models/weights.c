@@ -109,8 +109,8 @@ static enum tuff_status check(struct tuff_store *store, const char *path,
     return status;
 }
 
-enum tuff_status tuff_weights_load(struct tuff_store *store, const char *path, const char *prefix,
-                                   const char *tied, const char *const *ignored)
+static enum tuff_status load(struct tuff_store *store, const char *path, const char *prefix,
+                             const char *tied, const char *const *ignored, enum tuff_copy copy)
 {
     struct tuff_ctx *ctx = tuff_store_ctx(store);
     struct tuff_safetensors *file;
@@ -127,11 +127,24 @@ enum tuff_status tuff_weights_load(struct tuff_store *store, const char *path, c
         if (!values)
             status = tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path);
         else if ((status = tuff_file_tensor_read_f32(ctx, t, 0, t->count, values)) == TUFF_OK)
-            status = tuff_variable_write(store, v, TUFF_VALUE, values);
+            status = tuff_variable_write(store, v, copy, values);
     }
     free(values);
     tuff_safetensors_close(file);
     return status;
+}
+
+enum tuff_status tuff_weights_load(struct tuff_store *store, const char *path, const char *prefix,
+                                   const char *tied, const char *const *ignored)
+{
+    return load(store, path, prefix, tied, ignored, TUFF_VALUE);
+}
+
+enum tuff_status tuff_weights_load_copy(struct tuff_store *store, const char *path,
+                                        enum tuff_copy copy)
+{
+    static const char *const none[] = {NULL};
+    return load(store, path, "", NULL, none, copy);
 }
 
 enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder)

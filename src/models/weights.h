@@ -24,4 +24,8 @@ enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder)
 enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *folder,
                                         const char *name, enum tuff_copy copy);
 
+/* Reads what tuff_weights_save_copy wrote; names and shapes must be equal. */
+enum tuff_status tuff_weights_load_copy(struct tuff_store *store, const char *path,
+                                        enum tuff_copy copy);
+
 #endif

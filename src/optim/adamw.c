@@ -105,6 +105,16 @@ enum tuff_status tuff_adamw_start(struct tuff_adamw *o, uint32_t applied)
                              : status;
 }
 
+enum tuff_status tuff_adamw_set_rates(struct tuff_adamw *o, const double *lr, int64_t n)
+{
+    if (n < 1 || n > o->params.lr_count)
+        return tuff_fail(o->store->ctx, TUFF_E_RANGE, "adamw: %lld rates; there is room for %lld",
+                         (long long) n, (long long) o->params.lr_count);
+    for (int64_t i = 0; i < o->params.lr_count; i++)
+        o->lr[i] = lr[TUFF_MIN(i, n - 1)];
+    return TUFF_OK;
+}
+
 /* ---- the global norm ---- */
 
 static uint64_t norm_scratch(const struct tuff_node *node, const struct tuff_device_info *device)

@@ -171,6 +171,11 @@ enum tuff_status tuff_trainer_start(struct tuff_trainer *t, uint64_t step, uint6
     return tuff_adamw_start(t->adamw, (uint32_t) applied);
 }
 
+enum tuff_status tuff_trainer_set_rates(struct tuff_trainer *t, const double *lr, int64_t n)
+{
+    return tuff_adamw_set_rates(t->adamw, lr, n);
+}
+
 static struct pending *pending_of(struct tuff_trainer *t, uint64_t step)
 {
     for (size_t i = 0; i < t->n_queue; i++)
