@@ -1,0 +1,505 @@
+/* tuff verify: a checkpoint's logits, gradients, optimizer steps and greedy text against reference
+ * values made with PyTorch and transformers. */
+#include "base/os.h"
+#include "cli/cli.h"
+#include "cli/device.h"
+#include "tuff/generate.h"
+#include "tuff/io.h"
+#include "tuff/ops.h"
+#include "tuff/optim.h"
+
+#include <jansson.h>
+#include <math.h>
+
+struct line {
+    char name[160];
+    double error, tolerance;
+};
+
+struct verify {
+    struct cli *cli;
+    struct tuff_ctx *ctx;
+    struct tuff_device *device;
+    const char *model_path;
+    struct tuff_safetensors *golden;
+    struct tuff_gpt2_config config;
+    int64_t batch, time;
+    uint32_t *ids, *positions, *targets, *visible; /* of the golden batch */
+    uint64_t counted;
+    struct {
+        struct line *items;
+        size_t n, cap;
+    } lines;
+};
+
+/* One model in its own store, with programs for the golden batch. */
+struct session {
+    struct tuff_store *store;
+    struct tuff_gpt2 *model;
+    struct tuff_adamw *adamw;
+    struct tuff_program *program, *apply;
+    struct tuff_gpt2_inputs in;
+    struct tuff_tensor *targets, *weight, *loss, *logits, *hidden, *norm;
+};
+
+static enum tuff_status add_line(struct verify *v, const char *name, double error,
+                                 double tolerance)
+{
+    struct line *line = TUFF_PUSH(&v->lines);
+    if (!line)
+        return tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
+    snprintf(line->name, sizeof line->name, "%s", name);
+    line->error = isnan(error) ? INFINITY : error;
+    line->tolerance = tolerance;
+    return TUFF_OK;
+}
+
+static enum tuff_status read_u32(struct verify *v, const char *name, uint32_t **out, int64_t *rows,
+                                 int64_t *cols)
+{
+    const struct tuff_file_tensor *t = tuff_safetensors_find(v->golden, name);
+    *out = NULL;
+    if (!t)
+        return TUFF_OK;
+    int64_t *wide = tuff_calloc(t->count, sizeof *wide);
+    uint32_t *values = tuff_calloc(t->count, sizeof *values);
+    enum tuff_status status =
+        wide && values ? tuff_file_tensor_read_i64(v->ctx, t, 0, t->count, wide)
+                       : tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
+    if (status == TUFF_OK && t->rank != 2)
+        status = tuff_fail(v->ctx, TUFF_E_FORMAT, "golden %s: must have two axes", name);
+    for (uint64_t i = 0; status == TUFF_OK && i < t->count; i++)
+        values[i] = wide[i] < 0 ? TUFF_IGNORE : (uint32_t) wide[i];
+    free(wide);
+    if (status != TUFF_OK) {
+        free(values);
+        return status;
+    }
+    *out = values;
+    if (rows)
+        *rows = t->dims[0];
+    if (cols)
+        *cols = t->dims[1];
+    return TUFF_OK;
+}
+
+/* Reads the batch; targets are the labels moved by one; visible ranges come from the mask. */
+static enum tuff_status read_batch(struct verify *v)
+{
+    uint32_t *labels = NULL, *mask = NULL;
+    TUFF_TRY(read_u32(v, "input_ids", &v->ids, &v->batch, &v->time));
+    if (!v->ids)
+        return tuff_fail(v->ctx, TUFF_E_FORMAT, "golden file: has no input_ids");
+    size_t n = (size_t) (v->batch * v->time), time = (size_t) v->time;
+    TUFF_TRY(read_u32(v, "position_ids", &v->positions, NULL, NULL));
+    enum tuff_status status = read_u32(v, "labels", &labels, NULL, NULL);
+    if (status == TUFF_OK)
+        status = read_u32(v, "attention_mask", &mask, NULL, NULL);
+    v->targets = tuff_calloc(n, sizeof *v->targets);
+    v->visible = tuff_calloc((size_t) (2 * v->batch), sizeof *v->visible);
+    if (!v->positions && (v->positions = tuff_calloc(n, sizeof *v->positions)))
+        for (size_t i = 0; i < n; i++)
+            v->positions[i] = (uint32_t) (i % time);
+    if (!v->targets || !v->visible || !v->positions)
+        status = tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
+    for (size_t i = 0; i < n && status == TUFF_OK; i++) {
+        bool last = i % time == time - 1;
+        v->targets[i] = last || !labels ? TUFF_IGNORE : labels[i + 1];
+        v->counted += v->targets[i] != TUFF_IGNORE;
+    }
+    for (size_t b = 0; b < (size_t) v->batch && status == TUFF_OK; b++) {
+        size_t first = 0, end = time;
+        while (mask && first < time && !mask[b * time + first])
+            first++;
+        while (mask && end > first && !mask[b * time + end - 1])
+            end--;
+        v->visible[2 * b] = (uint32_t) first;
+        v->visible[2 * b + 1] = (uint32_t) end;
+    }
+    free(labels);
+    free(mask);
+    return status;
+}
+
+static enum tuff_status build(struct verify *v, struct session *s,
+                              const struct tuff_adamw_params *adamw)
+{
+    struct tuff_graph *g;
+    int64_t dims[2] = {v->batch, v->time}, n = v->batch * v->time;
+    int64_t words = (int64_t) TUFF_EMBEDDING_BUCKET_WORDS(n);
+    TUFF_TRY(tuff_store_create(v->ctx, v->device, &s->store));
+    TUFF_TRY(tuff_gpt2_create(s->store, &v->config, &s->model));
+    TUFF_TRY(tuff_adamw_create(s->store, adamw, &s->adamw));
+    TUFF_TRY(tuff_graph_create(v->ctx, &g));
+    s->in = (struct tuff_gpt2_inputs) {
+        .ids = tuff_input(g, "ids", TUFF_U32, 2, dims),
+        .positions = tuff_input(g, "positions", TUFF_U32, 2, dims),
+        .ids_buckets = tuff_input(g, "ids.buckets", TUFF_U32, 1, &words),
+        .positions_buckets = tuff_input(g, "positions.buckets", TUFF_U32, 1, &words),
+        .visible = tuff_input(g, "visible", TUFF_U32, 2, (int64_t[]) {v->batch, 2})};
+    s->targets = tuff_input(g, "targets", TUFF_U32, 2, dims);
+    s->weight = tuff_input(g, "weight", TUFF_F32, 1, (int64_t[]) {1});
+    struct tuff_tensor *hidden = tuff_gpt2_hidden(g, s->model, &s->in);
+    struct tuff_tensor *logits = tuff_gpt2_logits(g, s->model, hidden);
+    struct tuff_tensor *loss = tuff_cross_entropy(g, logits, s->targets, s->weight, NULL);
+    s->hidden = tuff_output(g, hidden, "hidden");
+    s->logits = tuff_output(g, logits, "logits");
+    s->loss = tuff_output(g, loss, "loss");
+    tuff_backward(g, loss);
+    TUFF_TRY(tuff_program_create(s->store, g, NULL, &s->program));
+    TUFF_TRY(tuff_graph_create(v->ctx, &g));
+    struct tuff_tensor *norm = NULL;
+    tuff_adamw_apply(g, s->adamw, &norm, NULL);
+    s->norm = tuff_output(g, norm, "norm");
+    TUFF_TRY(tuff_program_create(s->store, g, NULL, &s->apply));
+    TUFF_TRY(tuff_store_allocate(s->store, true, 2));
+    TUFF_TRY(tuff_gpt2_load(s->model, v->model_path));
+    return tuff_adamw_start(s->adamw, 0);
+}
+
+static void destroy(struct session *s)
+{
+    tuff_program_destroy(s->program);
+    tuff_program_destroy(s->apply);
+    tuff_adamw_destroy(s->adamw);
+    tuff_gpt2_destroy(s->model);
+    tuff_store_destroy(s->store);
+}
+
+/* Forward and backward over the golden batch; gradients are added to the arena. */
+static enum tuff_status pass(struct verify *v, struct session *s, double *loss)
+{
+    size_t n = (size_t) (v->batch * v->time);
+    struct tuff_program *p = s->program;
+    TUFF_TRY(tuff_program_begin(p));
+    memcpy(tuff_program_input(p, s->in.ids), v->ids, n * 4);
+    memcpy(tuff_program_input(p, s->in.positions), v->positions, n * 4);
+    memcpy(tuff_program_input(p, s->targets), v->targets, n * 4);
+    memcpy(tuff_program_input(p, s->in.visible), v->visible, (size_t) v->batch * 8);
+    *(float *) tuff_program_input(p, s->weight) = (float) (1.0 / (double) TUFF_MAX(v->counted, 1));
+    TUFF_TRY(tuff_embedding_buckets(v->ctx, v->ids, n, tuff_program_input(p, s->in.ids_buckets)));
+    TUFF_TRY(tuff_embedding_buckets(v->ctx, v->positions, n,
+                                    tuff_program_input(p, s->in.positions_buckets)));
+    TUFF_TRY(tuff_program_submit(p));
+    TUFF_TRY(tuff_program_wait(p, 0));
+    *loss = (double) *(const float *) tuff_program_output(p, s->loss, 0);
+    return TUFF_OK;
+}
+
+static enum tuff_status apply(struct session *s, double *norm)
+{
+    TUFF_TRY(tuff_program_begin(s->apply));
+    TUFF_TRY(tuff_program_submit(s->apply));
+    TUFF_TRY(tuff_program_wait(s->apply, 0));
+    *norm = (double) *(const float *) tuff_program_output(s->apply, s->norm, 0);
+    return TUFF_OK;
+}
+
+/* |got - want| / |want| over the elements that `counts` (NULL: all; one flag a row) tells; where
+ * the reference is zero in exact arithmetic the absolute size, in units that make 1e-5 the limit. */
+static enum tuff_status compare(struct verify *v, const char *name, const float *got, size_t n,
+                                const bool *counts, size_t row, double tolerance)
+{
+    const struct tuff_file_tensor *t = tuff_safetensors_find(v->golden, name);
+    if (!t)
+        return TUFF_OK;
+    if (t->count != n)
+        return tuff_fail(v->ctx, TUFF_E_FORMAT, "golden %s: %llu elements, the model gives %zu", name,
+                         (unsigned long long) t->count, n);
+    float *want = tuff_calloc(n, sizeof *want);
+    enum tuff_status status = want ? tuff_file_tensor_read_f32(v->ctx, t, 0, n, want)
+                                   : tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < n && status == TUFF_OK; i++) {
+        if (counts && !counts[i / row])
+            continue;
+        double d = (double) got[i] - (double) want[i];
+        difference += d * d;
+        size += (double) want[i] * (double) want[i];
+    }
+    free(want);
+    TUFF_TRY(status);
+    bool zero = sqrt(size) < 1e-6;
+    return add_line(v, name, zero ? sqrt(difference) : sqrt(difference / size),
+                    zero ? 1e-5 : tolerance);
+}
+
+static enum tuff_status compare_variables(struct verify *v, struct session *s, const char *prefix,
+                                          enum tuff_copy copy, double tolerance)
+{
+    for (size_t i = 0; i < tuff_store_count(s->store); i++) {
+        struct tuff_variable *p = tuff_store_get(s->store, i);
+        char name[160];
+        if (tuff_variable_role(p) != TUFF_TRAINABLE)
+            continue;
+        snprintf(name, sizeof name, "%s%s", prefix, tuff_variable_name(p));
+        if (!tuff_safetensors_find(v->golden, name))
+            continue;
+        size_t n = (size_t) tuff_variable_elements(p);
+        float *values = tuff_calloc(n, sizeof *values);
+        enum tuff_status status = values
+                                      ? tuff_variable_read(s->store, p, copy, values)
+                                      : tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
+        if (status == TUFF_OK)
+            status = compare(v, name, values, n, NULL, 1, tolerance);
+        free(values);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}
+
+static enum tuff_status check_pass(struct verify *v, struct session *s, double loss)
+{
+    size_t n = (size_t) (v->batch * v->time);
+    bool *counts = tuff_calloc(n, sizeof *counts);
+    if (!counts)
+        return tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
+    for (size_t i = 0; i < n; i++) {
+        size_t b = i / (size_t) v->time, t = i % (size_t) v->time;
+        counts[i] = t >= v->visible[2 * b] && t < v->visible[2 * b + 1];
+    }
+    size_t width = (size_t) v->config.n_embd, vocab = (size_t) v->config.vocab_size;
+    enum tuff_status status = compare(v, "logits", tuff_program_output(s->program, s->logits, 0),
+                                      n * vocab, counts, vocab, 1e-5);
+    if (status == TUFF_OK)
+        status = compare(v, "hidden", tuff_program_output(s->program, s->hidden, 0), n * width,
+                         counts, width, 1e-5);
+    if (status == TUFF_OK)
+        status = compare(v, "loss", &(float) {(float) loss}, 1, NULL, 1, 1e-5);
+    free(counts);
+    return status == TUFF_OK ? compare_variables(v, s, "grad.", TUFF_GRADIENT, 1e-4) : status;
+}
+
+static enum tuff_status check_losses(struct verify *v, const char *name, const double *losses)
+{
+    float got[10];
+    for (int i = 0; i < 10; i++)
+        got[i] = (float) losses[i];
+    return compare(v, name, got, 10, NULL, 1, 1e-3);
+}
+
+/* Forward, gradients, ten AdamW steps. */
+static enum tuff_status check_training(struct verify *v)
+{
+    struct session s = {0};
+    double rate = 1e-3, losses[10], norm;
+    enum tuff_status status = build(v, &s,
+                                    &(struct tuff_adamw_params) {.beta1 = 0.9, .beta2 = 0.999,
+                                                                 .eps = 1e-8, .lr = &rate,
+                                                                 .lr_count = 1,
+                                                                 .weight_decay = {0.1, 0.1}});
+    for (int i = 0; i < 10 && status == TUFF_OK; i++) {
+        status = pass(v, &s, &losses[i]);
+        if (status == TUFF_OK && i == 0)
+            status = check_pass(v, &s, losses[0]);
+        if (status == TUFF_OK)
+            status = apply(&s, &norm);
+    }
+    if (status == TUFF_OK)
+        status = check_losses(v, "adamw.losses", losses);
+    if (status == TUFF_OK)
+        status = check_losses(v, "opt.adamw.losses", losses);
+    if (status == TUFF_OK)
+        status = compare_variables(v, &s, "opt.adamw.after.", TUFF_VALUE, 1e-4);
+    destroy(&s);
+    return status;
+}
+
+/* With beta1 = 0 the first moment is the clipped gradient itself, as the update sees it. */
+static enum tuff_status check_clipping(struct verify *v)
+{
+    struct session s = {0};
+    double rate = 0, loss, norm = 0;
+    if (!tuff_safetensors_find(v->golden, "clip.norm"))
+        return TUFF_OK;
+    enum tuff_status status = build(v, &s,
+                                    &(struct tuff_adamw_params) {.beta1 = 0, .beta2 = 0.5,
+                                                                 .eps = 1e-8, .clip = 0.5,
+                                                                 .lr = &rate, .lr_count = 1});
+    if (status == TUFF_OK)
+        status = pass(v, &s, &loss);
+    if (status == TUFF_OK)
+        status = apply(&s, &norm);
+    if (status == TUFF_OK)
+        status = compare(v, "clip.norm", &(float) {(float) norm}, 1, NULL, 1, 1e-4);
+    if (status == TUFF_OK)
+        status = compare_variables(v, &s, "clip.grad.", TUFF_STATE_0, 1e-4);
+    destroy(&s);
+    return status;
+}
+
+struct collected {
+    uint32_t ids[4096];
+    size_t n;
+};
+
+static bool collect(void *user, size_t sequence, uint32_t token)
+{
+    struct collected *c = user;
+    (void) sequence;
+    c->ids[c->n++] = token;
+    return c->n < TUFF_COUNT(c->ids);
+}
+
+static enum tuff_status generate(struct verify *v, const uint32_t *prompt, int64_t n,
+                                 int64_t more, struct collected *made)
+{
+    struct tuff_store *store = NULL;
+    struct tuff_gpt2 *model = NULL;
+    struct tuff_generator *generator = NULL;
+    struct tuff_prompt request = {.ids = prompt, .n = (size_t) n, .sampling = {.greedy = true},
+                                  .max_new_tokens = more, .end_id = -1};
+    enum tuff_status status = tuff_store_create(v->ctx, v->device, &store);
+    if (status == TUFF_OK)
+        status = tuff_gpt2_create(store, &v->config, &model);
+    if (status == TUFF_OK)
+        status = tuff_generator_create(
+            v->ctx, &(struct tuff_generator_params) {.store = store, .model = model}, &generator);
+    if (status == TUFF_OK)
+        status = tuff_store_allocate(store, false, 0);
+    if (status == TUFF_OK)
+        status = tuff_gpt2_load(model, v->model_path);
+    if (status == TUFF_OK)
+        status = tuff_generate(generator, &request, 1, collect, made);
+    tuff_generator_destroy(generator);
+    tuff_gpt2_destroy(model);
+    tuff_store_destroy(store);
+    return status;
+}
+
+/* Counts ids that differ: none may. */
+static enum tuff_status check_greedy(struct verify *v)
+{
+    uint32_t *prompt = NULL, *want = NULL;
+    int64_t n = 0, all = 0;
+    struct collected *made = tuff_calloc(1, sizeof *made);
+    enum tuff_status status = made ? read_u32(v, "prompt", &prompt, NULL, &n)
+                                   : tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
+    if (status == TUFF_OK)
+        status = read_u32(v, "greedy", &want, NULL, &all);
+    if (status == TUFF_OK && prompt && want && all > n && all - n < 4096) {
+        status = generate(v, prompt, n, all - n, made);
+        double wrong = 0;
+        for (int64_t i = 0; i < all; i++)
+            wrong += want[i] != (i < n ? prompt[i] : made->ids[i - n]);
+        if (status == TUFF_OK)
+            status = add_line(v, "greedy", wrong, 0);
+    }
+    free(prompt);
+    free(want);
+    free(made);
+    return status;
+}
+
+static int worst_first(const void *a, const void *b)
+{
+    const struct line *x = a, *y = b;
+    double p = x->tolerance > 0 ? x->error / x->tolerance : x->error * 1e9;
+    double q = y->tolerance > 0 ? y->error / y->tolerance : y->error * 1e9;
+    return p < q ? 1 : p > q ? -1 : strcmp(x->name, y->name);
+}
+
+static bool is_input(const char *name)
+{
+    static const char *const inputs[] = {"input_ids", "attention_mask", "position_ids",
+                                         "token_type_ids", "labels", "prompt"};
+    for (size_t i = 0; i < TUFF_COUNT(inputs); i++)
+        if (!strcmp(name, inputs[i]))
+            return true;
+    return false;
+}
+
+static int report(struct verify *v, bool strict, bool json)
+{
+    size_t misses = 0, unchecked = 0;
+    json_t *checks = json_array(), *rest = json_array();
+    qsort(v->lines.items, v->lines.n, sizeof *v->lines.items, worst_first);
+    for (size_t i = 0; i < v->lines.n; i++) {
+        const struct line *l = &v->lines.items[i];
+        bool good = l->error <= l->tolerance;
+        misses += !good;
+        if (!json)
+            printf("%s  %-52s error %.2e  allowed %.2e\n", good ? "ok  " : "MISS", l->name,
+                   l->error, l->tolerance);
+        json_array_append_new(checks, json_pack("{s:s, s:f, s:f, s:b}", "name", l->name, "error",
+                                                isfinite(l->error) ? l->error : 1e308, "tolerance",
+                                                l->tolerance, "ok", good));
+    }
+    for (size_t i = 0; i < tuff_safetensors_count(v->golden); i++) {
+        const char *name = tuff_safetensors_get(v->golden, i)->name;
+        bool seen = is_input(name);
+        for (size_t k = 0; k < v->lines.n && !seen; k++)
+            seen = !strcmp(v->lines.items[k].name, name);
+        if (seen)
+            continue;
+        unchecked++;
+        json_array_append_new(rest, json_string(name));
+        if (!json)
+            printf("not checked  %s\n", name);
+    }
+    bool failed = misses || !v->lines.n || (strict && unchecked);
+    if (json) {
+        json_t *root = json_pack("{s:b, s:o, s:o}", "ok", !failed, "checks", checks, "not_checked",
+                                 rest);
+        char *text = json_dumps(root, JSON_COMPACT);
+        printf("%s\n", text ? text : "{}");
+        free(text);
+        json_decref(root);
+    } else {
+        printf("%zu checked, %zu missed, %zu not checked\n", v->lines.n, misses, unchecked);
+        json_decref(checks);
+        json_decref(rest);
+    }
+    return failed ? CLI_FAILED : CLI_OK;
+}
+
+static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    bool strict = false, json = false;
+    struct cli_strings words = {0};
+    const struct cli_option options[] = {
+        {"strict", CLI_FLAG, &strict, NULL, "tensors not checked are an error too", 0, 0},
+        {"json", CLI_FLAG, &json, NULL, "one JSON object", 0, 0},
+    };
+    int code = cli_parse(cli, command, options, TUFF_COUNT(options), &words, argc, argv);
+    if (code < 0 && words.n != 2)
+        code = cli_error(command, CLI_USAGE, "MODEL_DIR and GOLDEN.safetensors are needed");
+    struct verify v = {.cli = cli, .ctx = cli->ctx};
+    if (code < 0) {
+        cli->quiet |= json;
+        v.model_path = words.items[0];
+        code = cli_open_device(cli, command, &v.device);
+    }
+    if (code == CLI_OK && v.device) {
+        enum tuff_status status = tuff_gpt2_config_load(v.ctx, v.model_path, &v.config);
+        if (status == TUFF_OK)
+            status = tuff_safetensors_open(v.ctx, words.items[1], &v.golden);
+        if (status == TUFF_OK)
+            status = read_batch(&v);
+        if (status == TUFF_OK)
+            status = check_training(&v);
+        if (status == TUFF_OK)
+            status = check_clipping(&v);
+        if (status == TUFF_OK)
+            status = check_greedy(&v);
+        code = status == TUFF_OK ? report(&v, strict, json) : cli_fail(cli, command);
+    }
+    tuff_safetensors_close(v.golden);
+    free(v.ids);
+    free(v.positions);
+    free(v.targets);
+    free(v.visible);
+    free(v.lines.items);
+    tuff_device_destroy(v.device);
+    free(words.items);
+    return code;
+}
+
+const struct cli_command cli_verify = {
+    .name = "verify",
+    .summary = "compare a checkpoint with reference values",
+    .usage = "MODEL_DIR GOLDEN.safetensors [OPTIONS]",
+    .example = "tuff verify tests/golden/models/gpt2-tiny "
+               "tests/golden/models/gpt2-tiny/golden.safetensors",
+    .run = run,
+};
