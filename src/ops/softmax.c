@@ -1,0 +1,89 @@
+/* ops/softmax: see tuff/ops.h. */
+#include "ops/rows.h"
+#include "tuff/ops.h"
+
+#include "rows/softmax.h"
+#include "rows/softmax_grad.h"
+
+struct tuff_tensor *tuff_softmax(struct tuff_graph *g, struct tuff_tensor *x)
+{
+    if (!x || !tuff_check_f32(g, "softmax", "x", x))
+        return NULL;
+    if (!x->rank)
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "softmax: x is %s; it needs an axis",
+                               tuff_shape_text(x));
+    x = tuff_row_operand(g, x);
+    struct tuff_tensor *y = x ? tuff_tensor_new(g, TUFF_F32, x->rank, x->dims) : NULL;
+    if (!y || !tuff_node_add(g, &tuff_op_softmax, &x, 1, &y, 1, NULL, 0))
+        return NULL;
+    return y;
+}
+
+static enum tuff_row_form form_of(const struct tuff_recorder *r,
+                                  const struct tuff_tensor *const *tensors)
+{
+    const struct tuff_tensor *x = tensors[0];
+    int64_t columns = x->dims[x->rank - 1];
+    bool texels = columns % 4 == 0 && tuff_row_texels(r, tensors);
+    return tuff_row_form(r, texels, tuff_rows(x), columns);
+}
+
+static void record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct tuff_tensor *x = node->in[0];
+    enum tuff_row_form form = form_of(r, (const struct tuff_tensor *[]) {x, NULL});
+    struct tuff_softmax_params p = {.x = tuff_address(r, x),
+                                    .y = tuff_address(r, node->out[0]),
+                                    .rows = (uint32_t) tuff_rows(x),
+                                    .units = tuff_row_units(form, x->dims[x->rank - 1])};
+    uint32_t spec[] = {tuff_row_unroll(form, p.units)};
+    tuff_launch(r, &(struct tuff_launch_params) {.kernel = TUFF_ROW_KERNELS("rows/softmax")[form],
+                                                 .push = &p,
+                                                 .push_bytes = sizeof p,
+                                                 .groups = {tuff_row_groups(form, p.rows)},
+                                                 .spec = spec,
+                                                 .n_spec = 1,
+                                                 .views = {x},
+                                                 .in = {x},
+                                                 .out = {node->out[0]}});
+}
+
+enum { GRAD_DY, GRAD_Y };
+
+static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct tuff_tensor *dy = node->in[GRAD_DY], *y = node->in[GRAD_Y];
+    enum tuff_row_form form = form_of(r, (const struct tuff_tensor *[]) {dy, y, NULL});
+    struct tuff_softmax_grad_params p = {.dy = tuff_address(r, dy),
+                                         .y = tuff_address(r, y),
+                                         .dx = tuff_address(r, node->out[0]),
+                                         .rows = (uint32_t) tuff_rows(y),
+                                         .units = tuff_row_units(form, y->dims[y->rank - 1])};
+    uint32_t spec[] = {tuff_row_unroll(form, p.units)};
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = TUFF_ROW_KERNELS("rows/softmax_grad")[form],
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .groups = {tuff_row_groups(form, p.rows)},
+                       .spec = spec,
+                       .n_spec = 1,
+                       .views = {dy, y},
+                       .in = {dy, y},
+                       .out = {node->out[0]}});
+}
+
+/* In place over dy: an invocation writes only units that it alone reads, after it read them. */
+static const struct tuff_op softmax_grad = {
+    .name = "softmax_grad", .record = grad_record, .inplace_input = GRAD_DY + 1};
+
+static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
+                 struct tuff_tensor *dx[])
+{
+    struct tuff_tensor *in[] = {tuff_row_operand(g, dy[0]), node->out[0]};
+    struct tuff_tensor *d = tuff_tensor_new(g, TUFF_F32, in[1]->rank, in[1]->dims);
+    if (in[0] && d && tuff_node_add(g, &softmax_grad, in, 2, &d, 1, NULL, 0))
+        dx[0] = d;
+}
+
+const struct tuff_op tuff_op_softmax = {
+    .name = "softmax", .record = record, .grad = grad, .inplace_input = 1};
