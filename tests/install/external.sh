@@ -20,6 +20,12 @@ for file in usr/bin/tuff usr/include/tuff/error.h usr/share/man/man1/tuff.1 "$li
 done
 [ "tuff $(pkg-config --modversion tuff)" = "$(usr/bin/tuff --version)" ] || fail "versions differ"
 
+# The manual page lists the commands that the help lists, in its order.
+usr/bin/tuff --help | sed -nE 's/^  ([a-z]+) .*/\1/p' > commands
+sed -nE '/^\.SH COMMANDS/,/^\.SH OPTIONS/s/^\.B ([a-z]+)$/\1/p' usr/share/man/man1/tuff.1 > manual
+[ -s commands ] || fail "tuff --help lists no command"
+diff commands manual || fail "docs/tuff.1 and tuff --help list different commands"
+
 expect() { # PROGRAM: its output
   "$@" > out || { cat out; fail "$* gave exit code $?"; }
   grep -Eq "^tuff $(pkg-config --modversion tuff) sees [1-9][0-9]* devices$" out ||
