@@ -19,11 +19,9 @@ enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph
     if (params)
         p->params = *params;
     snprintf(p->name, sizeof p->name, "%s", params && params->name ? params->name : "program");
-    enum tuff_status status = tuff_store_layout(store);
-    if (status == TUFF_OK)
-        status = tuff_plan_make(graph,
-                                store->device ? tuff_device_info(store->device) : &no_device,
-                                tuff_store_chunk_bytes(store), p->params.guard, &p->plan);
+    enum tuff_status status =
+        tuff_plan_make(graph, store->device ? tuff_device_info(store->device) : &no_device,
+                       tuff_store_chunk_bytes(store), p->params.guard, &p->plan);
     for (size_t i = 0; i < p->plan.chunk_bytes.n && status == TUFF_OK; i++) {
         uint64_t *need = i < store->activation_need.n ? &store->activation_need.items[i]
                                                       : TUFF_PUSH(&store->activation_need);
@@ -44,9 +42,9 @@ void tuff_program_destroy(struct tuff_program *p)
 {
     if (!p)
         return;
+    if (p->value[0] || p->value[1])
+        tuff_queue_idle(p->store->device);
     for (int slot = 0; slot < 2; slot++) {
-        if (p->value[slot])
-            tuff_queue_wait(p->store->device, p->value[slot]);
         for (size_t i = 0; i < p->segments[slot].n; i++)
             tuff_commands_destroy(p->store->device, p->segments[slot].items[i].commands);
         free(p->segments[slot].items);
@@ -228,12 +226,13 @@ void tuff_program_sizes(const struct tuff_program *p, struct tuff_plan_sizes *si
                                        .bytes = p->plan.bytes};
     for (size_t i = 0; i < p->graph->nodes.n; i++)
         sizes->nodes += p->graph->nodes.items[i]->live;
-    for (size_t i = 0; i < p->store->trainable_elements.n; i++)
-        sizes->parameters += p->store->trainable_elements.items[i] * 4;
-    for (size_t i = 0; i < p->store->frozen_elements.n; i++)
-        sizes->frozen += p->store->frozen_elements.items[i] * 4;
-    for (size_t i = 0; i < p->store->state_elements.n; i++)
-        sizes->states += p->store->state_elements.items[i] * 4;
+    for (size_t i = 0; i < p->store->variables.n; i++) {
+        const struct tuff_variable *v = p->store->variables.items[i];
+        uint64_t bytes = tuff_align_up((uint64_t) v->elements, TUFF_SEGMENT) * 4;
+        *(v->role == TUFF_TRAINABLE ? &sizes->parameters
+          : v->role == TUFF_FROZEN  ? &sizes->frozen
+                                    : &sizes->states) += bytes;
+    }
     if (p->graph->has_backward)
         sizes->gradients = sizes->parameters;
 }

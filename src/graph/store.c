@@ -51,7 +51,7 @@ enum tuff_status tuff_store_add(struct tuff_store *store, const struct tuff_vari
                                 struct tuff_variable **out)
 {
     *out = NULL;
-    if (store->laid_out)
+    if (store->allocated || (store->laid_out && params->role == TUFF_TRAINABLE))
         return tuff_fail(store->ctx, TUFF_E_STATE, "variable %s: the store is laid out already",
                          params->name);
     if (tuff_store_find(store, params->name))
@@ -172,6 +172,16 @@ enum tuff_status tuff_store_layout(struct tuff_store *store)
     for (size_t i = 0; i < store->order.n; i++)
         TUFF_TRY(place(store, store->order.items[i], &store->trainable_elements.items,
                        &store->trainable_elements.n, &store->trainable_elements.cap));
+    store->laid_out = true;
+    return TUFF_OK;
+}
+
+/* The other variables: known only when everybody has added theirs. */
+static enum tuff_status layout_rest(struct tuff_store *store)
+{
+    if (store->allocated)
+        return TUFF_OK;
+    store->frozen_elements.n = store->state_elements.n = 0;
     for (size_t i = 0; i < store->variables.n; i++) {
         struct tuff_variable *v = store->variables.items[i];
         if (v->role == TUFF_FROZEN)
@@ -181,7 +191,6 @@ enum tuff_status tuff_store_layout(struct tuff_store *store)
             TUFF_TRY(place(store, v, &store->state_elements.items, &store->state_elements.n,
                            &store->state_elements.cap));
     }
-    store->laid_out = true;
     return TUFF_OK;
 }
 
@@ -244,6 +253,7 @@ enum tuff_status tuff_store_allocate(struct tuff_store *store, bool with_gradien
     if (!store->device)
         return tuff_fail(store->ctx, TUFF_E_STATE, "store: made for planning, without a device");
     TUFF_TRY(tuff_store_layout(store));
+    TUFF_TRY(layout_rest(store));
     const uint64_t *n = store->trainable_elements.items;
     size_t count = store->trainable_elements.n;
     TUFF_TRY(allocate_f32(store, &store->value, n, count));

@@ -32,7 +32,7 @@ struct tuff_store {
     struct tuff_kernels *kernels; /* the device's */
     struct { struct tuff_variable **items; size_t n, cap; } variables;
     struct { struct tuff_variable **items; size_t n, cap; } order; /* trainable, as laid out */
-    bool laid_out, allocated;
+    bool laid_out, allocated; /* trainable variables have places; all have, and memory */
     struct { uint64_t *items; size_t n, cap; } trainable_elements; /* used elements per chunk */
     struct { uint64_t *items; size_t n, cap; } frozen_elements, state_elements;
     struct tuff_chunks value, frozen, state, gradient, opt[2];
@@ -42,7 +42,8 @@ struct tuff_store {
     struct { uint64_t *items; size_t n, cap; } activation_need; /* bytes per chunk */
 };
 
-/* Decides the places of all variables; idempotent. */
+/* Decides the places of the trainable variables, of which no more can then be added; idempotent.
+ * The others get theirs when the store is allocated. */
 enum tuff_status tuff_store_layout(struct tuff_store *store);
 uint64_t tuff_store_chunk_bytes(const struct tuff_store *store);
 /* Buffer that holds a copy of the variable. NULL: not allocated. */

@@ -215,11 +215,13 @@ void tuff_adamw_apply(struct tuff_graph *g, struct tuff_adamw *o, struct tuff_te
                       struct tuff_tensor **applied_out)
 {
     struct tuff_store *store = o->store;
-    size_t chunks = store->trainable_elements.n;
     struct tuff_tensor *grads[TUFF_NODE_INPUTS] = {0};
-    if (!store->laid_out || !chunks || chunks > TUFF_NODE_INPUTS) {
-        tuff_graph_fail(g, TUFF_E_STATE, "adamw: the store is not laid out, or has %zu chunks of "
-                        "parameters (1 to %d are supported)", chunks, TUFF_NODE_INPUTS);
+    enum tuff_status laid_out = tuff_store_layout(store);
+    size_t chunks = store->trainable_elements.n;
+    if (laid_out != TUFF_OK || !chunks || chunks > TUFF_NODE_INPUTS) {
+        tuff_graph_fail(g, laid_out != TUFF_OK ? laid_out : TUFF_E_STATE,
+                        "adamw: %zu chunks of parameters; 1 to %d are supported", chunks,
+                        TUFF_NODE_INPUTS);
         return;
     }
     for (size_t c = 0; c < chunks; c++)

@@ -254,6 +254,11 @@ enum tuff_status tuff_queue_submit(struct tuff_device *device, struct tuff_comma
     return tuff_vk_error(device, result, "submit");
 }
 
+void tuff_queue_idle(struct tuff_device *device)
+{
+    device->vk.DeviceWaitIdle(device->device);
+}
+
 enum tuff_status tuff_queue_wait(struct tuff_device *device, uint64_t value)
 {
     if (device->lost)

@@ -178,6 +178,8 @@ static enum tuff_status staged(struct tuff_device *device, const struct tuff_buf
             status = tuff_queue_submit(device, &commands, 1, &value);
         if (status == TUFF_OK)
             status = tuff_queue_wait(device, value);
+        if (status != TUFF_OK)
+            tuff_queue_idle(device);
         tuff_commands_destroy(device, commands);
         TUFF_TRY(status);
         if (!to_device)

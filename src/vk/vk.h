@@ -107,6 +107,8 @@ enum tuff_status tuff_commands_times(struct tuff_commands *commands, double *sec
 /* Submits in order behind everything submitted before; *value is what to wait for. */
 enum tuff_status tuff_queue_submit(struct tuff_device *device, struct tuff_commands *const *commands,
                                    size_t n, uint64_t *value);
+/* Blocks until the device has nothing left to do, whatever its state: before things are destroyed. */
+void tuff_queue_idle(struct tuff_device *device);
 /* Blocks until the value is reached. TUFF_E_DEVICE_LOST is sticky. */
 enum tuff_status tuff_queue_wait(struct tuff_device *device, uint64_t value);
 

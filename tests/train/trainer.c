@@ -1,0 +1,266 @@
+/* trainer: nothing is made after step 1, no dispatch order matters, every barrier is needed,
+ * accumulation equals one batch, staging equals unified memory, faults are statuses, generation
+ * between steps changes nothing. */
+#include "graph/plan.h"
+#include "gpt2_tiny.h"
+#include "tuff/generate.h"
+
+enum { STEPS = 3 };
+
+static float *trained(struct tuff_ctx *ctx, struct tuff_device *device,
+                      struct tuff_trainer_params params, double *last, size_t *n)
+{
+    struct tiny t;
+    float *weights = NULL;
+    *n = 0;
+    if (tiny_create(ctx, device, params, &t)) {
+        for (uint64_t i = 0; i < STEPS; i++)
+            *last = tiny_step(&t, i);
+        weights = tiny_weights(&t, n);
+    }
+    tiny_destroy(&t);
+    return weights;
+}
+
+static void same_bits(const float *a, const float *b, size_t n, size_t m, const char *what)
+{
+    CHECK_MSG(a && b && n == m && !memcmp(a, b, n * sizeof *a), "%s: other bits", what);
+}
+
+static void test_replay(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    struct tiny t;
+    if (tiny_create(ctx, device, (struct tuff_trainer_params) {.dropout = true}, &t)) {
+        double first = tiny_step(&t, 0);
+        struct tuff_vk_counts before = *tuff_vk_counts(device);
+        double loss = first;
+        for (uint64_t i = 1; i < 30; i++)
+            loss = tiny_step(&t, i);
+        struct tuff_vk_counts after = *tuff_vk_counts(device);
+        CHECK(after.submits > before.submits && after.waits > before.waits);
+        after.submits = before.submits;
+        after.waits = before.waits;
+        CHECK_MSG(!memcmp(&before, &after, sizeof before), "a replayed step made something");
+        CHECK_MSG(loss < 0.7 * first, "loss %.3f after 30 steps, %.3f before", loss, first);
+    }
+    tiny_destroy(&t);
+}
+
+static void test_orders(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    size_t n, m;
+    double loss;
+    float *given = trained(ctx, device, (struct tuff_trainer_params) {.dropout = true}, &loss, &n);
+    const struct tuff_trainer_params others[] = {
+        {.dropout = true},
+        {.dropout = true, .order = TUFF_ORDER_REVERSED},
+        {.dropout = true, .order = TUFF_ORDER_SHUFFLED, .order_seed = 1},
+        {.dropout = true, .order = TUFF_ORDER_SHUFFLED, .order_seed = 2}};
+    for (size_t i = 0; i < TUFF_COUNT(others); i++) {
+        float *other = trained(ctx, device, others[i], &loss, &m);
+        same_bits(given, other, n, m, "dispatch order");
+        free(other);
+    }
+    free(given);
+}
+
+static void test_barriers(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    struct tiny t;
+    if (tiny_create(ctx, device, (struct tuff_trainer_params) {.dropout = true}, &t)) {
+        struct tuff_launches *l = &tuff_trainer_program(t.trainer)->launches[0];
+        size_t barriers = 0;
+        CHECK_OK(ctx, tuff_barriers_check(ctx, l));
+        for (size_t i = 0; i < l->n; i++) {
+            if (!l->items[i].barrier)
+                continue;
+            barriers++;
+            l->items[i].barrier = false;
+            CHECK_MSG(tuff_barriers_check(ctx, l) == TUFF_E_STATE,
+                      "barrier before launch %zu (%s) is not missed", i, l->items[i].kernel);
+            l->items[i].barrier = true;
+        }
+        CHECK(barriers > 20);
+    }
+    tiny_destroy(&t);
+}
+
+/* No two storages alive at the same time may share bytes: an independent look at the plan. */
+static void test_plan(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    struct tiny t;
+    if (tiny_create(ctx, device, (struct tuff_trainer_params) {0}, &t)) {
+        const struct tuff_graph *g = tuff_trainer_program(t.trainer)->graph;
+        size_t pairs = 0;
+        for (size_t i = 0; i < g->storages.n; i++)
+            for (size_t k = 0; k < i; k++) {
+                const struct tuff_storage *a = g->storages.items[i], *b = g->storages.items[k];
+                if (a->kind != TUFF_STORAGE_ACTIVATION || b->kind != TUFF_STORAGE_ACTIVATION ||
+                    a->alias || b->alias || a->last < 0 || b->last < 0 || a->chunk != b->chunk ||
+                    a->last < b->first || b->last < a->first)
+                    continue;
+                pairs++;
+                CHECK(a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset);
+            }
+        CHECK(pairs > 50);
+    }
+    tiny_destroy(&t);
+}
+
+static void test_accumulation(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    enum { N = TINY_BATCH * TINY_CONTEXT };
+    struct tiny t;
+    uint32_t ids[2][N], targets[2][N];
+    const uint32_t *i[2] = {ids[0], ids[1]}, *o[2] = {targets[0], targets[1]};
+    float *weights[2] = {0};
+    size_t n[2] = {0};
+    /* Twice the same micro-batch, counted once over both, is that micro-batch alone. */
+    for (size_t k = 1; k <= 2; k++) {
+        if (tiny_create(ctx, device, (struct tuff_trainer_params) {0}, &t)) {
+            struct tuff_step_result r;
+            bool have;
+            uint64_t counted = 0;
+            tiny_batch(5, ids[0], targets[0]);
+            tiny_batch(5, ids[1], targets[1]);
+            for (size_t j = 0; j < N; j++)
+                counted += targets[0][j] != TUFF_TARGET_IGNORE;
+            CHECK_OK(ctx, tuff_trainer_step(t.trainer, i, o, k, k * counted));
+            CHECK_OK(ctx, tuff_trainer_result(t.trainer, true, &have, &r));
+            CHECK(have && r.tokens == k * counted);
+            weights[k - 1] = tiny_weights(&t, &n[k - 1]);
+        }
+        tiny_destroy(&t);
+    }
+    double worst = 0;
+    for (size_t j = 0; weights[0] && weights[1] && j < n[0]; j++)
+        worst = fmax(worst, fabs((double) weights[0][j] - (double) weights[1][j]));
+    /* The first AdamW step moves by about lr whatever the gradient's size; where a gradient is as
+     * small as its rounding its sign may differ, hence not exactly 0. */
+    CHECK_MSG(worst < 2.1e-2, "accumulated differs by %g", worst);
+    free(weights[0]);
+    free(weights[1]);
+}
+
+static void test_discrete(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    size_t n, m = 0;
+    double loss;
+    float *unified = trained(ctx, device, (struct tuff_trainer_params) {0}, &loss, &n);
+    struct tuff_device *discrete =
+        test_device(ctx, (struct tuff_device_params) {.force_discrete = true});
+    float *staged =
+        discrete ? trained(ctx, discrete, (struct tuff_trainer_params) {0}, &loss, &m) : NULL;
+    same_bits(unified, staged, n, m, "staging");
+    free(unified);
+    free(staged);
+    if (discrete)
+        test_device_end(discrete);
+}
+
+/* Fails the n-th call of a kind until everything passes: each failure must be a status. */
+static void test_faults(struct tuff_ctx *ctx, struct tuff_device *main_device)
+{
+    (void) main_device;
+    for (int kind = 0; kind < TUFF_FAULT_KINDS; kind++) {
+        bool passed = false;
+        for (uint64_t nth = 1; nth < 60 && !passed; nth++) {
+            struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
+            struct tuff_store *store = NULL;
+            struct tuff_gpt2 *model = NULL;
+            struct tuff_generator *generator = NULL;
+            uint32_t prompt[] = {1, 2, 3};
+            if (!device)
+                return;
+            tuff_vk_fault(device, (enum tuff_fault) kind, nth);
+            enum tuff_status status = tuff_store_create(ctx, device, &store);
+            if (status == TUFF_OK)
+                status = tuff_gpt2_create(store, &tiny_config, &model);
+            if (status == TUFF_OK)
+                status = tuff_generator_create(
+                    ctx, &(struct tuff_generator_params) {.store = store, .model = model},
+                    &generator);
+            if (status == TUFF_OK)
+                status = tuff_store_allocate(store, false, 0);
+            if (status == TUFF_OK)
+                status = tuff_generate(generator,
+                                       &(struct tuff_prompt) {.ids = prompt, .n = 3,
+                                                              .sampling = {.greedy = true},
+                                                              .max_new_tokens = 4, .end_id = -1},
+                                       1, NULL, NULL);
+            passed = status == TUFF_OK;
+            if (!passed) {
+                CHECK(status == TUFF_E_DEVICE_MEMORY || status == TUFF_E_DEVICE_LOST ||
+                      status == TUFF_E_STATE);
+                CHECK(strlen(tuff_error_text(ctx)) > 10);
+            }
+            if (status == TUFF_E_DEVICE_LOST) { /* sticky */
+                uint64_t value;
+                struct tuff_commands *none = NULL;
+                CHECK(tuff_queue_submit(device, &none, 0, &value) == TUFF_E_DEVICE_LOST);
+            }
+            tuff_generator_destroy(generator);
+            tuff_gpt2_destroy(model);
+            tuff_store_destroy(store);
+            test_device_end(device);
+        }
+        CHECK_MSG(passed, "fault kind %d never stopped", kind);
+    }
+}
+
+/* Training steps with generation in between on the same weights: the bits of training alone. */
+static void test_alternating(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    size_t n, m = 0;
+    double loss;
+    float *alone = trained(ctx, device, (struct tuff_trainer_params) {0}, &loss, &n), *mixed = NULL;
+    struct tiny t = {.ctx = ctx};
+    struct tuff_generator *generator = NULL;
+    static const double rate = 1e-2;
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &t.store));
+    CHECK_OK(ctx, tuff_gpt2_create(t.store, &tiny_config, &t.model));
+    CHECK_OK(ctx, tuff_generator_create(ctx, &(struct tuff_generator_params) {.store = t.store,
+                                                                              .model = t.model},
+                                        &generator));
+    struct tuff_trainer_params params = {
+        .store = t.store, .model = t.model, .batch = TINY_BATCH, .context = TINY_CONTEXT,
+        .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .clip = 1, .lr = &rate, .lr_count = 1,
+                  .weight_decay = {0.1}}};
+    CHECK_OK(ctx, tuff_trainer_create(ctx, &params, &t.trainer));
+    CHECK_OK(ctx, tuff_gpt2_init(t.model, 3));
+    CHECK_OK(ctx, tuff_trainer_start(t.trainer, 0, 0));
+    for (uint64_t i = 0; i < STEPS && generator && t.trainer; i++) {
+        uint32_t prompt[] = {1, 2, 3, 4, 5};
+        tiny_step(&t, i);
+        CHECK_OK(ctx, tuff_generate(generator,
+                                    &(struct tuff_prompt) {.ids = prompt, .n = 5,
+                                                           .sampling = {.greedy = true},
+                                                           .max_new_tokens = 6, .end_id = -1},
+                                    1, NULL, NULL));
+    }
+    mixed = tiny_weights(&t, &m);
+    same_bits(alone, mixed, n, m, "generation between steps");
+    tuff_generator_destroy(generator);
+    tiny_destroy(&t);
+    free(alone);
+    free(mixed);
+}
+
+int main(void)
+{
+    struct tuff_ctx *ctx = test_ctx();
+    struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
+    if (device) {
+        test_replay(ctx, device);
+        test_orders(ctx, device);
+        test_barriers(ctx, device);
+        test_plan(ctx, device);
+        test_accumulation(ctx, device);
+        test_discrete(ctx, device);
+        test_alternating(ctx, device);
+        test_device_end(device);
+        test_faults(ctx, NULL);
+    }
+    tuff_ctx_destroy(ctx);
+    return test_end();
+}
