@@ -22,6 +22,16 @@ layout(local_size_x = 8) in;
 #define VIEW(at, name) layout(set = 0, binding = at) uniform samplerBuffer name##_view;
 #define GET(name, i) texelFetch(name##_view, int(i))
 
+#define WIDE 4u // elements a unit
+
+uvec4 columns_of(uint i) { return uvec4(4u * i) + uvec4(0u, 1u, 2u, 3u); }
+// 1 at that column, else 0, of the row's unit i.
+vec4 one_at(uint i, uint column) { return vec4(equal(columns_of(i), uvec4(column))); }
+// x where the row has such columns, else `other`.
+vec4 inside(uint i, uint columns, vec4 x, float other)
+{
+    return mix(vec4(other), x, lessThan(columns_of(i), uvec4(columns)));
+}
 float total(vec4 x) { return (x.x + x.y) + (x.z + x.w); }
 float largest(vec4 x) { return max(max(x.x, x.y), max(x.z, x.w)); }
 #else
@@ -31,6 +41,10 @@ layout(local_size_x = 64) in;
 #define VIEW(at, name)
 #define GET(name, i) p.name.v[i]
 
+#define WIDE 1u
+
+float one_at(uint i, uint column) { return i == column ? 1.0 : 0.0; }
+float inside(uint i, uint columns, float x, float other) { return i < columns ? x : other; }
 float total(float x) { return x; }
 float largest(float x) { return x; }
 

@@ -1,42 +1,61 @@
 #version 450
-// lse = m + ln sum exp(x - m), m the row's maximum; loss = lse - x[target], 0 where not counted.
-// A group owns a row: each of 8 invocations keeps its own running maximum and sum over its columns
-// (one pass), and the 8 are merged in order. 4 bytes read a logit.
+//! variant group
+//! variant row -DROW
+//! variant texel -DCPU
+// loss = ln sum exp(x) - x[target] of a row, 0 where it is not counted; m = max(x) and
+// ln sum exp(x - m) are kept apart, because their sum would lose the digits of the small one. One
+// pass: when a block of units raises the maximum, the sum so far is scaled down once for the block.
+// 4 bytes a logit.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
+#include "lib/rows.glsl"
 #include "loss/cross_entropy.h"
-layout(local_size_x = 8) in;
-shared float tops[8], sums[8];
+VIEW(0, logits)
+layout(constant_id = 0) const bool STORE_STATS = true;
+
+float top;
+UNIT sum;
+
+void take(UNIT x)
+{
+    float higher = max(top, largest(x));
+    sum = sum * exp(top - higher) + exp(x - higher);
+    top = higher;
+}
+
+void take4(UNIT a, UNIT b, UNIT c, UNIT d)
+{
+    float higher = max(top, max(max(largest(a), largest(b)), max(largest(c), largest(d))));
+    sum = sum * exp(top - higher) +
+          ((exp(a - higher) + exp(b - higher)) + (exp(c - higher) + exp(d - higher)));
+    top = higher;
+}
 
 void main()
 {
-    uint lane = gl_LocalInvocationID.x;
-    // The bound is the same for all invocations of a group: every barrier is reached by all.
-    for (uint row = gl_WorkGroupID.x; row < p.rows; row += gl_NumWorkGroups.x) {
-        uint at = row * p.pitch;
-        float top = -1.7014117e38, sum = 0.0; // -FLT_MAX / 2: differences to it stay finite
-        for (uint c = lane; c < p.columns; c += 8u) {
-            float x = p.logits.v[at + c];
-            float higher = max(top, x);
-            sum = sum * exp(top - higher) + exp(x - higher);
-            top = higher;
-        }
-        tops[lane] = top;
-        sums[lane] = sum;
-        barrier();
-        if (lane == 0u) {
-            float highest = tops[0], total = 0.0;
-            for (uint l = 1u; l < 8u; l++)
-                highest = max(highest, tops[l]);
-            for (uint l = 0u; l < 8u; l++)
-                total += sums[l] * exp(tops[l] - highest);
-            float log_total = log(total);
+    for (uint row = ROW_FIRST; row < p.rows; row += ROW_STEP) {
+        uint at = row * (p.pitch / WIDE), whole = p.columns / WIDE, i = LANE;
+        top = LOWEST;
+        sum = UNIT(0.0);
+        for (; i + 3u * LANES < whole; i += 4u * LANES)
+            take4(GET(logits, at + i), GET(logits, at + i + LANES),
+                  GET(logits, at + i + 2u * LANES), GET(logits, at + i + 3u * LANES));
+        for (; i < whole; i += LANES)
+            take(GET(logits, at + i));
+        if (p.columns % WIDE != 0u && LANE == 0u)
+            take(inside(whole, p.columns, GET(logits, at + whole), LOWEST));
+        float highest = row_max(top);
+        float log_sum = log(row_sum(total(sum) * exp(top - highest)));
+        if (LANE == 0u) {
             uint target = p.targets.v[row];
-            p.lse.v[row] = highest + log_total;
-            // (highest - x) first: near large logits the sum would lose the small one.
-            p.rows_loss.v[row] =
-                target < p.columns ? (highest - p.logits.v[at + target]) + log_total : 0.0;
+            bool counted = target < p.columns;
+            // (highest - x) first: both are large where the logits are.
+            float x = p.logits.v[row * p.pitch + (counted ? target : 0u)];
+            p.rows_loss.v[row] = counted ? (highest - x) + log_sum : 0.0;
+            if (STORE_STATS) {
+                p.stats.v[2u * row] = highest;
+                p.stats.v[2u * row + 1u] = log_sum;
+            }
         }
-        barrier();
     }
 }

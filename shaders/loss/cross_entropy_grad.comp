@@ -1,20 +1,30 @@
 #version 450
+//! variant group
+//! variant row -DROW
+//! variant texel -DCPU
 // dlogits = (softmax - onehot) weight dloss, 0 in rows that are not counted and in the padding.
-// One invocation an element, 8 bytes an element.
+// What stands in rows that are not counted, NaN included, does not get out. 8 bytes a logit.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
-#include "loss/cross_entropy.h"
-layout(local_size_x = 64) in;
+#include "lib/rows.glsl"
+#include "loss/cross_entropy_grad.h"
+VIEW(0, logits)
+layout(constant_id = 0) const uint UNROLL = 1u; // LANES * UNROLL divides the pitch's units, or 1
 
 void main()
 {
     float scale = p.weight.v[0] * p.dloss.v[0];
-    uint n = p.rows * p.pitch;
-    for (uint i = gl_GlobalInvocationID.x; i < n; i += gl_NumWorkGroups.x * 64u) {
-        uint row = i / p.pitch, column = i % p.pitch, target = p.targets.v[row];
-        float d = 0.0;
-        if (column < p.columns && target < p.columns)
-            d = (exp(p.logits.v[i] - p.lse.v[row]) - (column == target ? 1.0 : 0.0)) * scale;
-        p.dlogits.v[i] = d;
+    uint units = p.pitch / WIDE;
+    for (uint row = ROW_FIRST; row < p.rows; row += ROW_STEP) {
+        uint at = row * units, target = p.targets.v[row];
+        float top = p.stats.v[2u * row], log_sum = p.stats.v[2u * row + 1u];
+        bool counted = target < p.columns;
+        for (uint i = LANE; i < units; i += LANES * UNROLL)
+            [[unroll]] for (uint k = 0u; k < UNROLL; k++) {
+                uint c = i + k * LANES;
+                UNIT y = exp((GET(logits, at + c) - top) - log_sum);
+                y = inside(c, p.columns, (y - one_at(c, target)) * scale, 0.0);
+                PUT(dlogits, at + c, counted ? y : UNIT(0.0));
+            }
     }
 }

@@ -1,12 +1,13 @@
 /* ops/cross_entropy: log-softmax and negative log-likelihood in one. */
-#include "graph/op.h"
+#include "ops/rows.h"
 #include "tuff/ops.h"
 
 #include "loss/cross_entropy.h"
+#include "loss/cross_entropy_grad.h"
 #include "loss/total.h"
 
-enum { IN_LOGITS, IN_TARGETS, IN_WEIGHT, IN_LSE, IN_DLOSS, N_IN };
-enum { OUT_LOSS, OUT_ROWS, OUT_LSE };
+enum { IN_LOGITS, IN_TARGETS, IN_WEIGHT, IN_STATS, IN_DLOSS, N_IN };
+enum { OUT_LOSS, OUT_ROWS, OUT_STATS };
 
 /* Rows must be evenly spaced; their pitch may exceed the columns. */
 static bool even_rows(const struct tuff_tensor *x)
@@ -43,9 +44,10 @@ struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuff_tensor 
                                tuff_shape_text(weight));
     if (!even_rows(logits))
         logits = tuff_copy(g, logits);
+    int64_t n = tuff_elements(targets);
     struct tuff_tensor *out[3] = {tuff_tensor_new(g, TUFF_F32, 1, (int64_t[]) {1}),
                                   tuff_tensor_new(g, TUFF_F32, targets->rank, targets->dims),
-                                  tuff_tensor_new(g, TUFF_F32, targets->rank, targets->dims)};
+                                  tuff_tensor_new(g, TUFF_F32, 2, (int64_t[]) {n, 2})};
     struct tuff_tensor *in[] = {logits, targets, weight};
     if (!logits || !out[2] || !tuff_node_add(g, &tuff_op_cross_entropy, in, 3, out, 3, NULL, 0))
         return NULL;
@@ -56,44 +58,48 @@ struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuff_tensor 
     return out[OUT_LOSS];
 }
 
-/* Row losses and log-sum-exps are temporary where nobody needs them. */
+/* Row losses are temporary where nobody needs them. */
 static uint64_t scratch(const struct tuff_node *node, const struct tuff_device_info *device)
 {
     (void) device;
-    return 2 * tuff_align_up((uint64_t) tuff_elements(node->in[IN_TARGETS]) * 4, 256);
+    return (uint64_t) tuff_elements(node->in[IN_TARGETS]) * 4;
 }
 
-static struct tuff_cross_entropy_params describe(const struct tuff_recorder *r,
-                                                 const struct tuff_node *node)
+/* The texel form needs rows that begin on a texel; the last one of a row may be half used. */
+static enum tuff_row_form form_of(const struct tuff_recorder *r, const struct tuff_tensor *logits)
 {
-    const struct tuff_tensor *logits = node->in[IN_LOGITS];
-    return (struct tuff_cross_entropy_params) {
-        .logits = tuff_address(r, logits),
-        .targets = tuff_address(r, node->in[IN_TARGETS]),
-        .weight = tuff_address(r, node->in[IN_WEIGHT]),
-        .rows = (uint32_t) tuff_elements(node->in[IN_TARGETS]),
-        .columns = (uint32_t) logits->dims[logits->rank - 1],
-        .pitch = pitch_of(logits)};
+    bool texels = pitch_of(logits) % 4 == 0 &&
+                  tuff_row_texels(r, (const struct tuff_tensor *[]) {logits, NULL});
+    return tuff_row_form(r, texels, tuff_rows(logits), logits->dims[logits->rank - 1]);
 }
 
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    struct tuff_cross_entropy_params p = describe(r, node);
-    uint64_t spare = tuff_scratch_address(r, node);
-    p.rows_loss = tuff_needed(node->out[OUT_ROWS]) ? tuff_address(r, node->out[OUT_ROWS]) : spare;
-    p.lse = tuff_needed(node->out[OUT_LSE])
-                ? tuff_address(r, node->out[OUT_LSE])
-                : spare + tuff_align_up((uint64_t) p.rows * 4, 256);
+    const struct tuff_tensor *logits = node->in[IN_LOGITS];
+    enum tuff_row_form form = form_of(r, logits);
+    struct tuff_cross_entropy_params p = {
+        .logits = tuff_address(r, logits),
+        .targets = tuff_address(r, node->in[IN_TARGETS]),
+        .stats = tuff_address(r, node->out[OUT_STATS]),
+        .rows_loss = tuff_needed(node->out[OUT_ROWS]) ? tuff_address(r, node->out[OUT_ROWS])
+                                                      : tuff_scratch_address(r, node),
+        .rows = (uint32_t) tuff_rows(logits),
+        .columns = (uint32_t) logits->dims[logits->rank - 1],
+        .pitch = pitch_of(logits)};
+    uint32_t spec[] = {p.stats != 0};
     tuff_launch(r, &(struct tuff_launch_params) {
-                       .kernel = "loss/cross_entropy",
+                       .kernel = TUFF_ROW_KERNELS("loss/cross_entropy")[form],
                        .push = &p,
                        .push_bytes = sizeof p,
-                       .groups = {tuff_groups(p.rows, 1)},
+                       .groups = {tuff_row_groups(form, p.rows)},
+                       .spec = spec,
+                       .n_spec = TUFF_COUNT(spec),
+                       .views = {logits},
                        .in = {node->in[IN_LOGITS], node->in[IN_TARGETS]},
-                       .out = {node->out[OUT_ROWS], node->out[OUT_LSE]},
+                       .out = {node->out[OUT_ROWS], node->out[OUT_STATS]},
                        .writes_scratch = true});
     struct tuff_loss_total_params total = {.rows_loss = p.rows_loss,
-                                           .weight = p.weight,
+                                           .weight = tuff_address(r, node->in[IN_WEIGHT]),
                                            .loss = tuff_address(r, node->out[OUT_LOSS]),
                                            .n = p.rows};
     if (!total.loss)
@@ -111,15 +117,27 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
 
 static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    struct tuff_cross_entropy_params p = describe(r, node);
-    p.lse = tuff_address(r, node->in[IN_LSE]);
-    p.dloss = tuff_address(r, node->in[IN_DLOSS]);
-    p.dlogits = tuff_address(r, node->out[0]);
+    const struct tuff_tensor *logits = node->in[IN_LOGITS];
+    enum tuff_row_form form = form_of(r, logits);
+    struct tuff_cross_entropy_grad_params p = {
+        .logits = tuff_address(r, logits),
+        .targets = tuff_address(r, node->in[IN_TARGETS]),
+        .stats = tuff_address(r, node->in[IN_STATS]),
+        .weight = tuff_address(r, node->in[IN_WEIGHT]),
+        .dloss = tuff_address(r, node->in[IN_DLOSS]),
+        .dlogits = tuff_address(r, node->out[0]),
+        .rows = (uint32_t) tuff_rows(logits),
+        .columns = (uint32_t) logits->dims[logits->rank - 1],
+        .pitch = pitch_of(logits)};
+    uint32_t spec[] = {tuff_row_unroll(form, tuff_row_units(form, p.pitch))};
     struct tuff_launch_params launch = {
-        .kernel = "loss/cross_entropy_grad",
+        .kernel = TUFF_ROW_KERNELS("loss/cross_entropy_grad")[form],
         .push = &p,
         .push_bytes = sizeof p,
-        .groups = {tuff_groups((uint64_t) p.rows * p.pitch, 1024)},
+        .groups = {tuff_row_groups(form, p.rows)},
+        .spec = spec,
+        .n_spec = TUFF_COUNT(spec),
+        .views = {logits},
         .out = {node->out[0]}};
     memcpy(launch.in, node->in, sizeof launch.in);
     tuff_launch(r, &launch);
@@ -134,7 +152,7 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 {
     struct tuff_tensor *logits = node->in[IN_LOGITS];
     struct tuff_tensor *in[N_IN] = {logits, node->in[IN_TARGETS], node->in[IN_WEIGHT],
-                                    node->out[OUT_LSE], dy[OUT_LOSS]};
+                                    node->out[OUT_STATS], dy[OUT_LOSS]};
     if (!dy[OUT_LOSS])
         return;
     struct tuff_tensor *d = tuff_tensor_like(g, logits);

@@ -1,0 +1,24 @@
+# tuff verify passes on the reference checkpoint, and notices one moved value of each kind.
+set -u
+tuff=$1 golden=$(cd "$(dirname "$0")/../golden/models/gpt2-tiny" && pwd)
+rm -rf "$2" && mkdir -p "$2" && cd "$2" || exit 1
+fail() { echo "failed: $*"; exit 1; }
+"$tuff" verify "$golden" "$golden/golden.safetensors" > log 2>&1 || fail "$(cat log)"
+"$tuff" verify "$golden" "$golden/golden.safetensors" --strict > log 2>&1 && fail "--strict passed with tensors unchecked"
+grep -q 'not checked  beam' log || fail "unchecked tensors are not listed"
+
+# Adds to the middle bytes of a tensor: offsets come from the header's JSON.
+begin=$((8 + $(od -An -tu8 -N8 "$golden/golden.safetensors")))
+for name in logits hidden loss grad.transformer.wte.weight adamw.losses clip.norm \
+  clip.grad.transformer.h.0.mlp.c_fc.weight greedy; do
+  range=$(head -c $begin "$golden/golden.safetensors" | tail -c +9 |
+    sed "s/.*\"$name\":{[^}]*\"data_offsets\":\[\([0-9]*\),\([0-9]*\)\].*/\1 \2/")
+  set -- $range
+  cp "$golden/golden.safetensors" moved.safetensors && chmod u+w moved.safetensors
+  at=$((begin + $1 + ($2 - $1) / 12 * 4)) # in the first row, which has no padding
+  # 1000.0 as F32: far outside every tolerance; for ids (I64) another token.
+  printf '\000\000\172\104' | dd of=moved.safetensors bs=1 seek=$at conv=notrunc 2> /dev/null
+  "$tuff" verify "$golden" moved.safetensors > log 2>&1 && fail "$name: a moved value was not noticed"
+  grep -q "^MISS  $name" log || fail "$name: $(grep MISS log)"
+done
+echo "all passed"

@@ -1,0 +1,75 @@
+/* attention_cached: rows of several sequences and positions against a cache of scattered blocks. */
+#include "op_test.h"
+
+struct arg {
+    int heads, kv_heads;
+    int64_t block;
+};
+
+static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
+                                 const void *arg)
+{
+    const struct arg *a = arg;
+    return tuff_attention_cached(g, in[0], in[1], in[2], .heads = a->heads,
+                                 .kv_heads = a->kv_heads, .block = a->block, .table = in[3],
+                                 .visible = in[4]);
+}
+
+static void ref(const struct ot_case *c, const double *const in[], double *y, size_t n_y)
+{
+    const struct arg *a = c->arg;
+    size_t rows = (size_t) c->in[0].dims[0], heads = (size_t) a->heads;
+    size_t kv = a->kv_heads ? (size_t) a->kv_heads : heads, block = (size_t) a->block;
+    size_t d = n_y / rows / heads, blocks = (size_t) c->in[3].dims[1];
+    double p[64];
+    memset(y, 0, n_y * sizeof *y);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t h = 0; h < heads; h++) {
+            size_t keys = (size_t) in[4][r], g = h / (heads / kv);
+            double top = -1e300, sum = 0;
+            for (size_t j = 0; j < keys; j++) {
+                size_t at = (size_t) in[3][r * blocks + j / block] * block + j % block;
+                p[j] = 0;
+                for (size_t e = 0; e < d; e++)
+                    p[j] += in[0][(r * heads + h) * d + e] * in[1][(at * kv + g) * d + e];
+                p[j] /= sqrt((double) d);
+                top = TUFF_MAX(top, p[j]);
+            }
+            for (size_t j = 0; j < keys; j++)
+                sum += p[j] = exp(p[j] - top);
+            for (size_t j = 0; j < keys; j++) {
+                size_t at = (size_t) in[3][r * blocks + j / block] * block + j % block;
+                for (size_t e = 0; e < d; e++)
+                    y[(r * heads + h) * d + e] += p[j] / sum * in[2][(at * kv + g) * d + e];
+            }
+        }
+}
+
+static const double table[] = {5, 2, 7, 5, 2, 7, 0, 6, 1, 3, 4, 3};
+static const double visible[] = {9, 12, 1, 0};
+#define TABLE {.rank = 2, .dims = {4, 3}, .fill = OT_VALUES, .dtype = TUFF_U32, .values = table}
+#define VISIBLE {.rank = 1, .dims = {4}, .fill = OT_VALUES, .dtype = TUFF_U32, .values = visible}
+#define ARG(...) (&(const struct arg) {__VA_ARGS__})
+#define CASE(label, argument, ...)                                                                 \
+    {.name = label, .in = {__VA_ARGS__, TABLE, VISIBLE}, .n_in = 5, .build = build, .ref = ref,    \
+     .no_grad = true, .arg = argument}
+static const struct ot_case cases[] = {
+    CASE("heads of 4", ARG(3, 0, 4), {2, {4, 12}}, {2, {32, 12}}, {2, {32, 12}}),
+    CASE("heads of 64", ARG(2, 0, 4), {2, {4, 128}}, {2, {32, 128}}, {2, {32, 128}}),
+    CASE("shared keys", ARG(4, 2, 4), {2, {4, 64}}, {2, {32, 32}}, {2, {32, 32}}),
+};
+
+static void bad_block(struct tuff_graph *g)
+{
+    struct tuff_tensor *x = tuff_fill(g, 1, 2, (int64_t[]) {6, 8});
+    tuff_attention_cached(g, x, x, x, .heads = 2, .block = 3,
+                          .table = tuff_input(g, "t", TUFF_U32, 2, (int64_t[]) {6, 2}),
+                          .visible = tuff_input(g, "v", TUFF_U32, 1, (int64_t[]) {6}));
+}
+
+static const struct ot_error errors[] = {{"block", bad_block, TUFF_E_RANGE}};
+
+int main(int argc, char **argv)
+{
+    return ot_main(argc, argv, cases, TUFF_COUNT(cases), errors, TUFF_COUNT(errors));
+}
