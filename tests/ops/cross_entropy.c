@@ -1,68 +1,130 @@
-/* cross_entropy: ignored rows, large logits, odd vocabularies, padded rows, row losses. */
+/* cross_entropy: ignored rows and NaN in them, large logits, odd vocabularies, padded and strided
+ * rows, row losses, every kernel form. */
 #include "op_test.h"
+
+enum form {
+    LOSS,
+    ROWS,   /* the result is the losses of the rows */
+    PADDED, /* logits = in[0] in[3], in rows padded to a multiple of 4 as a model makes them */
+    SLICED  /* logits = in[0] without its last 3 columns */
+};
 
 static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
                                  const void *arg)
 {
-    struct tuff_tensor *rows = NULL, *loss = tuff_cross_entropy(g, in[0], in[1], in[2], &rows);
-    return arg ? rows : loss;
+    const enum form *form = arg;
+    struct tuff_tensor *x = in[0], *rows = NULL;
+    if (*form == PADDED)
+        x = tuff_matmul(g, x, in[3], .pad_rows = true);
+    if (*form == SLICED)
+        x = tuff_slice(g, x, tuff_rank(x) - 1, 0, tuff_dims(x)[tuff_rank(x) - 1] - 3);
+    struct tuff_tensor *loss = tuff_cross_entropy(g, x, in[1], in[2], &rows);
+    return *form == ROWS ? rows : loss;
+}
+
+/* Logit k of row i. */
+static double logit(const struct ot_case *c, const double *const in[], size_t i, size_t k)
+{
+    size_t width = (size_t) c->in[0].dims[c->in[0].rank - 1];
+    if (*(const enum form *) c->arg != PADDED)
+        return in[0][i * width + k];
+    double sum = 0;
+    for (size_t j = 0; j < width; j++)
+        sum += in[0][i * width + j] * in[3][j * (size_t) c->in[3].dims[1] + k];
+    return sum;
 }
 
 static void ref(const struct ot_case *c, const double *const in[], double *y, size_t n_y)
 {
-    size_t rows = ot_count(&c->in[1]), v = ot_count(&c->in[0]) / rows;
-    double total = 0;
-    for (size_t i = 0; i < rows; i++) {
-        const double *x = in[0] + i * v;
-        double top = x[0], sum = 0, loss = 0;
+    enum form form = *(const enum form *) c->arg;
+    size_t rows = ot_count(&c->in[1]), v = (size_t) c->in[0].dims[c->in[0].rank - 1];
+    v = form == PADDED ? (size_t) c->in[3].dims[1] : form == SLICED ? v - 3 : v;
+    double total = 0, *x = malloc(v * sizeof *x);
+    for (size_t i = 0; i < rows && x; i++) {
+        double top, sum = 0, loss = 0;
+        for (size_t k = 0; k < v; k++)
+            x[k] = logit(c, in, i, k);
+        top = x[0];
         for (size_t k = 1; k < v; k++)
             top = TUFF_MAX(top, x[k]);
         for (size_t k = 0; k < v; k++)
             sum += exp(x[k] - top);
         if (in[1][i] < (double) v)
             loss = top - x[(size_t) in[1][i]] + log(sum);
-        if (c->arg)
+        if (form == ROWS)
             y[i] = loss;
         total += loss;
     }
-    if (!c->arg)
+    free(x);
+    if (form != ROWS)
         y[0] = total * in[2][0];
     (void) n_y;
 }
 
+#define NO 4294967295.0 /* TUFF_IGNORE */
 static const double weight[] = {0.125};
-static const double some_ignored[] = {3, 4294967295.0, 0, 6, 4294967295.0, 2};
-static const double all_ignored[] = {4294967295.0, 4294967295.0, 4294967295.0};
+static const double some_ignored[] = {3, NO, 0, 6, 7, 2}; /* 7 is out of range */
+static const double all_ignored[] = {NO, NO, NO};
 static const double large[] = {1e4, -1e4, 0, 1, -1e4, 1e4, -1e4, 9999, 3, 3, 3, 3};
-static const double large_targets[] = {0, 0, 2};
+static const double large_targets[] = {0, 3, 2};
+static const double with_nan[] = {1, 2, 3, 4, NAN, 1, INFINITY, 2, 0, 1, 0, -1};
+static const double around_nan[] = {1, NO, 3};
 
 #define WEIGHT {.rank = 1, .dims = {1}, .fill = OT_VALUES, .values = weight, .constant = true}
 #define TARGETS(n, list) {.rank = 1, .dims = {n}, .fill = OT_VALUES, .dtype = TUFF_U32, .values = list}
 #define IDS(n, v) {.rank = 1, .dims = {n}, .fill = OT_IDS, .scale = v}
-#define CASE(label, wants_rows, ...)                                                               \
-    {.name = label, .in = {__VA_ARGS__}, .n_in = 3, .build = build, .ref = ref,                    \
-     .arg = wants_rows ? "" : NULL, .no_grad = wants_rows}
+#define LOGITS(list) {.rank = 2, .dims = {3, 4}, .fill = OT_VALUES, .values = list}
+#define CASE(label, kind, ...)                                                                     \
+    {.name = label, .in = {__VA_ARGS__}, .n_in = kind == PADDED ? 4 : 3, .build = build,           \
+     .ref = ref, .arg = &(const enum form) {kind}, .no_grad = kind == ROWS}
 static const struct ot_case cases[] = {
-    CASE("one", 0, {2, {1, 1}}, IDS(1, 1), WEIGHT),
-    CASE("some ignored", 0, {2, {6, 7}}, TARGETS(6, some_ignored), WEIGHT),
-    CASE("rows, some ignored", 1, {2, {6, 7}}, TARGETS(6, some_ignored), WEIGHT),
-    CASE("all ignored", 0, {2, {3, 5}}, TARGETS(3, all_ignored), WEIGHT),
-    {.name = "large logits", .n_in = 3, .build = build, .ref = ref, .no_grad = true,
-     .in = {{.rank = 2, .dims = {3, 4}, .fill = OT_VALUES, .values = large},
-            TARGETS(3, large_targets), WEIGHT}},
-    CASE("vocabulary 65", 0, {2, {40, 65}}, IDS(40, 65), WEIGHT),
-    CASE("vocabulary 1031", 0, {2, {9, 1031}}, IDS(9, 1031), WEIGHT),
-    CASE("many rows", 1, {2, {70001, 3}}, IDS(70001, 3), WEIGHT),
+    CASE("one", LOSS, {2, {1, 1}}, IDS(1, 1), WEIGHT),
+    CASE("one row without an axis", LOSS, {1, {9}}, {.rank = 0, .fill = OT_IDS, .scale = 9}, WEIGHT),
+    CASE("some ignored", LOSS, {2, {6, 7}}, TARGETS(6, some_ignored), WEIGHT),
+    CASE("some ignored, group", LOSS, {2, {6, 131}}, TARGETS(6, some_ignored), WEIGHT),
+    CASE("rows, some ignored", ROWS, {2, {6, 7}}, TARGETS(6, some_ignored), WEIGHT),
+    CASE("rows, texels", ROWS, {2, {70, 132}}, IDS(70, 200), WEIGHT),
+    CASE("all ignored", LOSS, {2, {3, 5}}, TARGETS(3, all_ignored), WEIGHT),
+    CASE("NaN in an ignored row", LOSS, LOGITS(with_nan), TARGETS(3, around_nan), WEIGHT),
+    CASE("large logits", LOSS, LOGITS(large), TARGETS(3, large_targets), WEIGHT),
+    CASE("vocabulary 65", LOSS, {2, {40, 65}}, IDS(40, 65), WEIGHT),
+    CASE("vocabulary 65, padded", PADDED, {3, {2, 20, 4}}, {2, {2, 20}, OT_IDS, 65}, WEIGHT,
+         {2, {4, 65}}),
+    CASE("vocabulary 62, padded", PADDED, {2, {40, 4}}, IDS(40, 62), WEIGHT, {2, {4, 62}}),
+    CASE("vocabulary 4, sliced", SLICED, {2, {9, 7}}, IDS(9, 4), WEIGHT),
+    CASE("vocabulary 65, sliced", SLICED, {2, {9, 68}}, IDS(9, 65), WEIGHT),
+    CASE("vocabulary 1031", LOSS, {2, {9, 1031}}, IDS(9, 1031), WEIGHT),
+    CASE("vocabulary 1032", LOSS, {2, {67, 1032}}, IDS(67, 1032), WEIGHT),
+    CASE("many rows", ROWS, {2, {70001, 3}}, IDS(70001, 3), WEIGHT),
+    CASE("many rows, texels", ROWS, {2, {65551, 4}}, IDS(65551, 4), WEIGHT),
 };
+
+static void fails(struct tuff_graph *g, enum tuff_dtype dtype, int64_t targets, int64_t weights)
+{
+    tuff_cross_entropy(g, tuff_fill(g, 1, 2, (int64_t[]) {3, 4}),
+                       tuff_input(g, "t", dtype, 1, &targets), tuff_fill(g, 1, 1, &weights), NULL);
+}
 
 static void bad_targets(struct tuff_graph *g)
 {
-    tuff_cross_entropy(g, tuff_fill(g, 1, 2, (int64_t[]) {3, 4}),
-                       tuff_input(g, "t", TUFF_U32, 1, (int64_t[]) {4}),
-                       tuff_fill(g, 1, 1, (int64_t[]) {1}), NULL);
+    fails(g, TUFF_U32, 4, 1);
 }
 
-static const struct ot_error errors[] = {{"targets", bad_targets, TUFF_E_SHAPE}};
+static void bad_dtype(struct tuff_graph *g)
+{
+    fails(g, TUFF_F32, 3, 1);
+}
+
+static void bad_weight(struct tuff_graph *g)
+{
+    fails(g, TUFF_U32, 3, 3);
+}
+
+static const struct ot_error errors[] = {
+    {"targets", bad_targets, TUFF_E_SHAPE},
+    {"dtype", bad_dtype, TUFF_E_DTYPE},
+    {"weight", bad_weight, TUFF_E_SHAPE},
+};
 
 int main(int argc, char **argv)
 {
