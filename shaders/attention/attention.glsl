@@ -1,5 +1,6 @@
 // Common to the attention kernels: parameters, visibility, dropout.
 #include "lib/prelude.glsl"
+#include "lib/philox.glsl"
 #include "attention/attention.h"
 layout(constant_id = 0) const uint D = 64;       // head size, a multiple of 4
 layout(constant_id = 1) const bool DROPOUT = false;
@@ -25,23 +26,10 @@ int first_query(int j) { return (arg.shape.flags & TUFF_ATTENTION_CAUSAL) != 0u 
 // Offset of row (b, t, h) in vec4s.
 uint row4(uint stride[3], uint b, uint t, uint h) { return (b * stride[0] + t * stride[1] + h * stride[2]) / 4u; }
 
-// Philox4x32-10.
-uvec4 philox(uvec4 c, uvec2 key)
-{
-    [[unroll]] for (int r = 0; r < 10; r++) {
-        uint h0, l0, h1, l1;
-        umulExtended(0xD2511F53u, c.x, h0, l0);
-        umulExtended(0xCD9E8D57u, c.z, h1, l1);
-        c = uvec4(h1 ^ c.y ^ key.x, l1, h0 ^ c.w ^ key.y, l0);
-        key += uvec2(0x9E3779B9u, 0xBB67AE85u);
-    }
-    return c;
-}
-
 // Factors of the probabilities of keys 4 * j4 .. 4 * j4 + 3 of query i: 0 or 1 / (1 - p).
 vec4 dropout4(uint bh, uint i, uint j4)
 {
-    vec4 u = vec4(philox(uvec4(bh, i, j4, arg.shape.stream), uvec2(arg.seed.v[0], arg.seed.v[1])) >> 8) * 5.9604645e-8;
+    vec4 u = vec4(tuff_philox(uvec4(bh, i, j4, arg.shape.stream), uvec2(arg.seed.v[0], arg.seed.v[1])) >> 8) * 5.9604645e-8;
     return mix(vec4(0), vec4(1.0 / (1.0 - arg.shape.drop)), greaterThanEqual(u, vec4(arg.shape.drop)));
 }
 

@@ -1,0 +1,19 @@
+# The examples build against an installed libtuff through pkg-config and do what they say.
+set -u
+tuff=$1 root=$(cd "$(dirname "$0")/../.." && pwd)
+rm -rf "$2" && mkdir -p "$2" && cd "$2" || exit 1
+fail() { echo "failed: $*"; exit 1; }
+cmake --install "$(dirname "$tuff")" --prefix "$PWD/prefix" > install.log 2>&1 || fail "$(cat install.log)"
+pc=$(dirname "$(find prefix -name tuff.pc)")
+export PKG_CONFIG_PATH=$PWD/$pc LD_LIBRARY_PATH=$PWD/${pc%/pkgconfig}
+for source in "$root"/examples/*.c; do
+  name=$(basename "$source" .c)
+  # shellcheck disable=SC2046
+  cc -std=c11 -Wall -Wextra -Werror "$source" $(pkg-config --cflags --libs tuff) -lm -o "$name" || fail "$name does not build"
+  "./$name" > "$name.out" 2>&1 || fail "$name: $(cat "$name.out")"
+  cat "$name.out"
+done
+grep -q 'below 1e-6' attention.out || fail "attention: $(cat attention.out)"
+grep -q 'and so on: 5 6 7 8 9 0 1 2' gpt.out || fail "gpt: $(cat gpt.out)"
+[ "$(wc -l < "$root/examples/gpt.c")" -le 110 ] || fail "an example should stay short"
+echo "all passed"
