@@ -1,10 +1,11 @@
 /* ops/embedding: rows of a table by id, and the table's gradient by buckets. */
-#include "graph/op.h"
+#include "ops/rows.h"
 #include "tuff/data.h"
 #include "tuff/ops.h"
 
 #include "elementwise/fill.h"
 #include "embedding/grad.h"
+#include "embedding/lookup.h"
 #include "rows/gather.h"
 
 struct tuff_tensor *tuff_embedding(struct tuff_graph *g, struct tuff_tensor *table,
@@ -31,10 +32,36 @@ struct tuff_tensor *tuff_embedding(struct tuff_graph *g, struct tuff_tensor *tab
                : NULL;
 }
 
+static void record_texels(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    struct tuff_tensor *table = node->in[0], *ids = node->in[1], *y = node->out[0];
+    struct tuff_embedding_lookup_params p = {.ids = tuff_address(r, ids),
+                                             .y = tuff_address(r, y),
+                                             .rows = (uint32_t) tuff_elements(ids),
+                                             .units = (uint32_t) table->dims[1] / 4,
+                                             .height = (uint32_t) table->dims[0]};
+    uint32_t unroll = tuff_row_unroll(TUFF_ROW_TEXEL, p.units);
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = "embedding/lookup",
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .groups = {tuff_row_groups(TUFF_ROW_TEXEL, p.rows)},
+                       .spec = &unroll,
+                       .n_spec = 1,
+                       .views = {table},
+                       .in = {table, ids},
+                       .out = {y}});
+}
+
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *table = node->in[0], *ids = node->in[1], *y = node->out[0];
     uint64_t n = (uint64_t) tuff_elements(y);
+    if (table->dims[1] % 4 == 0 &&
+        tuff_row_texels(r, (const struct tuff_tensor *[]) {table, NULL})) {
+        record_texels(r, node);
+        return;
+    }
     struct tuff_gather_params p = {.x = tuff_address(r, table),
                                    .index = tuff_address(r, ids),
                                    .y = tuff_address(r, y),
@@ -60,7 +87,10 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *dy = node->in[0], *buckets = node->in[1], *table = node->out[0];
-    uint64_t n = (uint64_t) tuff_rows(dy);
+    uint64_t n = (uint64_t) tuff_rows(dy), columns = (uint64_t) table->dims[1];
+    bool texels = columns % 4 == 0 && table->offset == 0 &&
+                  tuff_row_texels(r, (const struct tuff_tensor *[]) {dy, NULL});
+    uint64_t units = texels ? columns / 4 : columns, block = texels ? 32 : 64;
     if (!node->accumulate) {
         uint64_t size = (uint64_t) tuff_elements(table);
         struct tuff_fill_params zero = {.y = tuff_address(r, table), .n = (uint32_t) size};
@@ -74,12 +104,15 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
                                            .grad = tuff_address(r, table),
                                            .buckets = tuff_address(r, buckets),
                                            .n = (uint32_t) n,
-                                           .width = (uint32_t) table->dims[1],
+                                           .units = (uint32_t) units,
                                            .height = (uint32_t) table->dims[0]};
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "embedding/grad",
+    tuff_launch(r, &(struct tuff_launch_params) {.kernel = texels ? "embedding/grad.texel"
+                                                                  : "embedding/grad.generic",
                                                  .push = &p,
                                                  .push_bytes = sizeof p,
-                                                 .groups = {tuff_groups(n, 1)},
+                                                 .groups = {tuff_groups(
+                                                     n * tuff_div_up(units, block), 2)},
+                                                 .views = {dy},
                                                  .in = {dy, buckets},
                                                  .out = {table}});
 }
