@@ -33,7 +33,7 @@ static bool saved(const struct tuff_graph *g, const struct tuff_tensor *t)
     for (size_t i = 0; i < g->nodes.n; i++) {
         const struct tuff_node *node = g->nodes.items[i];
         for (int k = 0; k < TUFF_NODE_INPUTS && node->live && node->backward; k++)
-            if (node->in[k] == t)
+            if (node->in[k] && node->in[k]->storage == t->storage) /* also through a view */
                 return true;
     }
     return false;
@@ -130,7 +130,7 @@ static void as_svg(const struct tuff_program *p, struct tuff_text *out)
                          LEFT - 8, TOP + h - h * i / 4 + 4, bytes / 1048576 * i / 4);
     tuff_text_printf(out, "<text x=\"%d\" y=\"%d\">MiB</text>\n"
                      "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\">node, in the order of "
-                     "execution (of %zu)</text>\n", 22, TOP + 4, LEFT + w / 2, HEIGHT - 28,
+                     "execution (of %zu)</text>\n", LEFT - 40, TOP - 10, LEFT + w / 2, HEIGHT - 28,
                      g->nodes.n);
     static const char *const keys[][2] = {{"#3b6ea5", "saved for the backward pass"},
                                           {"#9cc0e4", "forward only"},
