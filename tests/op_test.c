@@ -382,7 +382,7 @@ static int child(const struct ot_case *cases, size_t n_cases, const char *only,
                  struct shared *shared)
 {
     struct tuff_ctx *ctx = test_ctx();
-    struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
+    struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {.force_uniform_loads = true});
     if (!device)
         return 1;
     bool cpu = tuff_device_info(device)->device_class == TUFF_CLASS_CPU;

@@ -55,13 +55,14 @@ struct module {
     char members[MAX_MEMBERS][64];
     uint32_t offsets[MAX_MEMBERS];
     int n_members;
-    unsigned texel_views;
+    unsigned texel_views, storage_views;
 };
 
 enum { OP_NAME = 5, OP_MEMBER_NAME = 6, OP_LINE = 8, OP_SOURCE = 3, OP_SOURCE_EXTENSION = 4,
        OP_STRING = 7, OP_TYPE_POINTER = 32, OP_VARIABLE = 59, OP_DECORATE = 71,
        OP_MEMBER_DECORATE = 72, OP_NO_LINE = 317 };
-enum { STORAGE_PUSH_CONSTANT = 9, DECORATION_BINDING = 33, DECORATION_OFFSET = 35 };
+enum { STORAGE_UNIFORM_CONSTANT = 0, STORAGE_PUSH_CONSTANT = 9, STORAGE_BUFFER = 12 };
+enum { DECORATION_OFFSET = 35 };
 
 #define EACH(m, at, op, count)                                                                     \
     for (size_t at = 5, op, count;                                                                 \
@@ -85,8 +86,9 @@ static void find_params(struct module *m)
         (void) n;
         if (op == OP_NAME && m->struct_id && m->words[i + 1] == m->struct_id)
             snprintf(m->struct_name, sizeof m->struct_name, "%s", (char *) &m->words[i + 2]);
-        if (op == OP_DECORATE && m->words[i + 2] == DECORATION_BINDING)
-            m->texel_views++;
+        /* Variables of these classes are the shader's bindings: samplerBuffer, buffer block. */
+        m->texel_views += op == OP_VARIABLE && m->words[i + 3] == STORAGE_UNIFORM_CONSTANT;
+        m->storage_views += op == OP_VARIABLE && m->words[i + 3] == STORAGE_BUFFER;
         if ((op != OP_MEMBER_NAME && op != OP_MEMBER_DECORATE) || !m->struct_id ||
             m->words[i + 1] != m->struct_id)
             continue;
@@ -133,7 +135,8 @@ static void emit(FILE *out, const char *kernel, const char *flags, int index, st
         fprintf(out, "sizeof(struct %s)", m->struct_name);
     else
         fprintf(out, "0");
-    fprintf(out, ", %u, %d},\n#endif\n", m->texel_views, sg ? atoi(sg + 5) : 0);
+    fprintf(out, ", %u, %u, %d},\n#endif\n", m->texel_views, m->storage_views,
+            sg ? atoi(sg + 5) : 0);
 }
 
 static void compile(const char *glslang, const char *include, const char *source, const char *flags,

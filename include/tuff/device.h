@@ -36,9 +36,10 @@ struct tuff_device_info {
     uint64_t memory_available; /* of these now, as far as is known */
     uint32_t subgroup_size, subgroup_min, subgroup_max;
     bool subgroup_shuffle;
+    bool uniform_loads;       /* llvmpipe: a load whose address all lanes share is one scalar load */
     bool f16, bf16, int8, int16, int64, cooperative_matrix, memory_budget;
     uint64_t max_allocation, max_buffer;
-    uint32_t max_texel_elements, max_shared_bytes, max_invocations, max_push_bytes;
+    uint32_t max_texel_elements, max_storage_range, max_shared_bytes, max_invocations, max_push_bytes;
     uint32_t max_groups[3];
     double timestamp_ns;      /* nanoseconds a tick; 0: no timestamps */
 };
@@ -59,6 +60,7 @@ struct tuff_device_params {
     const char *select;       /* index, part of a name, uuid:HEX, pci:ADDRESS, cpu; NULL: the best */
     bool validate;            /* load the Khronos validation layer; its messages become log errors */
     bool force_discrete;      /* for tests: treat device memory as not host-visible */
+    bool force_uniform_loads; /* for tests: claim uniform_loads on any device of class cpu */
     uint64_t memory_limit;    /* for tests and plans: pretend to have no more (0: no limit) */
     const char *cache_folder; /* pipeline cache files live here; NULL: none on disk */
     double submit_seconds;    /* aim for one submission; 0: 0.03 integrated, 0.2 elsewhere */

@@ -16,6 +16,7 @@
 #define TUFF_PARAMS_END(name) } p;
 #define TUFF_PARAMS_END_AS(name, instance) } instance;
 #define TUFF_PTR(type) type
+#define tuff_u64 uvec2 /* low, high: an address to calculate with */
 #define tuff_u32 uint
 #define tuff_i32 int
 #define tuff_f32 float
@@ -25,6 +26,7 @@
 #define TUFF_PARAMS_END(name) };
 #define TUFF_PARAMS_END_AS(name, instance) };
 #define TUFF_PTR(type) uint64_t
+typedef uint64_t tuff_u64;
 typedef uint32_t tuff_u32;
 typedef int32_t tuff_i32;
 typedef float tuff_f32;

@@ -193,7 +193,7 @@ static int bench_op(struct bench *b, const char *what,
     if (status == TUFF_OK) {
         o.gflops = flops / o.median * 1e-9;
         o.gbps = bytes / o.median * 1e-9;
-        o.variant = program->launches[0].items[0].kernel;
+        o.variant = program->launches[0].items[program->launches[0].n - 1].kernel;
         report(b, what, &o);
     }
     tuff_program_destroy(program);

@@ -99,6 +99,14 @@ bool tuff_texels_possible(const struct tuff_recorder *r, const struct tuff_tenso
     return tuff_view_possible(r->program->store->device, offset, root->bytes);
 }
 
+bool tuff_storage_view(const struct tuff_recorder *r, const struct tuff_tensor *t)
+{
+    uint64_t offset;
+    struct tuff_storage *root = tuff_storage_root(t->storage);
+    return locate(r, root, &offset) &&
+           tuff_storage_view_possible(r->program->store->device, offset, root->bytes);
+}
+
 uint32_t tuff_groups(uint64_t n, uint64_t per)
 {
     uint64_t groups = tuff_div_up(n, per);
@@ -142,7 +150,7 @@ void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *param
         memcpy(l->push, params->push, params->push_bytes);
     for (int i = 0; i < 3; i++)
         l->groups[i] = TUFF_MAX(params->groups[i], 1);
-    l->n_views = kernel->texel_views;
+    l->n_views = kernel->texel_views + kernel->storage_views;
     for (uint32_t i = 0; i < l->n_views; i++) {
         const struct tuff_tensor *t = params->views[i];
         if (!t) {

@@ -80,6 +80,7 @@ enum tuff_status tuff_kernels_get(struct tuff_kernels *kernels, const char *name
                                       .words = (*kernel)->words,
                                       .push_bytes = (*kernel)->push_bytes,
                                       .texel_views = (*kernel)->texel_views,
+                                      .storage_views = (*kernel)->storage_views,
                                       .spec = spec,
                                       .n_spec = n_spec},
                                   &made.pipeline));

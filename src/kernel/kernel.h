@@ -8,7 +8,7 @@ struct tuff_kernel {
     const char *name; /* "family/name" or "family/name.variant" */
     const uint32_t *code;
     size_t words;
-    uint32_t push_bytes, texel_views;
+    uint32_t push_bytes, texel_views, storage_views;
     uint32_t subgroup_size; /* the size the variant is made for; 0: any */
 };
 /* Made by the build. Ends with a row of NULLs. */

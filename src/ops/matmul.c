@@ -1,25 +1,8 @@
 /* ops/matmul: the GEMM family's op: shapes, choice of kernel, gradients. */
-#include "graph/op.h"
+#include "ops/matmul.h"
 #include "ops/activation.h"
-#include "tuff/ops.h"
 
 #include "matmul/matmul.h"
-
-enum { IN_A, IN_B, IN_BIAS, IN_RESIDUAL, N_IN };
-enum { OUT_Y, OUT_PRE };
-
-struct attr {
-    bool ta, tb;
-    float alpha;
-    enum tuff_activation act;
-};
-
-/* Rows and columns of op(x). */
-static void sides(const struct tuff_tensor *x, bool transposed, int64_t *rows, int64_t *cols)
-{
-    *rows = x->dims[x->rank - (transposed ? 1 : 2)];
-    *cols = x->dims[x->rank - (transposed ? 2 : 1)];
-}
 
 static bool batch_equal(const struct tuff_tensor *a, const struct tuff_tensor *b)
 {
@@ -96,40 +79,31 @@ struct tuff_tensor *tuff_matmul_with(struct tuff_graph *g, struct tuff_tensor *a
     if (!a || !b)
         return NULL;
     int64_t m, n, ka, kb, dims[TUFF_RANK_MAX];
-    sides(a, args->transpose_a, &m, &ka);
-    sides(b, args->transpose_b, &kb, &n);
+    tuff_matmul_sides(a, args->transpose_a, &m, &ka);
+    tuff_matmul_sides(b, args->transpose_b, &kb, &n);
     if (!valid(g, a, b, args, m, n, ka, kb))
         return NULL;
     memcpy(dims, a->dims, sizeof dims);
     dims[a->rank - 2] = m;
     dims[a->rank - 1] = n;
-    struct attr attr = {args->transpose_a, args->transpose_b, args->alpha != 0 ? args->alpha : 1,
-                        args->activation};
+    struct tuff_matmul_attr attr = {args->transpose_a, args->transpose_b,
+                                    args->alpha != 0 ? args->alpha : 1, args->activation};
     int64_t pitch = args->pad_rows ? (int64_t) tuff_align_up((uint64_t) n, 4) : n;
     struct tuff_tensor *out[2] = {tuff_tensor_padded(g, TUFF_F32, a->rank, dims, pitch), NULL};
     if (args->pad_rows && (args->activation != TUFF_ACT_NONE || args->residual))
         return tuff_graph_fail(g, TUFF_E_ARG, "matmul: padded rows with activation or residual");
     if (args->activation != TUFF_ACT_NONE && out[0])
         out[1] = tuff_tensor_new(g, TUFF_F32, a->rank, dims);
-    struct tuff_tensor *in[N_IN] = {a, b, args->bias, args->residual};
-    if (!out[0] || !tuff_node_add(g, &tuff_op_matmul, in, N_IN, out, 2, &attr, sizeof attr))
+    struct tuff_tensor *in[MATMUL_INPUTS] = {a, b, args->bias, args->residual};
+    if (!out[0] ||
+        !tuff_node_add(g, &tuff_op_matmul, in, MATMUL_INPUTS, out, 2, &attr, sizeof attr))
         return NULL;
     return out[0];
 }
 
-static uint64_t batch_of(const struct tuff_tensor *x)
-{
-    return (uint64_t) (tuff_elements(x) / (x->dims[x->rank - 1] * x->dims[x->rank - 2]));
-}
-
-static uint32_t batch_stride(const struct tuff_tensor *x)
-{
-    return x->rank > 2 ? (uint32_t) x->strides[x->rank - 3] : 0;
-}
-
 /* The typed-load kernels: both operands as texels, and not the rare tt. */
 static bool cpu_kernel_fits(const struct tuff_recorder *r, const struct tuff_tensor *a,
-                            const struct tuff_tensor *b, const struct attr *attr)
+                            const struct tuff_tensor *b, const struct tuff_matmul_attr *attr)
 {
     return tuff_use_cpu_kernels(r) && !(attr->ta && attr->tb) && tuff_texels_possible(r, a) &&
            tuff_texels_possible(r, b);
@@ -141,7 +115,7 @@ static const struct tile {
     uint32_t rows, groups, columns; /* columns: of a lane in a group */
 } tiles_of[] = {{"nn", 16, 1, 4}, {"nt", 8, 2, 1}, {"tn", 12, 1, 4}};
 
-static void launch_cpu(struct tuff_recorder *r, const struct attr *attr,
+static void launch_cpu(struct tuff_recorder *r, const struct tuff_matmul_attr *attr,
                        const struct tuff_tensor *a, const struct tuff_tensor *b,
                        struct tuff_matmul_params *p, uint32_t *spec,
                        struct tuff_launch_params *launch)
@@ -164,19 +138,24 @@ static void launch_cpu(struct tuff_recorder *r, const struct attr *attr,
 
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    const struct attr *attr = node->attr;
-    const struct tuff_tensor *a = node->in[IN_A], *b = node->in[IN_B], *y = node->out[OUT_Y];
-    const struct tuff_tensor *pre = node->out[OUT_PRE];
+    const struct tuff_matmul_attr *attr = node->attr;
+    const struct tuff_tensor *a = node->in[MATMUL_A], *b = node->in[MATMUL_B];
+    const struct tuff_tensor *y = node->out[MATMUL_Y];
+    const struct tuff_tensor *pre = node->out[MATMUL_PRE];
     int64_t m, n, k;
-    sides(a, attr->ta, &m, &k);
+    if (tuff_matmul_packed_fits(r, node)) {
+        tuff_matmul_packed_record(r, node);
+        return;
+    }
+    tuff_matmul_sides(a, attr->ta, &m, &k);
     n = y->dims[y->rank - 1];
     uint32_t a_pitch = (uint32_t) a->strides[a->rank - 2];
     uint32_t b_pitch = (uint32_t) b->strides[b->rank - 2];
     struct tuff_matmul_params p = {.a = tuff_address(r, a),
                                    .b = tuff_address(r, b),
                                    .c = tuff_address(r, y),
-                                   .bias = tuff_address(r, node->in[IN_BIAS]),
-                                   .residual = tuff_address(r, node->in[IN_RESIDUAL]),
+                                   .bias = tuff_address(r, node->in[MATMUL_BIAS]),
+                                   .residual = tuff_address(r, node->in[MATMUL_RESIDUAL]),
                                    .pre = tuff_address(r, pre),
                                    .m = (uint32_t) m,
                                    .n = (uint32_t) n,
@@ -186,17 +165,18 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                                    .b_row = attr->tb ? 1 : b_pitch,
                                    .b_col = attr->tb ? b_pitch : 1,
                                    .c_row = (uint32_t) y->strides[y->rank - 2],
-                                   .a_batch = batch_stride(a),
-                                   .b_batch = batch_stride(b),
-                                   .c_batch = batch_stride(y),
-                                   .batch = (uint32_t) batch_of(y),
+                                   .a_batch = tuff_matmul_batch_stride(a),
+                                   .b_batch = tuff_matmul_batch_stride(b),
+                                   .c_batch = tuff_matmul_batch_stride(y),
+                                   .batch = (uint32_t) tuff_matmul_batch(y),
                                    .alpha = attr->alpha};
     struct tuff_launch_params launch = {
         .push = &p,
         .push_bytes = sizeof p,
         .views = {a, b},
-        .in = {node->in[IN_A], node->in[IN_B], node->in[IN_BIAS], node->in[IN_RESIDUAL]},
-        .out = {node->out[OUT_Y], node->out[OUT_PRE]}};
+        .in = {node->in[MATMUL_A], node->in[MATMUL_B], node->in[MATMUL_BIAS],
+               node->in[MATMUL_RESIDUAL]},
+        .out = {node->out[MATMUL_Y], node->out[MATMUL_PRE]}};
     uint32_t spec[7] = {p.bias != 0, attr->act, p.pre != 0, p.residual != 0, node->accumulate};
     launch.spec = spec;
     if (cpu_kernel_fits(r, a, b, attr)) {
@@ -216,49 +196,54 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                  struct tuff_tensor *dx[])
 {
-    const struct attr *attr = node->attr;
-    struct tuff_tensor *a = node->in[IN_A], *b = node->in[IN_B];
+    const struct tuff_matmul_attr *attr = node->attr;
+    struct tuff_tensor *a = node->in[MATMUL_A], *b = node->in[MATMUL_B];
     bool ta = attr->ta, tb = attr->tb;
     float alpha = attr->alpha;
-    struct tuff_tensor *d = dy[OUT_Y];
+    struct tuff_tensor *d = dy[MATMUL_Y];
     if (!d)
         return;
     /* Padded rows may stay where only products read them. */
-    if (!tuff_contiguous(d) && (node->in[IN_BIAS] || node->in[IN_RESIDUAL] ||
+    if (!tuff_contiguous(d) && (node->in[MATMUL_BIAS] || node->in[MATMUL_RESIDUAL] ||
                                 attr->act != TUFF_ACT_NONE || d->strides[d->rank - 1] != 1))
         d = tuff_copy(g, d);
-    if (node->in[IN_RESIDUAL] && node->in[IN_RESIDUAL]->needs_grad)
-        dx[IN_RESIDUAL] = d;
+    if (node->in[MATMUL_RESIDUAL] && node->in[MATMUL_RESIDUAL]->needs_grad)
+        dx[MATMUL_RESIDUAL] = d;
     if (attr->act != TUFF_ACT_NONE)
-        d = tuff_activation_grad(g, node->out[OUT_PRE], d, attr->act);
-    if (node->in[IN_BIAS] && node->in[IN_BIAS]->needs_grad)
-        dx[IN_BIAS] = tuff_column_sum(g, d);
+        d = tuff_activation_grad(g, node->out[MATMUL_PRE], d, attr->act);
+    if (node->in[MATMUL_BIAS] && node->in[MATMUL_BIAS]->needs_grad)
+        dx[MATMUL_BIAS] = tuff_column_sum(g, d);
     if (b->needs_grad)
-        dx[IN_B] = tb ? tuff_matmul(g, d, a, .transpose_a = true, .transpose_b = ta, .alpha = alpha)
-                      : tuff_matmul(g, a, d, .transpose_a = !ta, .alpha = alpha);
+        dx[MATMUL_B] =
+            tb ? tuff_matmul(g, d, a, .transpose_a = true, .transpose_b = ta, .alpha = alpha)
+               : tuff_matmul(g, a, d, .transpose_a = !ta, .alpha = alpha);
     if (a->needs_grad)
-        dx[IN_A] = ta ? tuff_matmul(g, b, d, .transpose_a = tb, .transpose_b = true, .alpha = alpha)
-                      : tuff_matmul(g, d, b, .transpose_b = !tb, .alpha = alpha);
+        dx[MATMUL_A] =
+            ta ? tuff_matmul(g, b, d, .transpose_a = tb, .transpose_b = true, .alpha = alpha)
+               : tuff_matmul(g, d, b, .transpose_b = !tb, .alpha = alpha);
 }
 
 static bool fuse_add(struct tuff_node *node, int index, struct tuff_tensor *other)
 {
-    if (index != OUT_Y || node->in[IN_RESIDUAL] || node->accumulate || !tuff_contiguous(other))
+    if (index != MATMUL_Y || node->in[MATMUL_RESIDUAL] || node->accumulate ||
+        !tuff_contiguous(other))
         return false;
-    node->in[IN_RESIDUAL] = other;
+    node->in[MATMUL_RESIDUAL] = other;
     return true;
 }
 
 static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 {
+    const struct tuff_matmul_attr *attr = node->attr;
     int64_t m, k;
-    sides(node->in[IN_A], ((const struct attr *) node->attr)->ta, &m, &k);
-    cost->flops = 2.0 * (double) tuff_elements(node->out[OUT_Y]) * (double) k;
+    tuff_matmul_sides(node->in[MATMUL_A], attr->ta, &m, &k);
+    cost->flops = 2.0 * (double) tuff_elements(node->out[MATMUL_Y]) * (double) k;
 }
 
 const struct tuff_op tuff_op_matmul = {.name = "matmul",
                                        .record = record,
                                        .grad = grad,
+                                       .scratch = tuff_matmul_packed_scratch,
                                        .cost = cost,
                                        .accumulates = true,
                                        .fuse_add = fuse_add};

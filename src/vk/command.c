@@ -40,12 +40,15 @@ enum tuff_status tuff_commands_create(struct tuff_device *device, uint32_t max_d
         "command buffer"));
     device->counts.command_buffers++;
     if (max_views) {
-        VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, max_views};
+        /* Views of either kind: which, only the pipelines know. */
+        VkDescriptorPoolSize sizes[TUFF_VIEW_KINDS];
+        for (int kind = 0; kind < TUFF_VIEW_KINDS; kind++)
+            sizes[kind] = (VkDescriptorPoolSize) {tuff_vk_descriptor_type(kind), max_views};
         VkDescriptorPoolCreateInfo sets = {
             .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
             .maxSets = TUFF_MAX(max_dispatches, 1),
-            .poolSizeCount = 1,
-            .pPoolSizes = &size};
+            .poolSizeCount = TUFF_VIEW_KINDS,
+            .pPoolSizes = sizes};
         TUFF_TRY_GOTO(tuff_vk_error(
             device, device->vk.CreateDescriptorPool(device->device, &sets, NULL, &c->sets),
             "descriptor pool"));
@@ -94,7 +97,31 @@ bool tuff_view_possible(const struct tuff_device *device, uint64_t offset, uint6
            size / 16 <= device->info.max_texel_elements && size > 0;
 }
 
-static enum tuff_status bind_views(struct tuff_commands *c, const struct tuff_view *views,
+bool tuff_storage_view_possible(const struct tuff_device *device, uint64_t offset, uint64_t size)
+{
+    return offset % device->storage_alignment == 0 && size <= device->storage_range && size > 0;
+}
+
+static enum tuff_status texel_view(struct tuff_commands *c, const struct tuff_view *view,
+                                   VkWriteDescriptorSet *write)
+{
+    if (c->n_views == c->max_views)
+        return tuff_fail(c->device->ctx, TUFF_E_STATE, "commands: more views than announced");
+    VkBufferViewCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
+                                   .buffer = view->buffer->vk->buffer,
+                                   .format = VK_FORMAT_R32G32B32A32_SFLOAT,
+                                   .offset = view->offset,
+                                   .range = view->size};
+    write->pTexelBufferView = &c->views[c->n_views];
+    TUFF_TRY(tuff_vk_error(c->device,
+                           c->device->vk.CreateBufferView(c->device->device, &info, NULL,
+                                                          &c->views[c->n_views]),
+                           "buffer view"));
+    c->n_views++;
+    return TUFF_OK;
+}
+
+static enum tuff_status bind_views(struct tuff_commands *c, const struct tuff_view *views, int kind,
                                    uint32_t n)
 {
     struct tuff_device *device = c->device;
@@ -102,37 +129,29 @@ static enum tuff_status bind_views(struct tuff_commands *c, const struct tuff_vi
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
         .descriptorPool = c->sets,
         .descriptorSetCount = 1,
-        .pSetLayouts = &device->set_layouts[n]};
+        .pSetLayouts = &device->set_layouts[kind][n]};
     VkDescriptorSet set;
     TUFF_TRY(tuff_vk_error(device,
                            device->vk.AllocateDescriptorSets(device->device, &allocate, &set),
                            "descriptor set"));
     VkWriteDescriptorSet writes[TUFF_VIEWS_MAX];
+    VkDescriptorBufferInfo buffers[TUFF_VIEWS_MAX];
     for (uint32_t i = 0; i < n; i++) {
-        if (c->n_views == c->max_views)
-            return tuff_fail(device->ctx, TUFF_E_STATE, "commands: more views than announced");
-        VkBufferViewCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
-                                       .buffer = views[i].buffer->vk->buffer,
-                                       .format = VK_FORMAT_R32G32B32A32_SFLOAT,
-                                       .offset = views[i].offset,
-                                       .range = views[i].size};
-        VkBufferView *view = &c->views[c->n_views];
-        TUFF_TRY(tuff_vk_error(device,
-                               device->vk.CreateBufferView(device->device, &info, NULL, view),
-                               "buffer view"));
-        c->n_views++;
-        writes[i] = (VkWriteDescriptorSet) {
-            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-            .dstSet = set,
-            .dstBinding = i,
-            .descriptorCount = 1,
-            .descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER,
-            .pTexelBufferView = view};
+        writes[i] = (VkWriteDescriptorSet) {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                            .dstSet = set,
+                                            .dstBinding = i,
+                                            .descriptorCount = 1,
+                                            .descriptorType = tuff_vk_descriptor_type(kind),
+                                            .pBufferInfo = &buffers[i]};
+        buffers[i] = (VkDescriptorBufferInfo) {views[i].buffer->vk->buffer, views[i].offset,
+                                               views[i].size};
+        if (kind == TUFF_VIEWS_TEXEL)
+            TUFF_TRY(texel_view(c, &views[i], &writes[i]));
     }
     device->vk.UpdateDescriptorSets(device->device, n, writes, 0, NULL);
     device->counts.descriptor_writes += n;
     device->vk.CmdBindDescriptorSets(c->buffer, VK_PIPELINE_BIND_POINT_COMPUTE,
-                                     device->layouts[n], 0, 1, &set, 0, NULL);
+                                     device->layouts[kind][n], 0, 1, &set, 0, NULL);
     return TUFF_OK;
 }
 
@@ -146,13 +165,13 @@ enum tuff_status tuff_commands_dispatch(struct tuff_commands *c,
         if (!groups[i] || groups[i] > device->info.max_groups[i])
             return tuff_fail(device->ctx, TUFF_E_RANGE, "dispatch of %u x %u x %u groups",
                              groups[0], groups[1], groups[2]);
-    uint32_t n = pipeline->texel_views;
+    uint32_t n = pipeline->views;
     device->vk.CmdBindPipeline(c->buffer, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->pipeline);
     if (n)
-        TUFF_TRY(bind_views(c, views, n));
+        TUFF_TRY(bind_views(c, views, pipeline->kind, n));
     if (push_bytes)
-        device->vk.CmdPushConstants(c->buffer, device->layouts[n], VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                                    push_bytes, push);
+        device->vk.CmdPushConstants(c->buffer, device->layouts[pipeline->kind][n],
+                                    VK_SHADER_STAGE_COMPUTE_BIT, 0, push_bytes, push);
     device->vk.CmdDispatch(c->buffer, groups[0], groups[1], groups[2]);
     return TUFF_OK;
 }

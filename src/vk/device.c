@@ -164,8 +164,13 @@ static enum tuff_status open_device(struct tuff_device *device)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
         .bufferDeviceAddress = VK_TRUE,
         .timelineSemaphore = VK_TRUE};
+    /* Kernels with storage views let masked lanes store beyond the buffer (matmul/packed). Every
+     * device has the feature; software drivers check anyway, others would pay for it. */
+    VkPhysicalDeviceFeatures features = {.robustBufferAccess =
+                                             !strcmp(device->info.type, "cpu")};
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                .pNext = &f12,
+                               .pEnabledFeatures = &features,
                                .queueCreateInfoCount = 1,
                                .pQueueCreateInfos = &queue};
     TUFF_TRY(tuff_vk_error(device, vkCreateDevice(device->physical, &info, NULL, &device->device),
@@ -182,6 +187,8 @@ static enum tuff_status open_device(struct tuff_device *device)
     VkPhysicalDeviceProperties properties;
     vkGetPhysicalDeviceProperties(device->physical, &properties);
     device->view_alignment = properties.limits.minTexelBufferOffsetAlignment;
+    device->storage_alignment = properties.limits.minStorageBufferOffsetAlignment;
+    device->storage_range = properties.limits.maxStorageBufferRange;
     VkSemaphoreTypeCreateInfo timeline = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
                                           .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
@@ -209,6 +216,8 @@ enum tuff_status tuff_device_create(struct tuff_ctx *ctx, const struct tuff_devi
     if (params->validate)
         TUFF_TRY_GOTO(listen(device));
     TUFF_TRY_GOTO(choose(device, params->select));
+    device->info.uniform_loads |=
+        params->force_uniform_loads && device->info.device_class == TUFF_CLASS_CPU;
     if (params->force_discrete)
         device->info.unified_memory = false;
     if (params->memory_limit && params->memory_limit < device->info.memory_available)
@@ -235,10 +244,12 @@ void tuff_device_destroy(struct tuff_device *device)
         tuff_device_attach(device, NULL, NULL);
         tuff_cache_close(device);
         tuff_buffer_destroy(device, &device->staging);
-        for (size_t i = 0; i < TUFF_LAYOUTS; i++) {
-            device->vk.DestroyPipelineLayout(device->device, device->layouts[i], NULL);
-            device->vk.DestroyDescriptorSetLayout(device->device, device->set_layouts[i], NULL);
-        }
+        for (int kind = 0; kind < TUFF_VIEW_KINDS; kind++)
+            for (size_t i = 0; i < TUFF_LAYOUTS; i++) {
+                device->vk.DestroyPipelineLayout(device->device, device->layouts[kind][i], NULL);
+                device->vk.DestroyDescriptorSetLayout(device->device,
+                                                      device->set_layouts[kind][i], NULL);
+            }
         device->vk.DestroySemaphore(device->device, device->timeline, NULL);
         device->vk.DestroyDevice(device->device, NULL);
     }

@@ -92,6 +92,7 @@ static void describe_limits(struct tuff_device_info *info, const VkPhysicalDevic
 {
     info->max_allocation = p11->maxMemoryAllocationSize;
     info->max_texel_elements = limits->maxTexelBufferElements;
+    info->max_storage_range = limits->maxStorageBufferRange;
     info->max_shared_bytes = limits->maxComputeSharedMemorySize;
     info->max_invocations = limits->maxComputeWorkGroupInvocations;
     info->max_push_bytes = limits->maxPushConstantsSize;
@@ -179,6 +180,8 @@ static void describe(VkPhysicalDevice physical, struct tuff_device_info *info)
                                  (info->subgroup_size == 4 || info->subgroup_size == 8)
                              ? TUFF_CLASS_CPU
                              : TUFF_CLASS_GENERIC;
+    info->uniform_loads = info->device_class == TUFF_CLASS_CPU && info->subgroup_size == 8 &&
+                          p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
 }
 
 static int rank(const struct tuff_device_info *info)

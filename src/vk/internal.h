@@ -29,6 +29,7 @@ struct tuff_vk_table {
 };
 
 #define TUFF_LAYOUTS (TUFF_VIEWS_MAX + 1)
+enum { TUFF_VIEWS_TEXEL, TUFF_VIEWS_STORAGE, TUFF_VIEW_KINDS };
 
 struct tuff_device {
     struct tuff_ctx *ctx;
@@ -41,16 +42,16 @@ struct tuff_device {
     VkQueue queue;
     uint32_t family;
     VkPhysicalDeviceMemoryProperties memory;
-    uint64_t view_alignment;
+    uint64_t view_alignment, storage_alignment, storage_range;
     VkSemaphore timeline;
     uint64_t submitted; /* last value handed to the queue */
     bool lost;
     VkPipelineCache cache;
     size_t cache_loaded_size;
     char *cache_path;
-    /* Index = number of texel views: pipelines of equal view count share layouts. */
-    VkDescriptorSetLayout set_layouts[TUFF_LAYOUTS];
-    VkPipelineLayout layouts[TUFF_LAYOUTS];
+    /* [kind][number of views]: pipelines of equal views share layouts. */
+    VkDescriptorSetLayout set_layouts[TUFF_VIEW_KINDS][TUFF_LAYOUTS];
+    VkPipelineLayout layouts[TUFF_VIEW_KINDS][TUFF_LAYOUTS];
     double submit_seconds;
     bool force_discrete;
     uint64_t memory_limit, memory_used;
@@ -69,11 +70,14 @@ struct tuff_buffer_vk {
 
 struct tuff_pipeline {
     VkPipeline pipeline;
-    uint32_t texel_views;
+    uint32_t views;
+    int kind; /* TUFF_VIEWS_* */
 };
 
 /* Status and text for a failed Vulkan call; remembers a lost device. */
 enum tuff_status tuff_vk_error(struct tuff_device *device, VkResult result, const char *what);
+/* What views of a kind (TUFF_VIEWS_*) are to descriptors. */
+VkDescriptorType tuff_vk_descriptor_type(int kind);
 /* true when the fault table says that this call is to fail. */
 bool tuff_vk_faulted(struct tuff_device *device, enum tuff_fault kind);
 

@@ -61,6 +61,7 @@ struct tuff_pipeline_params {
     size_t words;
     uint32_t push_bytes;
     uint32_t texel_views;   /* RGBA32F views, set 0, bindings 0.. */
+    uint32_t storage_views; /* or storage buffers in their place: a kernel has one kind */
     const uint32_t *spec;   /* specialization constants 0..n-1 */
     uint32_t n_spec;
     uint32_t subgroup_size; /* required; 0: any */
@@ -72,13 +73,16 @@ void tuff_pipeline_destroy(struct tuff_device *device, struct tuff_pipeline *pip
 
 /* ---- commands: record once, submit any number of times ---- */
 #define TUFF_VIEWS_MAX 6
-/* A typed view of [offset, offset + size) of a buffer, both multiples of 16. */
+/* [offset, offset + size) of a buffer, both multiples of 16, bound as texels or as a storage
+ * buffer: the pipeline says which. */
 struct tuff_view {
     const struct tuff_buffer *buffer;
     uint64_t offset, size;
 };
 /* true when the device can make such a view (alignment and maxTexelBufferElements). */
 bool tuff_view_possible(const struct tuff_device *device, uint64_t offset, uint64_t size);
+/* The same for a storage buffer (alignment and maxStorageBufferRange). */
+bool tuff_storage_view_possible(const struct tuff_device *device, uint64_t offset, uint64_t size);
 
 struct tuff_commands;
 /* `max_views`, `max_dispatches` bound the descriptor pool; `timestamps` reserves that many marks. */

@@ -87,6 +87,28 @@ static const struct ot_case cases[] = {
          {1, {20}}, {2, {19, 20}}),
     CASE("all", 4, ARG(.bias = true, .residual = true, .act = TUFF_ACT_GELU_TANH, .alpha = 0.3f),
          {3, {2, 9, 24}}, {2, {24, 20}}, {1, {20}}, {3, {2, 9, 20}}),
+    /* Shapes of the packed kernels: whole and cut tiles, one and several parts of k, a rest of k,
+     * more k than one launch sums (here and in the gradients), each epilogue. */
+    CASE("packed whole", 2, ARG(.alpha = 0.5f), {2, {64, 96}}, {2, {96, 64}}),
+    CASE("packed nn", 2, ARG(0), {2, {45, 101}}, {2, {101, 37}}),
+    CASE("packed nt", 2, ARG(.tb = true), {2, {45, 101}}, {2, {37, 101}}),
+    CASE("packed tn", 2, ARG(.ta = true), {2, {101, 45}}, {2, {101, 37}}),
+    CASE("packed batched", 2, ARG(.tb = true), {3, {3, 33, 70}}, {3, {3, 35, 70}}),
+    CASE("packed batched tn", 2, ARG(.ta = true), {3, {3, 70, 33}}, {3, {3, 70, 35}}),
+    CASE("packed long k", 2, ARG(0), {2, {32, 2500}}, {2, {2500, 33}}),
+    CASE("packed many rows", 2, ARG(0), {2, {2500, 33}}, {2, {33, 34}}),
+    CASE("packed gelu", 3, ARG(.bias = true, .act = TUFF_ACT_GELU_TANH), {2, {40, 65}},
+         {2, {65, 33}}, {1, {33}}),
+    CASE("packed all", 4, ARG(.bias = true, .residual = true, .act = TUFF_ACT_GELU_ERF,
+                              .alpha = 0.3f),
+         {3, {2, 35, 48}}, {2, {48, 50}}, {1, {50}}, {3, {2, 35, 50}}),
+    {.name = "packed relu", /* no gradient: a finite difference steps over the kink */
+     .in = {{2, {64, 64}}, {2, {32, 64}}, {1, {32}}},
+     .n_in = 3,
+     .build = build,
+     .ref = ref,
+     .no_grad = true,
+     .arg = ARG(.bias = true, .act = TUFF_ACT_RELU, .tb = true)},
 };
 
 static void bad_k(struct tuff_graph *g)

@@ -1,0 +1,51 @@
+#version 450
+//! variant rows.sg4 -DSG=4
+//! variant rows.sg8 -DSG=8
+//! variant columns.sg4 -DSG=4 -DCOLUMNS
+//! variant columns.sg8 -DSG=8 -DCOLUMNS
+// Packs an operand for matmul/packed. A group copies 16 k of 32 x (32 / W panels); less would not
+// pay for starting it. The source is [k, x], or with -DCOLUMNS [x, k].
+// Why pack: a strided operand whose pitch is a multiple of 1 KiB falls into few cache sets (half
+// the speed at 1024^3), and the [x, k] operand has no adjacent x at all. Reads and writes K X floats.
+#extension GL_GOOGLE_include_directive : require
+#include "lib/prelude.glsl"
+#include "matmul/pack.h"
+#include "matmul/uniform.glsl"
+layout(local_size_x = SG) in;
+layout(constant_id = 0) const uint W = 16u;       // panel width: 4, 8, 16 or 32
+layout(constant_id = 1) const bool WHOLE = false; // size is a multiple of 32 and k of 16
+layout(set = 0, binding = 0, std430) writeonly buffer To { float to[]; };
+
+const uint K_GROUP = 16u, X_GROUP = 32u;
+#ifdef COLUMNS
+const uint ROWS = X_GROUP, COLS = K_GROUP;
+#else
+const uint ROWS = K_GROUP, COLS = X_GROUP;
+#endif
+
+void main()
+{
+    uint k0 = uniformly(gl_WorkGroupID.x, 3u) * K_GROUP;
+    uint x0 = uniformly(gl_WorkGroupID.y, 3u) * X_GROUP;
+    uint z = uniformly(gl_WorkGroupID.z, 3u);
+    uint at = p.to + z * p.to_batch + x0 * p.k + k0 * W;
+    [[unroll]] for (uint i = 0u; i < ROWS; i++) {
+#ifdef COLUMNS
+        Source row = source_at(p.from, z * p.from_batch + min(x0 + i, p.size - 1u) * p.pitch + k0);
+        uint last = p.k - 1u - k0;
+#else
+        Source row = source_at(p.from, z * p.from_batch + min(k0 + i, p.k - 1u) * p.pitch + x0);
+        uint last = p.size - 1u - x0;
+#endif
+        [[unroll]] for (uint j = 0u; j < COLS; j++) {
+#ifdef COLUMNS
+            uint k = j, x = i;
+#else
+            uint k = i, x = j;
+#endif
+            float value = row.v[WHOLE ? j : min(j, last)];
+            bool live = WHOLE || k0 + k < p.k && x0 + x / W * W < p.size;
+            to[live ? at + x / W * W * p.k + k * W + x % W : DROP] = value;
+        }
+    }
+}

@@ -1,0 +1,164 @@
+#version 450
+//! variant a.sg4 -DSG=4
+//! variant a.sg8 -DSG=8
+//! variant at.sg4 -DSG=4 -DPACKED_A
+//! variant at.sg8 -DSG=8 -DPACKED_A
+// Matmul for lavapipe: operands as scalars and vectors through "uniform" addresses (uniform.glsl).
+// b is packed in panels of SG * NC columns; a is [M, K] where it lies, or with -DPACKED_A in panels
+// of R rows.
+// A group owns R rows x SG * NC columns of c and has S subgroups. Subgroup s sums KC products, from
+// k = s KC on, a lane a column. The S partial tiles meet in shared memory behind the only barrier
+// and are added in the order of s; subgroup s finishes the tile's vectors s, s + S, ...
+// No load leaves the operands: the last tile's rows are shifted inwards, as is the last KC, and
+// what others have is masked; packed panels are always whole. Needs K >= KC, and M >= R for
+// unpacked a. 2 M N K FLOP; 4 M N K (1 / R + 1 / (NC SG)) bytes from the cache. Unrolled code should
+// stay near the 32 KiB of an instruction cache: KC R NC <= 1536.
+#extension GL_GOOGLE_include_directive : require
+#include "lib/prelude.glsl"
+#include "lib/math.glsl"
+#include "matmul/packed.h"
+#include "matmul/uniform.glsl"
+layout(constant_id = 0) const bool HAS_BIAS = false;
+layout(constant_id = 1) const int ACT = 0; // enum tuff_activation
+layout(constant_id = 2) const bool STORE_PRE = false;
+layout(constant_id = 3) const bool HAS_RESIDUAL = false;
+layout(constant_id = 4) const bool ACCUMULATE = false;
+layout(constant_id = 5) const uint KC = 64u;     // a multiple of 16
+layout(constant_id = 6) const bool TAIL = false; // K is no multiple of what a launch sums, S KC
+layout(constant_id = 7) const uint S = 1u;
+layout(local_size_x_id = 8) in;                  // S * SG
+layout(constant_id = 9) const bool EDGE = true;  // M or N is no multiple of the tile
+layout(constant_id = 10) const bool BATCH = false;
+layout(constant_id = 11) const uint ROW_DIGITS = 3u; // base-16 digits of the tile numbers
+layout(constant_id = 12) const uint COL_DIGITS = 3u;
+layout(constant_id = 13) const uint A_PITCH = 1u; // constant: addresses become base + displacement
+layout(set = 0, binding = 0, std430) buffer C { float c[]; };
+layout(set = 0, binding = 1, std430) writeonly buffer Pre { float pre[]; };
+layout(set = 0, binding = 2, std430) readonly buffer Residual { float residual[]; };
+layout(set = 0, binding = 3, std430) readonly buffer Bias { float bias[]; };
+
+const int R = 8, NC = 2;
+const uint V = R * NC, WIDTH = SG * NC;
+shared float part[S * V * SG];
+
+#ifdef PACKED_A
+const bool A_PACKED = true;
+const uint A_K = R, A_ROW = 1u; // elements from k to k + 1, from row to row
+#else
+const bool A_PACKED = false;
+const uint A_K = 1u, A_ROW = A_PITCH;
+#endif
+
+uint lane = gl_SubgroupInvocationID;
+
+// Declares y: lane l holds element(l). All loads first, then the choice: a load inside ?: would
+// become a branch.
+#define ROW(y, element) \
+    float y; \
+    { \
+        float w[SG]; \
+        [[unroll]] for (int l = 0; l < SG; l++) \
+            w[l] = element(l); \
+        y = w[0]; \
+        [[unroll]] for (int l = 1; l < SG; l++) \
+            y = lane == l ? w[l] : y; \
+    }
+
+float acc[R][NC];
+
+// acc = the products of k in [k0, k0 + KC), without those before k_mine (an earlier subgroup's).
+void sum_products(Source a, Source b, uint k0, uint k_mine)
+{
+    [[unroll]] for (int r = 0; r < R; r++)
+        [[unroll]] for (int j = 0; j < NC; j++)
+            acc[r][j] = 0.0;
+    [[unroll]] for (uint block = 0u; block < KC; block += 16u) // NIR unrolls 32 rounds at most
+        [[unroll]] for (uint i = 0u; i < 16u; i++) {
+            uint k = block + i;
+            float y[NC];
+            [[unroll]] for (int j = 0; j < NC; j++) {
+#define B_ELEMENT(l) b.v[k * WIDTH + j * SG + l]
+                ROW(x, B_ELEMENT)
+                y[j] = !TAIL || k0 + k >= k_mine ? x : 0.0;
+            }
+            [[unroll]] for (int r = 0; r < R; r++) {
+                float x = a.v[k * A_K + r * A_ROW];
+                if (TAIL)
+                    x = k0 + k >= k_mine ? x : 0.0;
+                [[unroll]] for (int j = 0; j < NC; j++)
+                    acc[r][j] += x * y[j];
+            }
+        }
+}
+
+#define LIVE(l) (live && (!EDGE || col + l < p.n))
+#define PLACE(l) (EDGE && !LIVE(l) ? 0u : at + l)
+#define STORE(target, x) \
+    [[unroll]] for (int l = 0; l < SG; l++) \
+        target[LIVE(l) ? at + l : DROP] = subgroupShuffle(x, l);
+
+// SG columns of c from element `at` on, the first being `col`: matmul/epilogue.glsl, by vectors.
+void finish_vector(float x, uint at, uint col, bool live)
+{
+    x *= p.alpha;
+    if (HAS_BIAS) {
+#define BIAS_ELEMENT(l) bias[EDGE ? min(col + l, p.n - 1u) : col + l]
+        ROW(y, BIAS_ELEMENT)
+        x += y;
+    }
+    if (STORE_PRE) {
+        STORE(pre, x)
+    }
+    x = tuff_activate(ACT, x);
+    if (HAS_RESIDUAL) {
+#define RESIDUAL_ELEMENT(l) residual[PLACE(l)]
+        ROW(y, RESIDUAL_ELEMENT)
+        x += y;
+    }
+    if (ACCUMULATE) {
+#define C_ELEMENT(l) c[PLACE(l)]
+        ROW(y, C_ELEMENT)
+        x = y + x;
+    }
+    STORE(c, x)
+}
+
+void main()
+{
+    uint s = S > 1u ? uniformly(gl_SubgroupID, S > 16u ? 2u : 1u) : 0u;
+    uint row_mine = uniformly(gl_WorkGroupID.x, ROW_DIGITS) * R;
+    uint col0 = uniformly(gl_WorkGroupID.y, COL_DIGITS) * WIDTH;
+    uint z = BATCH ? uniformly(gl_WorkGroupID.z, 3u) : 0u, k_mine = p.k_first + s * KC;
+    uint row0 = EDGE && !A_PACKED ? min(row_mine, p.m - R) : row_mine;
+    uint k0 = TAIL ? min(k_mine, p.k - KC) : k_mine;
+    uint a_at = A_PACKED ? row0 * p.k + k0 * R : row0 * A_PITCH + k0;
+    sum_products(source_at(p.a, z * p.a_batch + a_at),
+                 source_at(p.b, z * p.b_batch + col0 * p.k + k0 * WIDTH), k0, k_mine);
+    if (S > 1u) {
+        [[unroll]] for (int r = 0; r < R; r++)
+            [[unroll]] for (int j = 0; j < NC; j++)
+                [[unroll]] for (int l = 0; l < SG; l++)
+                    part[(s * V + r * NC + j) * SG + l] = subgroupShuffle(acc[r][j], l);
+        barrier();
+    }
+    [[unroll]] for (uint i = 0u; i < (V + S - 1u) / S; i++) {
+        uint v = i * S + s;
+        bool live = V % S == 0u || v < V;
+        if (V % S != 0u)
+            v = min(v, V - 1u);
+        float x = 0.0;
+        if (S > 1u) {
+            [[unroll]] for (uint q = 0u; q < S; q++) {
+#define PART_ELEMENT(l) part[(q * V + v) * SG + l]
+                ROW(y, PART_ELEMENT)
+                x = q == 0u ? y : x + y;
+            }
+        } else {
+            x = acc[i / NC][i % NC];
+        }
+        uint row = row0 + v / NC, col = col0 + v % NC * SG;
+        if (EDGE)
+            live = live && row >= row_mine && row < p.m;
+        finish_vector(x, p.c + z * p.c_batch + row * p.c_row + col, col, live);
+    }
+}

@@ -1,0 +1,38 @@
+// Shared by pack and packed: addresses that lavapipe knows to be the same in all lanes.
+//
+// lavapipe (read from Mesa 22.3's gallivm and from the code it made; other drivers get the same
+// results, at whatever speed) turns a load through an address into one scalar load and a broadcast
+// if NIR holds the address uniform and no control flow is open; anything else is a loop over lanes.
+// Hence in these two shaders:
+//   - No branch and no rolled loop stands before the last store. A larger K becomes more subgroups.
+//   - NIR holds only constants, push constants and arithmetic on them uniform, but a push constant
+//     read at any index counts. p.t[i] = i: reading it at a group's number makes that "uniform".
+//   - Adjacent such loads, picked by lane (ROW), fold into one vector load; stores of shuffled
+//     lanes to adjacent places of a storage buffer, one by one, are scalar stores.
+// Masked lanes store to DROP, beyond every buffer: robustBufferAccess discards that.
+// SPIR-V wants push-constant indices dynamically uniform, which gl_SubgroupID is only inside a
+// subgroup; lavapipe and SwiftShader index per lane.
+#extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+
+layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Source { float v[]; };
+const uint DROP = 0x3fffffffu;
+
+// x < 16^digits, from its base-16 digits.
+uint uniformly(uint x, uint digits)
+{
+    uint u = p.t[x & 15u];
+    if (digits > 1u)
+        u |= p.t[x >> 4 & 15u] << 4;
+    if (digits > 2u)
+        u |= p.t[x >> 8 & 15u] << 8;
+    return u;
+}
+
+// Element `i` behind `base`.
+Source source_at(uvec2 base, uint i)
+{
+    uint low = base.x + (i << 2);
+    return Source(uvec2(low, base.y + (i >> 30) + (low < base.x ? 1u : 0u)));
+}

@@ -1,0 +1,44 @@
+/* ops/matmul: what the files of the matmul op share. */
+#ifndef TUFF_OPS_MATMUL_H
+#define TUFF_OPS_MATMUL_H
+
+#include "graph/op.h"
+#include "tuff/ops.h"
+
+enum { MATMUL_A, MATMUL_B, MATMUL_BIAS, MATMUL_RESIDUAL, MATMUL_INPUTS };
+enum { MATMUL_Y, MATMUL_PRE };
+
+struct tuff_matmul_attr {
+    bool ta, tb;
+    float alpha;
+    enum tuff_activation act;
+};
+
+/* Rows and columns of op(x). */
+static inline void tuff_matmul_sides(const struct tuff_tensor *x, bool transposed, int64_t *rows,
+                                     int64_t *cols)
+{
+    *rows = x->dims[x->rank - (transposed ? 1 : 2)];
+    *cols = x->dims[x->rank - (transposed ? 2 : 1)];
+}
+
+static inline uint64_t tuff_matmul_batch(const struct tuff_tensor *x)
+{
+    return (uint64_t) (tuff_elements(x) / (x->dims[x->rank - 1] * x->dims[x->rank - 2]));
+}
+
+static inline uint32_t tuff_matmul_batch_stride(const struct tuff_tensor *x)
+{
+    return x->rank > 2 ? (uint32_t) x->strides[x->rank - 3] : 0;
+}
+
+/* ---- matmul_packed.c: the kernels for devices with uniform_loads ---- */
+
+/* Bytes for the packed operands; 0 where these kernels do not suit shapes or device. */
+uint64_t tuff_matmul_packed_scratch(const struct tuff_node *node,
+                                    const struct tuff_device_info *device);
+/* The node was given scratch, and its storages can be bound. */
+bool tuff_matmul_packed_fits(const struct tuff_recorder *r, const struct tuff_node *node);
+void tuff_matmul_packed_record(struct tuff_recorder *r, const struct tuff_node *node);
+
+#endif
