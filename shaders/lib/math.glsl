@@ -1,66 +1,68 @@
-// Functions whose accuracy must not depend on the driver.
+// Functions whose accuracy must not depend on the driver: nothing here but + - * / and bits, which
+// every driver gets right to an ulp or two (a driver's own exp, tanh or erf may be far off or NaN).
+// Bounds are relative unless they say absolute. GELU's hold for results above 1e-30; where smaller
+// ones end in 0 is up to the driver. Tested over all exponents of x on every driver.
 #ifndef TUFF_MATH
 #define TUFF_MATH
 
-// tanh, from exp: |x| < 0.25 by its odd Taylor series (next term 2e-9 relative there), beyond by
-// 1 - 2 / (exp(2|x|) + 1). Saturates to +-1 beyond 10, so it never sees the infinities that make
-// some drivers' own tanh NaN. Relative error below 4e-6 over the whole range where exp is within
-// 4 ulp; tested on every driver.
-float tuff_tanh(float x)
+// e^x to 3e-7 for -87 <= x <= 87; the caller sees to that range. x = k ln 2 + r, |r| <= ln 2 / 2:
+// k has few bits, so that k times the first 9 bits of ln 2 is exact and r loses nothing; e^r as
+// 1 + r + r^2 p(r), p fitted to 3e-9; 2^k is put together from its bits.
+float tuff_exp(float x)
 {
-    float a = abs(x), s = x * x;
-    float small = x * (1.0 + s * (-0.33333333333 + s * (0.13333333333 + s * (-0.05396825397 +
-                  s * (0.02186948854 + s * (-0.00886323553 + s * 0.00359212803))))));
-    float large = 1.0 - 2.0 / (exp(2.0 * min(a, 10.0)) + 1.0);
-    return a < 0.25 ? small : (x < 0.0 ? -large : large);
+    float k = floor(x * 1.44269504 + 0.5);
+    float r = (x - k * 0.693359375) + k * 2.12194440e-4;
+    float p = 0.49999993 + r * (0.16666520 + r * (0.041668390 + r * (0.0083687356 +
+              r * 0.0013814560)));
+    return (1.0 + (r + r * r * p)) * uintBitsToFloat(uint(int(k) + 127) << 23);
 }
 
-// erf by Abramowitz & Stegun's continued idea made exact enough for f32: |x| < 0.9 by the Taylor
-// series of 2/sqrt(pi) sum (-1)^n x^(2n+1) / (n! (2n+1)), beyond by 1 - erfc with the rational
-// approximation 7.1.26's exponent form refitted is not accurate enough, so W. J. Cody's 1969
-// rational form for 0.46875..4 is used there.
-float tuff_erf(float x)
-{
-    float a = abs(x), s = x * x;
-    float series = x * 1.1283791671 *
-        (1.0 + s * (-0.3333333333 + s * (0.1 + s * (-0.0238095238 + s * (0.0046296296 +
-         s * (-7.5757576e-4 + s * (1.0683761e-4 + s * -1.3227513e-5)))))));
-    float y = min(a, 4.0);
-    float num = ((((((((2.15311535474403846e-8 * y + 5.64188496988670089e-1) * y +
-        8.88314979438837594) * y + 66.1191906371416295) * y + 298.635138197400131) * y +
-        881.952221241769090) * y + 1712.04761263407058) * y + 2051.07837782607147) * y +
-        1230.33935479799725);
-    float den = ((((((((y + 15.7449261107098347) * y + 117.693950891312499) * y +
-        537.181101862009858) * y + 1621.38957456669019) * y + 3290.79923573345963) * y +
-        4362.61909014324716) * y + 3439.36767414372164) * y + 1230.33935480374942);
-    float large = 1.0 - exp(-y * y) * (num / den);
-    return a < 0.5 ? series : (x < 0.0 ? -large : large);
-}
+// The tanh form of GELU is x times a logistic function:
+//     0.5 (1 + tanh(u)) = 1 / (1 + e^(-2u)),  2u = x (a + b x^2),
+//     a = 2 sqrt(2/pi), b = 0.044715 a,
+// without the cancellation of 1 + tanh at negative x and without infinities: at |x| = 10, 2u is 87.
+const float GELU_A = 1.5957691216, GELU_B = 0.0713548163;
 
-const float TUFF_SQRT_2_PI = 0.7978845608; // sqrt(2 / pi)
-
+// To 1.5e-5; 2e-6 where |x| < 4: the rounding of 2u, some 2^-23 of it, becomes relative.
 float tuff_gelu_tanh(float x)
 {
-    return 0.5 * x * (1.0 + tuff_tanh(TUFF_SQRT_2_PI * (x + 0.044715 * x * x * x)));
+    float c = clamp(x, -10.0, 10.0);
+    float s = 1.0 / (1.0 + tuff_exp(-c * (GELU_A + GELU_B * c * c)));
+    return x < -10.0 ? 0.0 : x * s;
 }
 
-// d/dx of the above.
+// d/dx (x s) = s + x s (1 - s) d(2u)/dx = s (1 + x e s d(2u)/dx), as 1 - s = e s. To 5e-7 absolute.
 float tuff_gelu_tanh_grad(float x)
 {
-    float t = tuff_tanh(TUFF_SQRT_2_PI * (x + 0.044715 * x * x * x));
-    return 0.5 * (1.0 + t) +
-           0.5 * x * (1.0 - t * t) * TUFF_SQRT_2_PI * (1.0 + 3.0 * 0.044715 * x * x);
+    float c = clamp(x, -10.0, 10.0), e = tuff_exp(-c * (GELU_A + GELU_B * c * c));
+    float s = 1.0 / (1.0 + e);
+    return s * (1.0 + c * (e * s) * (GELU_A + 3.0 * GELU_B * c * c));
 }
 
+// The exact form is x Phi(x), Phi the normal distribution. Its tail Q(z) = 1 - Phi(z), z >= 0, is
+// e^(-z^2/2) t P(t) with t = 1 / (1 + 0.3 z): what is left of Q without the exponential falls like
+// 1 / z, so it is a short polynomial in t; P is fitted to 1.2e-7 for 0 <= z <= 13, where Q leaves
+// the range of a float. Phi(x) is 1 - Q(x), or Q(-x) without cancellation for negative x.
+float tuff_normal_tail(float z, float e) // e = e^(-z^2/2)
+{
+    float t = 1.0 / (1.0 + 0.3 * z);
+    return e * t * (0.11962326 + t * (0.12084553 + t * (0.099347138 + t * (0.13041640 +
+                   t * (-0.057167247 + t * (0.21011825 + t * (-0.15937822 + t * 0.036194832)))))));
+}
+
+// To 6e-6; 1e-6 where |x| < 4: the rounding of z^2 / 2 becomes relative.
 float tuff_gelu_erf(float x)
 {
-    return 0.5 * x * (1.0 + tuff_erf(x * 0.70710678118));
+    float z = min(abs(x), 13.0), q = tuff_normal_tail(z, tuff_exp(-0.5 * z * z));
+    return x < -13.0 ? 0.0 : x * (x < 0.0 ? q : 1.0 - q);
 }
 
+// Phi(x) + x phi(x). To 5e-7 absolute.
 float tuff_gelu_erf_grad(float x)
 {
-    return 0.5 * (1.0 + tuff_erf(x * 0.70710678118)) +
-           x * 0.39894228040 * exp(-0.5 * min(x * x, 170.0));
+    float c = clamp(x, -13.0, 13.0), z = abs(c), e = tuff_exp(-0.5 * z * z);
+    float q = tuff_normal_tail(z, e);
+    return (x < 0.0 ? q : 1.0 - q) + c * 0.3989422804 * e;
 }
 
 // enum tuff_activation
