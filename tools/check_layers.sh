@@ -133,13 +133,18 @@ for file in include/tuff/*.h; do
 done
 
 # An op's gradient may be an op of its own in the same file: <op>_<more> belongs to <op>.c. A file
-# with a header of its own name is code that ops share, not an op.
+# that defines no op is shared code with a header of its own name, or <op>_<part>.c of an op.
+defines_op() { grep -qE '^const struct tuff_op tuff_op_' "$1" 2> /dev/null; }
 listed=" $(sed -nE 's/^[[:space:]]*TUFF_OP\(([a-z0-9_]+)\).*/\1/p' src/ops/ops.def 2> /dev/null |
   tr '\n' ' ')"
 for file in src/ops/*.c; do
   [ -f "$file" ] || continue
   op=$(basename "$file" .c)
-  [ ! -f "src/ops/$op.h" ] || continue
+  if ! defines_op "$file"; then
+    [ -f "src/ops/$op.h" ] || defines_op "src/ops/${op%_*}.c" ||
+      wrong "$file: defines no op, has no header and is no part of one"
+    continue
+  fi
   [ -f "tests/ops/$op.c" ] || wrong "$file: has no tests/ops/$op.c"
   case $listed in
     *" $op "*) ;;

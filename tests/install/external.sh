@@ -45,7 +45,7 @@ find_package(tuff 0.1 REQUIRED)
 add_executable(user ${PROGRAM})
 target_link_libraries(user PRIVATE tuff::tuff)
 END
-if ! { cmake -S project -B project/build -DPROGRAM="$here/program.c" \
+if ! { cmake -G Ninja -S project -B project/build -DPROGRAM="$here/program.c" \
   -DCMAKE_PREFIX_PATH="$scratch/usr" && cmake --build project/build; } > cmake.log; then
   cat cmake.log
   fail "the CMake package"
