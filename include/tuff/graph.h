@@ -153,10 +153,11 @@ struct tuff_plan_sizes {
     double flops, bytes; /* of one run, as counted */
 };
 TUFF_API void tuff_program_sizes(const struct tuff_program *program, struct tuff_plan_sizes *sizes);
-/* Writes the graph with its plan to a file (path NULL: standard output): every node, shape, saved tensor, gradient edge and place. */
+/* The graph with its plan as a text: every node, shape, saved tensor, gradient edge and place. */
 enum tuff_dump { TUFF_DUMP_TEXT, TUFF_DUMP_DOT, TUFF_DUMP_SVG };
+/* *text is malloc'ed and the caller's, *n its bytes. */
 TUFF_API enum tuff_status tuff_program_dump(const struct tuff_program *program, enum tuff_dump form,
-                                            const char *path);
+                                            char **text, size_t *n);
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,5 @@
 /* tuff graph: the nodes of a model's training step, and where their values live. */
+#include "base/os.h"
 #include "cli/cli.h"
 #include "tuff/ops.h"
 #include "tuff/train.h"
@@ -66,8 +67,15 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     struct tuff_gpt2 *model = NULL;
     struct tuff_program *program = NULL;
     enum tuff_status status = build(cli, &j, &store, &model, &program);
+    char *text = NULL;
+    size_t n = 0;
     if (status == TUFF_OK)
-        status = tuff_program_dump(program, (enum tuff_dump) form, j.out);
+        status = tuff_program_dump(program, (enum tuff_dump) form, &text, &n);
+    if (status == TUFF_OK && j.out)
+        status = tuff_os_write_file(cli->ctx, j.out, text, n);
+    else if (status == TUFF_OK)
+        fwrite(text, 1, n, stdout);
+    free(text);
     tuff_program_destroy(program);
     tuff_gpt2_destroy(model);
     tuff_store_destroy(store);

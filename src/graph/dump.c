@@ -1,5 +1,4 @@
 /* graph/dump: a planned graph as text, for Graphviz, or as a picture of the activation arena. */
-#include "base/os.h"
 #include "graph/plan.h"
 
 static const char *place(const struct tuff_tensor *t, char *text, size_t size)
@@ -142,8 +141,8 @@ static void as_svg(const struct tuff_program *p, struct tuff_text *out)
     tuff_text_printf(out, "</svg>\n");
 }
 
-enum tuff_status tuff_program_dump(const struct tuff_program *p, enum tuff_dump form,
-                                   const char *path)
+enum tuff_status tuff_program_dump(const struct tuff_program *p, enum tuff_dump form, char **out,
+                                   size_t *n)
 {
     struct tuff_text text = {0};
     if (form == TUFF_DUMP_TEXT)
@@ -152,12 +151,13 @@ enum tuff_status tuff_program_dump(const struct tuff_program *p, enum tuff_dump 
         as_dot(p->graph, &text);
     else
         as_svg(p, &text);
-    enum tuff_status status =
-        text.failed   ? tuff_fail(p->ctx, TUFF_E_NOMEM, "dump: out of host memory")
-        : path        ? tuff_os_write_file(p->ctx, path, text.s ? text.s : "", text.n)
-        : fwrite(text.s ? text.s : "", 1, text.n, stdout) == text.n
-            ? TUFF_OK
-            : tuff_fail(p->ctx, TUFF_E_IO, "cannot write the graph");
-    tuff_text_fini(&text);
-    return status;
+    *out = NULL;
+    *n = 0;
+    if (text.failed || !text.s) {
+        tuff_text_fini(&text);
+        return tuff_fail(p->ctx, TUFF_E_NOMEM, "dump: out of host memory");
+    }
+    *out = text.s;
+    *n = text.n;
+    return TUFF_OK;
 }

@@ -1,5 +1,5 @@
 /* ops/matmul: the GEMM family's op: shapes, choice of kernel, gradients. */
-#include "ops/matmul.h"
+#include "ops/matmul_packed.h"
 #include "ops/activation.h"
 
 #include "matmul/matmul.h"

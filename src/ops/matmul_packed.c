@@ -1,6 +1,6 @@
 /* ops/matmul_packed: matmul by packed panels, for software drivers with scalar uniform loads
  * (shaders/matmul/packed.comp says how). b is packed always, a where it is transposed. */
-#include "ops/matmul.h"
+#include "ops/matmul_packed.h"
 
 #include "matmul/pack.h"
 #include "matmul/packed.h"

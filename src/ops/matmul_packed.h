@@ -1,6 +1,6 @@
 /* ops/matmul: what the files of the matmul op share. */
-#ifndef TUFF_OPS_MATMUL_H
-#define TUFF_OPS_MATMUL_H
+#ifndef TUFF_OPS_MATMUL_PACKED_H
+#define TUFF_OPS_MATMUL_PACKED_H
 
 #include "graph/op.h"
 #include "tuff/ops.h"
