@@ -9,11 +9,14 @@
 extern "C" {
 #endif
 
+#define TUFF_FIT_STEPS_MAX 10000000 /* of one run: each has its rate in a table */
+
 enum tuff_fit_kind {
-    TUFF_FIT_NOTE, /* text: something the user should know */
-    TUFF_FIT_STEP, /* a step's result */
-    TUFF_FIT_EVAL, /* validation */
-    TUFF_FIT_SAVE  /* text: the checkpoint's folder */
+    TUFF_FIT_NOTE,  /* text: something the user should know */
+    TUFF_FIT_READY, /* text: how large all is; seconds: since tuff_fit was called. Then steps begin */
+    TUFF_FIT_STEP,  /* a step's result */
+    TUFF_FIT_EVAL,  /* validation */
+    TUFF_FIT_SAVE   /* text: the checkpoint's folder */
 };
 struct tuff_fit_event {
     enum tuff_fit_kind kind;
@@ -23,6 +26,7 @@ struct tuff_fit_event {
     double val_loss, bits_per_byte;  /* EVAL */
     bool best;                       /* EVAL, SAVE: the lowest validation loss so far */
     bool skipped;                    /* STEP: gradient not finite, nothing changed */
+    double seconds;                  /* since tuff_fit was called */
     const char *text;
 };
 
@@ -30,46 +34,67 @@ enum tuff_fit_wish { TUFF_FIT_GO_ON, TUFF_FIT_SAVE_AND_GO_ON, TUFF_FIT_SAVE_AND_
 
 struct tuff_fit_params {
     struct tuff_device *device;
-    struct tuff_gpt2_config config; /* vocab_size 0: as the data's */
+    struct tuff_gpt2_config config; /* vocab_size 0: as the data's. With `resume`, n_layer 0: the
+                                       checkpoint's, which else it must equal */
     const char *init;               /* checkpoint to start from (its own config counts); or NULL */
-    const char *const *data;        /* one .tok file, or text files and folders */
+    const char *const *data;        /* one .tok file, or text files and folders; with `resume` and
+                                       RUN/data.tok it may be none */
     size_t n_data;
     const char *tokenizer;          /* file or folder; needed for text */
     const char *out;                /* run folder */
     int64_t steps;                  /* 0: by `epochs`, else as many as fit into `seconds` */
     int64_t epochs;                 /* passes over the training part */
-    double seconds;                 /* stop after that time; 0: no limit */
-    int64_t batch, context, accumulate;
+    double seconds;                 /* be done after that time; 0: no limit */
+    int64_t batch, context, accumulate; /* a step is `accumulate` micro-batches [batch, context] */
     double lr, min_lr;              /* min_lr: share of lr at the end */
     enum tuff_schedule schedule;
     int64_t warmup;
     double weight_decay, beta1, beta2, clip;
     double dropout;                 /* all three rates of the model; < 0: its config's */
-    uint64_t seed;
-    int64_t eval_every, eval_batches, save_every; /* 0: at the end only; eval_batches 0: all */
+    uint64_t seed;                  /* of weights, order of the data, dropout */
+    int64_t eval_every, save_every; /* steps. 0: at the end only. < 0: some ten times a run, and
+                                       evaluation no more than a twentieth of the time */
+    int64_t eval_batches;           /* of evaluations on the way, 0: all. The last one is of all the
+                                       held-out text; which is best is decided on these batches */
     int keep;                       /* checkpoints to keep besides last and best; 0: all */
     double validation;              /* share of the text's end that is held out */
     bool resume, force;
     void (*on_event)(void *user, const struct tuff_fit_event *event);
-    enum tuff_fit_wish (*wish)(void *user); /* asked before each step */
+    enum tuff_fit_wish (*wish)(void *user); /* asked after each step, and while text is encoded */
     void *user;
 };
 
 struct tuff_fit_report {
-    int64_t step;
+    int64_t step, steps;     /* where it stands, of how many */
     bool stopped;            /* by a wish */
-    double train_loss, val_loss, bits_per_byte; /* of the last evaluation */
+    bool out_of_time;        /* by `seconds` */
+    double train_loss, val_loss, bits_per_byte; /* the last ones; NaN: none */
     double seconds;
     char checkpoint[1024];   /* the last one's folder */
 };
 
 /* Trains in the run folder, which is locked meanwhile (TUFF_E_BUSY names the holder):
  *     data.tok  step-NNNNNNNN/  last  best  metrics.csv  events.out.tfevents.*  loss.png
+ * A step folder is a Hugging Face folder (config.json, model.safetensors, tokenizer.json) with
+ * exp_avg.safetensors, exp_avg_sq.safetensors (AdamW's states by parameter name) and trainer.json.
  * With `resume` it continues from the newest checkpoint that verifies, to the bit as if it had not
- * stopped; changed settings are TUFF_E_ARG, naming them, unless `force`. Without it a folder that
- * holds checkpoints is refused. */
+ * stopped; changed settings, data, device, driver or version of this library are TUFF_E_ARG, naming
+ * them, unless `force`. Without it a folder that holds checkpoints is refused.
+ * bits per byte = sum of the losses in nats / ln 2 / bytes of the text they stand for.
+ * After a failure the checkpoints saved before are intact; a run folder that this call made and
+ * where no step was done is removed. TUFF_E_STOPPED: a wish came before the first step. */
 TUFF_API enum tuff_status tuff_fit(struct tuff_ctx *ctx, const struct tuff_fit_params *params,
                                    struct tuff_fit_report *report);
+
+/* What the newest checkpoint in `run` was trained with, put into *params: all but device, config,
+ * init, tokenizer, out, seconds, resume, force and callbacks. Without a checkpoint *params stays as
+ * it is and *memory is NULL. Strings belong to *memory, which the caller frees. */
+struct tuff_fit_memory;
+TUFF_API enum tuff_status tuff_fit_recall(struct tuff_ctx *ctx, const char *run,
+                                          struct tuff_fit_params *params,
+                                          struct tuff_fit_memory **memory);
+/* Accepts NULL. */
+TUFF_API void tuff_fit_memory_free(struct tuff_fit_memory *memory);
 
 #ifdef __cplusplus
 }

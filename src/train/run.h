@@ -16,25 +16,41 @@ struct tuff_run_state {
     int64_t steps; /* of the schedule */
 };
 
-/* The token file: the one given, RUN/data.tok if it is there (resume), else made from the text. */
-enum tuff_status tuff_run_data(struct tuff_ctx *ctx, const struct tuff_fit_params *params,
-                               const struct tuff_tokenizer *tokenizer,
-                               struct tuff_token_file **file);
+/* ---- data ---- */
 
-/* What must be the same for a resumed run to be the same run. The caller json_decref's. */
+/* A number for a vocabulary, whatever file it came from; never 0. */
+uint64_t tuff_run_vocabulary(const struct tuff_tokenizer *tokenizer);
+bool tuff_run_is_token_file(const struct tuff_fit_params *params);
+/* RUN/data.tok from the text: the end of it, from a line's begin on, is held out. Bounded memory.
+ * TUFF_E_STOPPED when wish says so. */
+enum tuff_status tuff_run_encode(struct tuff_ctx *ctx, const struct tuff_fit_params *params,
+                                 const struct tuff_tokenizer *tokenizer, const char *path);
+
+/* ---- checkpoints ---- */
+
+/* What must be the same for a resumed run to be the same run; `steps` and `warmup` as they came out.
+ * `tokenizer` and params->data are left out where they are not told. The caller json_decref's; NULL
+ * when memory is exhausted. */
 json_t *tuff_run_settings(const struct tuff_fit_params *params, const struct tuff_token_info *data,
-                          int64_t steps);
+                          const struct tuff_tokenizer *tokenizer, int64_t steps, int64_t warmup);
+/* TUFF_E_ARG naming the keys of `now` that differ in `before`, and what is in *other, if any. */
+enum tuff_status tuff_run_same(struct tuff_ctx *ctx, const json_t *before, const json_t *now,
+                               const char *other);
 /* Writes a checkpoint of step state->step. */
-enum tuff_status tuff_run_save(struct tuff_ctx *ctx, const struct tuff_fit_params *params,
-                               struct tuff_store *store, struct tuff_gpt2 *model,
-                               const struct tuff_tokenizer *tokenizer, const json_t *settings,
-                               const struct tuff_run_state *state, bool best, char *folder,
-                               size_t folder_size);
+struct tuff_run_save_params {
+    const struct tuff_fit_params *fit;
+    struct tuff_store *store;
+    struct tuff_gpt2 *model;
+    const struct tuff_tokenizer *tokenizer; /* NULL: none is written */
+    const json_t *settings;
+    const struct tuff_run_state *state;
+    bool best;
+};
+enum tuff_status tuff_run_save(struct tuff_ctx *ctx, const struct tuff_run_save_params *params);
 /* Reads trainer.json of a checkpoint; *settings is the caller's. */
 enum tuff_status tuff_run_read(struct tuff_ctx *ctx, const char *folder,
                                struct tuff_run_state *state, json_t **settings);
-/* TUFF_E_ARG naming the keys that differ. */
-enum tuff_status tuff_run_same(struct tuff_ctx *ctx, const json_t *before, const json_t *now);
+
 /* loss.png from metrics.csv. */
 enum tuff_status tuff_run_picture(struct tuff_ctx *ctx, const char *out);
 

@@ -1,0 +1,51 @@
+/* train/fit_run.h: a training run in progress: what fit_start.c sets up and fit.c loops over. */
+#ifndef TUFF_TRAIN_FIT_RUN_H
+#define TUFF_TRAIN_FIT_RUN_H
+
+#include "train/run.h"
+
+struct fit {
+    struct tuff_ctx *ctx;
+    const struct tuff_fit_params *params;
+    struct tuff_fit_report *report;
+    /* the run folder */
+    struct tuff_os_lock *lock;
+    bool made;         /* this call made the folder */
+    bool started;      /* there is something in it worth keeping */
+    char *resume_from; /* checkpoint; NULL: from the beginning */
+    char *init;        /* checkpoint to take the weights of; NULL: new ones */
+    json_t *settings;
+    struct tuff_run_state state;
+    struct tuff_csv *csv;
+    struct tuff_events *events;
+    /* data */
+    struct tuff_tokenizer *tokenizer; /* may be NULL */
+    struct tuff_token_file *data;
+    struct tuff_prefetch *prefetch;
+    struct tuff_loader *held_out; /* NULL: nothing is */
+    int64_t eval_batches;         /* of an evaluation on the way */
+    int64_t all_batches;          /* of the held-out text */
+    /* the model */
+    struct tuff_gpt2_config config;
+    struct tuff_store *store;
+    struct tuff_gpt2 *model;
+    struct tuff_trainer *trainer;
+    double *lr; /* by applied step */
+    int64_t steps, eval_every, save_every;
+    /* while it runs */
+    enum tuff_fit_wish wished;
+    double begin;                 /* seconds on the clock */
+    double eval_seconds;          /* a batch of evaluation, as last measured */
+    double rate_begin, rate;      /* of the current window; tokens a second */
+    int64_t rate_tokens;
+    int skipped;                  /* steps in a row */
+};
+
+/* Everything up to the first step. */
+enum tuff_status tuff_fit_start(struct fit *f);
+void tuff_fit_tell(struct fit *f, struct tuff_fit_event event);
+/* Asks the caller; the strongest wish stays in f->wished until it is granted. */
+void tuff_fit_ask(struct fit *f);
+enum tuff_status tuff_fit_submit(struct fit *f, const struct tuff_batch *batch);
+
+#endif

@@ -1,0 +1,463 @@
+/* train/fit_start: from parameters to the moment before the first step: folder, data, model,
+ * weights, rates. What can be wrong is found in this order, cheap things first. */
+#include "base/os.h"
+#include "io/checkpoint.h"
+#include "io/metrics.h"
+#include "models/weights.h"
+#include "train/fit_run.h"
+
+#include <math.h>
+
+#define TIMED_STEPS_MAX (1 << 20) /* room for rates while the number of steps is not known */
+
+static enum tuff_status no_memory(struct fit *f)
+{
+    return tuff_fail(f->ctx, TUFF_E_NOMEM, "training: out of host memory");
+}
+
+static void note(struct fit *f, const char *format, ...) TUFF_PRINTF(2, 3);
+static void note(struct fit *f, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    tuff_fit_tell(f, (struct tuff_fit_event) {.kind = TUFF_FIT_NOTE, .text = text});
+}
+
+/* ---- parameters ---- */
+
+static enum tuff_status check_params(struct tuff_ctx *ctx, const struct tuff_fit_params *p)
+{
+    const struct {
+        const char *name;
+        double value, least, most;
+    } list[] = {{"batch", (double) p->batch, 1, 65535},
+                {"context", (double) p->context, 1, 1 << 20},
+                {"accumulate", (double) p->accumulate, 1, 65535},
+                {"steps", (double) p->steps, 0, TUFF_FIT_STEPS_MAX},
+                {"epochs", (double) p->epochs, 0, 1e6},
+                {"seconds", p->seconds, 0, 1e9},
+                {"lr", p->lr, 0, 1e6},
+                {"min-lr", p->min_lr, 0, 1},
+                {"warmup", (double) p->warmup, 0, TUFF_FIT_STEPS_MAX},
+                {"weight-decay", p->weight_decay, 0, 1e6},
+                {"clip", p->clip, 0, 1e30},
+                {"dropout", TUFF_MAX(p->dropout, 0), 0, 0.99},
+                {"eval-batches", (double) p->eval_batches, 0, 1e15},
+                {"validation", p->validation, 0, 0.9}};
+    for (size_t i = 0; i < TUFF_COUNT(list); i++)
+        if (!(list[i].value >= list[i].least && list[i].value <= list[i].most))
+            return tuff_fail(ctx, TUFF_E_RANGE, "%s must be %g to %g, not %g", list[i].name,
+                             list[i].least, list[i].most, list[i].value);
+    if (p->steps < 1 && p->epochs < 1 && !(p->seconds > 0) && !p->resume)
+        return tuff_fail(ctx, TUFF_E_ARG, "say how long to train: steps, epochs or seconds");
+    if (!p->n_data && !p->resume)
+        return tuff_fail(ctx, TUFF_E_ARG, "no data given");
+    return TUFF_OK;
+}
+
+/* ---- the run folder ---- */
+
+static enum tuff_status open_run(struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    f->made = tuff_os_path_kind(p->out) == TUFF_PATH_NONE;
+    TUFF_TRY(tuff_os_mkdirs(f->ctx, p->out));
+    char *lock = tuff_os_path_join(p->out, "lock");
+    enum tuff_status status = lock ? tuff_os_lock(f->ctx, lock, &f->lock) : no_memory(f);
+    free(lock);
+    if (status != TUFF_OK)
+        f->made = false; /* somebody else's by now */
+    TUFF_TRY(status);
+    TUFF_TRY(tuff_checkpoint_newest(f->ctx, p->out, &f->resume_from, NULL));
+    if (f->resume_from && !p->resume)
+        return tuff_fail(f->ctx, TUFF_E_ARG, "%s: holds checkpoints already; --resume continues "
+                         "them, another --out starts anew", p->out);
+    if (f->resume_from)
+        return TUFF_OK;
+    if (!p->n_data || (p->steps < 1 && p->epochs < 1 && !(p->seconds > 0)))
+        return tuff_fail(f->ctx, TUFF_E_ARG, "%s: no checkpoint to resume; to start anew say on "
+                         "which data and how long to train", p->out);
+    if (p->resume)
+        note(f, "nothing to resume: starting from the beginning");
+    return TUFF_OK;
+}
+
+/* A checkpoint folder, or the best or last one of a run. */
+static enum tuff_status find_init(struct fit *f)
+{
+    static const char *const names[] = {"best", "last"};
+    const char *init = f->params->init;
+    if (!init || f->resume_from)
+        return TUFF_OK;
+    for (size_t i = 0; i < TUFF_COUNT(names) && !f->init; i++) {
+        char *path = tuff_os_path_join(init, names[i]);
+        enum tuff_status status = path ? TUFF_OK : no_memory(f);
+        if (path && tuff_os_path_kind(path) == TUFF_PATH_FILE)
+            status = tuff_checkpoint_named(f->ctx, init, names[i], &f->init, NULL);
+        free(path);
+        TUFF_TRY(status);
+    }
+    if (!f->init && !(f->init = strdup(init)))
+        return no_memory(f);
+    return TUFF_OK;
+}
+
+/* The one given, else the one that belongs to the checkpoint begun with, if it has one. */
+static enum tuff_status open_tokenizer(struct fit *f)
+{
+    const char *from = f->resume_from ? f->resume_from : f->init;
+    if (f->params->tokenizer)
+        return tuff_tokenizer_load(f->ctx, f->params->tokenizer, &f->tokenizer);
+    char *path = from ? tuff_os_path_join(from, "tokenizer.json") : NULL;
+    enum tuff_status status = TUFF_OK;
+    if (path && tuff_os_path_kind(path) == TUFF_PATH_FILE)
+        status = tuff_tokenizer_load(f->ctx, path, &f->tokenizer);
+    free(path);
+    return status;
+}
+
+/* ---- data ---- */
+
+static enum tuff_status open_token_file(struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    if (tuff_run_is_token_file(p))
+        return tuff_token_file_open(f->ctx, p->data[0], true, &f->data);
+    char *path = tuff_os_path_join(p->out, "data.tok");
+    enum tuff_status status = path ? TUFF_OK : no_memory(f);
+    if (path && (!f->resume_from || tuff_os_path_kind(path) != TUFF_PATH_FILE)) {
+        if (!f->tokenizer)
+            status = tuff_fail(f->ctx, TUFF_E_ARG, "training on text needs a tokenizer "
+                               "(make one with `tuff tokenizer train`)");
+        else if (!p->n_data)
+            status = tuff_fail(f->ctx, TUFF_E_IO, "%s: is not there, and no text is given to make "
+                               "it from", path);
+        else
+            status = tuff_run_encode(f->ctx, p, f->tokenizer, path);
+    }
+    if (status == TUFF_OK)
+        status = tuff_token_file_open(f->ctx, path, true, &f->data);
+    free(path);
+    return status;
+}
+
+static enum tuff_status open_data(struct fit *f)
+{
+    TUFF_TRY(open_token_file(f));
+    const struct tuff_token_info *info = tuff_token_file_info(f->data);
+    if (f->tokenizer && info->tokenizer_hash &&
+        info->tokenizer_hash != tuff_run_vocabulary(f->tokenizer))
+        return tuff_fail(f->ctx, TUFF_E_ARG, "%s: its tokens were made with another tokenizer than "
+                         "the one given", f->params->n_data ? f->params->data[0] : f->params->out);
+    if (f->tokenizer && info->vocab > tuff_tokenizer_vocab_size(f->tokenizer))
+        return tuff_fail(f->ctx, TUFF_E_RANGE, "the data's vocabulary has %llu ids, the "
+                         "tokenizer's %lu", (unsigned long long) info->vocab,
+                         (unsigned long) tuff_tokenizer_vocab_size(f->tokenizer));
+    note(f, "data: %llu tokens to train on, %llu held out (%llu bytes of text)",
+         (unsigned long long) info->train, (unsigned long long) (info->count - info->train),
+         (unsigned long long) info->validation_bytes);
+    return TUFF_OK;
+}
+
+static enum tuff_status open_loaders(struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    const struct tuff_token_info *info = tuff_token_file_info(f->data);
+    struct tuff_loader_params params = {.file = f->data,
+                                        .split = TUFF_SPLIT_TRAIN,
+                                        .batch = (uint32_t) (p->batch * p->accumulate),
+                                        .context = (uint32_t) p->context};
+    TUFF_TRY(tuff_prefetch_create(f->ctx, &params, &f->state.position, &f->prefetch));
+    if (info->count == info->train)
+        return TUFF_OK;
+    params.split = TUFF_SPLIT_VALIDATION;
+    params.batch = (uint32_t) p->batch;
+    TUFF_TRY(tuff_loader_create(f->ctx, &params, &f->held_out));
+    f->all_batches = (int64_t) tuff_div_up(tuff_loader_windows(f->held_out, 0, 0),
+                                           (uint64_t) p->batch);
+    f->eval_batches = p->eval_batches ? TUFF_MIN(p->eval_batches, f->all_batches) : f->all_batches;
+    return TUFF_OK;
+}
+
+/* ---- the model ---- */
+
+static bool same_config(const struct tuff_gpt2_config *a, const struct tuff_gpt2_config *b)
+{
+    return a->vocab_size == b->vocab_size && a->n_positions == b->n_positions &&
+           a->n_embd == b->n_embd && a->n_layer == b->n_layer && a->n_head == b->n_head &&
+           a->n_inner == b->n_inner && a->layer_norm_epsilon == b->layer_norm_epsilon &&
+           a->embd_pdrop == b->embd_pdrop && a->resid_pdrop == b->resid_pdrop &&
+           a->attn_pdrop == b->attn_pdrop && a->activation_erf == b->activation_erf &&
+           a->tie_word_embeddings == b->tie_word_embeddings;
+}
+
+/* What the parameters say alone, for a model trained on this data. */
+static struct tuff_gpt2_config wanted_config(const struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    struct tuff_gpt2_config config = p->config;
+    uint32_t end;
+    if (!config.vocab_size) {
+        config.vocab_size = (int64_t) tuff_token_file_info(f->data)->vocab;
+        /* A model of its own: it may end where the tokenizer's texts do. */
+        if (f->tokenizer && tuff_tokenizer_id_of(f->tokenizer, "<|endoftext|>", &end))
+            config.bos_token_id = config.eos_token_id = (int64_t) end;
+    }
+    return config;
+}
+
+static void set_dropout(struct tuff_gpt2_config *config, double rate)
+{
+    if (rate >= 0)
+        config->embd_pdrop = config->resid_pdrop = config->attn_pdrop = rate;
+}
+
+static enum tuff_status choose_config(struct fit *f, const char **changed)
+{
+    const struct tuff_fit_params *p = f->params;
+    const char *from = f->resume_from ? f->resume_from : f->init;
+    const struct tuff_token_info *info = tuff_token_file_info(f->data);
+    struct tuff_gpt2_config wanted = wanted_config(f);
+    set_dropout(&wanted, p->dropout);
+    f->config = wanted;
+    *changed = "";
+    if (from) {
+        TUFF_TRY(tuff_gpt2_config_load(f->ctx, from, &f->config));
+        set_dropout(&f->config, p->dropout);
+    }
+    if (f->resume_from && p->config.n_layer && !same_config(&f->config, &wanted))
+        *changed = "the model's configuration";
+    TUFF_TRY(tuff_gpt2_config_check(f->ctx, from ? from : "model", &f->config));
+    if ((uint64_t) f->config.vocab_size < info->vocab)
+        return tuff_fail(f->ctx, TUFF_E_RANGE, "the data's vocabulary has %llu ids, the model's "
+                         "%lld", (unsigned long long) info->vocab,
+                         (long long) f->config.vocab_size);
+    if (p->context > f->config.n_positions)
+        return tuff_fail(f->ctx, TUFF_E_RANGE, "context %lld is longer than the model's %lld "
+                         "positions", (long long) p->context, (long long) f->config.n_positions);
+    return TUFF_OK;
+}
+
+/* Of a run that was told its steps; of one by time the step count sets a limit to warm-up. */
+static int64_t warmup(const struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    return p->steps > 0 || p->epochs > 0 ? p->warmup : TUFF_MIN(p->warmup, f->steps / 4);
+}
+
+static enum tuff_status plan_steps(struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    const struct tuff_token_info *info = tuff_token_file_info(f->data);
+    f->steps = p->steps;
+    if (!f->steps && p->epochs > 0) {
+        uint64_t windows =
+            info->train > 0 ? (info->train - 1) / (uint64_t) p->context * (uint64_t) p->epochs : 0;
+        uint64_t steps = tuff_div_up(windows, (uint64_t) (p->batch * p->accumulate));
+        if (steps > TUFF_FIT_STEPS_MAX)
+            return tuff_fail(f->ctx, TUFF_E_RANGE, "%lld epochs are %llu steps; %d are possible",
+                             (long long) p->epochs, (unsigned long long) steps,
+                             TUFF_FIT_STEPS_MAX);
+        f->steps = (int64_t) steps;
+    }
+    if (!f->steps && f->resume_from)
+        f->steps = f->state.steps;
+    return TUFF_OK;
+}
+
+static void fill_rates(struct fit *f, int64_t n)
+{
+    const struct tuff_fit_params *p = f->params;
+    tuff_schedule_fill(f->lr, n, p->schedule, p->lr, warmup(f), p->min_lr);
+}
+
+static enum tuff_status create_trainer(struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    int64_t rates = f->steps > 0 ? f->steps : TIMED_STEPS_MAX;
+    f->lr = tuff_calloc((size_t) rates, sizeof *f->lr);
+    if (!f->lr)
+        return no_memory(f);
+    fill_rates(f, rates);
+    TUFF_TRY(tuff_store_create(f->ctx, p->device, &f->store));
+    TUFF_TRY(tuff_gpt2_create(f->store, &f->config, &f->model));
+    bool dropout = f->config.embd_pdrop > 0 || f->config.resid_pdrop > 0 || f->config.attn_pdrop > 0;
+    return tuff_trainer_create(
+        f->ctx,
+        &(struct tuff_trainer_params) {.store = f->store,
+                                       .model = f->model,
+                                       .batch = p->batch,
+                                       .context = p->context,
+                                       .adamw = {.beta1 = p->beta1,
+                                                 .beta2 = p->beta2,
+                                                 .eps = 1e-8,
+                                                 .clip = p->clip,
+                                                 .lr = f->lr,
+                                                 .lr_count = rates,
+                                                 .weight_decay = {p->weight_decay}},
+                                       .dropout = dropout,
+                                       .seed = p->seed},
+        &f->trainer);
+}
+
+/* ---- how many steps fit into the time ---- */
+
+static enum tuff_status time_steps(struct fit *f, double *step)
+{
+    struct tuff_step_result result;
+    struct tuff_batch batch;
+    bool have;
+    double begin = 0;
+    TUFF_TRY(tuff_trainer_start(f->trainer, 0, 0));
+    for (int i = 0; i < 3; i++) {
+        TUFF_TRY(tuff_prefetch_next(f->prefetch, &batch));
+        TUFF_TRY(tuff_fit_submit(f, &batch));
+        TUFF_TRY(tuff_trainer_result(f->trainer, true, &have, &result));
+        if (!i)
+            begin = tuff_os_now();
+    }
+    *step = (tuff_os_now() - begin) / 2;
+    for (int i = 0; i < 2 && f->held_out; i++) {
+        double nats;
+        begin = tuff_os_now();
+        TUFF_TRY(tuff_trainer_evaluate(f->trainer, batch.ids, batch.targets, &nats));
+        f->eval_seconds = tuff_os_now() - begin;
+    }
+    tuff_prefetch_seek(f->prefetch, &f->state.position);
+    return TUFF_OK;
+}
+
+/* Three steps on weights of zero: their gradients are zero, so nothing is learnt, and the first
+ * bears what only first ones do. What evaluation takes is set aside. */
+static enum tuff_status choose_steps(struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    double step;
+    TUFF_TRY(time_steps(f, &step));
+    double left = p->seconds - (tuff_os_now() - f->begin) - f->eval_seconds * (double) f->all_batches;
+    double each = step;
+    if (p->eval_every > 0)
+        each += f->eval_seconds * (double) f->eval_batches / (double) p->eval_every;
+    else if (p->eval_every < 0)
+        each *= 1.05;
+    double steps = TUFF_MIN(TUFF_MAX(left * 0.96 / each, 1), (double) TIMED_STEPS_MAX);
+    f->steps = (int64_t) steps;
+    fill_rates(f, f->steps);
+    note(f, "a step takes %.3f s: %lld steps fit into the time", step, (long long) f->steps);
+    return tuff_trainer_set_rates(f->trainer, f->lr, f->steps);
+}
+
+/* ---- the start ---- */
+
+/* Weights and optimizer as the checkpoint has them. */
+static enum tuff_status restore(struct fit *f)
+{
+    static const struct {
+        const char *name;
+        enum tuff_copy copy;
+    } moments[] = {{"exp_avg.safetensors", TUFF_STATE_0}, {"exp_avg_sq.safetensors", TUFF_STATE_1}};
+    TUFF_TRY(tuff_gpt2_load(f->model, f->resume_from));
+    for (size_t i = 0; i < TUFF_COUNT(moments); i++) {
+        char *path = tuff_os_path_join(f->resume_from, moments[i].name);
+        enum tuff_status status =
+            path ? tuff_weights_load_copy(f->store, path, moments[i].copy) : no_memory(f);
+        free(path);
+        TUFF_TRY(status);
+    }
+    return tuff_checkpoint_drop_after(f->ctx, f->params->out, f->state.step);
+}
+
+/* Where a checkpoint stands, and whether this is the same run. */
+static enum tuff_status read_checkpoint(struct fit *f, const char *config_changed)
+{
+    json_t *before = NULL;
+    const struct tuff_token_info *info = tuff_token_file_info(f->data);
+    TUFF_TRY(tuff_run_read(f->ctx, f->resume_from, &f->state, &before));
+    enum tuff_status status = plan_steps(f);
+    if (status == TUFF_OK) {
+        f->settings = tuff_run_settings(f->params, info, f->tokenizer, f->steps, warmup(f));
+        status = f->settings ? TUFF_OK : no_memory(f);
+    }
+    if (status == TUFF_OK && !f->params->force)
+        status = tuff_run_same(f->ctx, before, f->settings, config_changed);
+    if (status == TUFF_OK)
+        json_object_update_missing(f->settings, before);
+    json_decref(before);
+    return status;
+}
+
+static enum tuff_status open_metrics(struct fit *f)
+{
+    static const char *const columns[] = {"step", "loss", "grad_norm", "lr", "tokens_per_s",
+                                          "val_loss", "val_bits_per_byte"};
+    uint64_t last = f->resume_from ? f->state.step : TUFF_METRICS_NEW;
+    char *path = tuff_os_path_join(f->params->out, "metrics.csv");
+    enum tuff_status status =
+        path ? tuff_csv_open(f->ctx, path, columns, TUFF_COUNT(columns), last, &f->csv)
+             : no_memory(f);
+    free(path);
+    return status == TUFF_OK ? tuff_events_open(f->ctx, f->params->out, last, &f->events) : status;
+}
+
+/* How often, where it was left to us. A batch of evaluation costs a third of a micro-batch. */
+static void choose_intervals(struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    int64_t tenth = TUFF_MAX((f->steps + 9) / 10, 1);
+    int64_t twentieth = 20 * f->eval_batches / (3 * p->accumulate) + 1;
+    f->eval_every = p->eval_every >= 0 ? p->eval_every : TUFF_MAX(tenth, twentieth);
+    f->save_every = p->save_every >= 0 ? p->save_every : TUFF_MIN(tenth, 1000);
+}
+
+static void tell_ready(struct fit *f)
+{
+    struct tuff_plan_sizes s;
+    char text[512];
+    tuff_trainer_sizes(f->trainer, &s);
+    snprintf(text, sizeof text, "model: %lld layers, width %lld, vocabulary %lld, %lld parameters; "
+             "bytes: parameters %llu, gradients %llu, optimizer %llu, activations %llu, of %llu",
+             (long long) f->config.n_layer, (long long) f->config.n_embd,
+             (long long) f->config.vocab_size, (long long) tuff_gpt2_parameter_count(&f->config),
+             (unsigned long long) s.parameters, (unsigned long long) s.gradients,
+             (unsigned long long) s.states, (unsigned long long) s.activations,
+             (unsigned long long) tuff_device_info(f->params->device)->memory_available);
+    tuff_fit_tell(f, (struct tuff_fit_event) {.kind = TUFF_FIT_READY, .text = text,
+                                              .step = (int64_t) f->state.step});
+}
+
+/* Weights for a run from its beginning. */
+static enum tuff_status begin_anew(struct fit *f)
+{
+    if (!f->steps)
+        TUFF_TRY(choose_steps(f));
+    f->settings = tuff_run_settings(f->params, tuff_token_file_info(f->data), f->tokenizer, f->steps,
+                                    warmup(f));
+    if (!f->settings)
+        return no_memory(f);
+    return f->init ? tuff_gpt2_load(f->model, f->init) : tuff_gpt2_init(f->model, f->params->seed);
+}
+
+enum tuff_status tuff_fit_start(struct fit *f)
+{
+    const char *changed;
+    TUFF_TRY(check_params(f->ctx, f->params));
+    TUFF_TRY(open_run(f));
+    TUFF_TRY(find_init(f));
+    TUFF_TRY(open_tokenizer(f));
+    TUFF_TRY(open_data(f));
+    TUFF_TRY(choose_config(f, &changed));
+    f->state = (struct tuff_run_state) {.best_loss = 1e300, .position.seed = f->params->seed};
+    TUFF_TRY(f->resume_from ? read_checkpoint(f, changed) : plan_steps(f));
+    TUFF_TRY(open_loaders(f));
+    TUFF_TRY(create_trainer(f));
+    TUFF_TRY(f->resume_from ? restore(f) : begin_anew(f));
+    f->state.steps = f->steps;
+    choose_intervals(f);
+    TUFF_TRY(open_metrics(f));
+    TUFF_TRY(tuff_trainer_start(f->trainer, f->state.step, f->state.applied));
+    tell_ready(f);
+    return TUFF_OK;
+}
