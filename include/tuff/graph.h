@@ -27,9 +27,13 @@ struct tuff_program;
 /* ---- the store: variables and the memory they live in ---- */
 
 /* The variables of one device. One thread at a time. device NULL: for planning only, nothing can be
- * allocated. */
+ * allocated; no piece of memory is larger than 512 MiB then. */
 TUFF_API enum tuff_status tuff_store_create(struct tuff_ctx *ctx, struct tuff_device *device,
                                             struct tuff_store **store);
+/* For planning only, for a device as described (copied), which need not be here. */
+TUFF_API enum tuff_status tuff_store_create_planned(struct tuff_ctx *ctx,
+                                                    const struct tuff_device_info *info,
+                                                    struct tuff_store **store);
 TUFF_API void tuff_store_destroy(struct tuff_store *store);
 TUFF_API struct tuff_ctx *tuff_store_ctx(const struct tuff_store *store);
 TUFF_API struct tuff_device *tuff_store_device(const struct tuff_store *store);

@@ -129,6 +129,20 @@ static uint64_t fit_chunk(uint64_t at, uint64_t bytes, uint64_t limit)
     return at / limit == (at + bytes - 1) / limit ? at : tuff_align_up(at, limit);
 }
 
+/* Too large for one piece of memory: says whose value it is. */
+static enum tuff_status too_large(struct tuff_graph *g, const struct tuff_storage *s, uint64_t limit)
+{
+    const struct tuff_tensor *t = NULL;
+    for (size_t i = 0; i < g->tensors.n && !t; i++)
+        if (g->tensors.items[i]->storage == s)
+            t = g->tensors.items[i];
+    return tuff_fail(g->ctx, TUFF_E_DEVICE_MEMORY,
+                     "%s %s takes %.1f MiB, one allocation gives at most %.1f MiB; a smaller batch "
+                     "or context would fit", t ? tuff_name(t) : "a value",
+                     t ? tuff_shape_text(t) : "", (double) s->bytes / 1048576,
+                     (double) limit / 1048576);
+}
+
 /* Greedy by size: each storage, largest first, takes the lowest gap among those alive with it.
  * Offsets run over all chunks as if they were one space. */
 static enum tuff_status place(struct tuff_graph *g, uint64_t limit, uint32_t guard,
@@ -145,10 +159,7 @@ static enum tuff_status place(struct tuff_graph *g, uint64_t limit, uint32_t gua
         if (s->kind == TUFF_STORAGE_ACTIVATION && !s->alias && s->last >= 0)
             list[n++] = s;
         if (s->kind == TUFF_STORAGE_ACTIVATION && s->bytes > limit)
-            status = tuff_fail(g->ctx, TUFF_E_DEVICE_MEMORY,
-                               "an activation of %.1f MiB does not fit into one allocation of "
-                               "%.1f MiB; a smaller batch or context would",
-                               (double) s->bytes / 1048576, (double) limit / 1048576);
+            status = too_large(g, s, limit);
     }
     if (status == TUFF_OK && n)
         qsort(list, n, sizeof *list, larger_first);

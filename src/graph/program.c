@@ -5,7 +5,6 @@ enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph
                                      const struct tuff_program_params *params,
                                      struct tuff_program **out)
 {
-    static const struct tuff_device_info no_device = {.device_class = TUFF_CLASS_GENERIC};
     *out = NULL;
     struct tuff_program *p = tuff_calloc(1, sizeof *p);
     if (!p) {
@@ -20,8 +19,8 @@ enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph
         p->params = *params;
     snprintf(p->name, sizeof p->name, "%s", params && params->name ? params->name : "program");
     enum tuff_status status =
-        tuff_plan_make(graph, store->device ? tuff_device_info(store->device) : &no_device,
-                       tuff_store_chunk_bytes(store), p->params.guard, &p->plan);
+        tuff_plan_make(graph, tuff_store_info(store), tuff_store_chunk_bytes(store),
+                       p->params.guard, &p->plan);
     for (size_t i = 0; i < p->plan.chunk_bytes.n && status == TUFF_OK; i++) {
         uint64_t *need = i < store->activation_need.n ? &store->activation_need.items[i]
                                                       : TUFF_PUSH(&store->activation_need);
@@ -99,6 +98,13 @@ static enum tuff_status take_arena(struct tuff_program *p)
     return TUFF_OK;
 }
 
+/* Kept from an attempt that failed later, else new. */
+static enum tuff_status take_buffer(struct tuff_program *p, uint64_t bytes, enum tuff_memory memory,
+                                    struct tuff_buffer *buffer)
+{
+    return buffer->vk ? TUFF_OK : tuff_buffer_create(p->store->device, bytes, memory, buffer);
+}
+
 enum tuff_status tuff_program_prepare(struct tuff_program *p)
 {
     if (p->prepared)
@@ -107,12 +113,10 @@ enum tuff_status tuff_program_prepare(struct tuff_program *p)
         return tuff_fail(p->ctx, TUFF_E_STATE, "%s: the store is not allocated", p->name);
     TUFF_TRY(take_arena(p));
     for (int slot = 0; slot < 2; slot++) {
-        TUFF_TRY(tuff_buffer_create(p->store->device, p->plan.input_bytes, TUFF_MEMORY_UPLOAD,
-                                    &p->inputs[slot]));
-        TUFF_TRY(tuff_buffer_create(p->store->device, p->plan.output_bytes, TUFF_MEMORY_DOWNLOAD,
-                                    &p->outputs[slot]));
-        TUFF_TRY(tuff_buffer_create(p->store->device, p->graph->nodes.n * TUFF_CONSTANTS_MAX,
-                                    TUFF_MEMORY_UPLOAD, &p->constants[slot]));
+        TUFF_TRY(take_buffer(p, p->plan.input_bytes, TUFF_MEMORY_UPLOAD, &p->inputs[slot]));
+        TUFF_TRY(take_buffer(p, p->plan.output_bytes, TUFF_MEMORY_DOWNLOAD, &p->outputs[slot]));
+        TUFF_TRY(take_buffer(p, p->graph->nodes.n * TUFF_CONSTANTS_MAX, TUFF_MEMORY_UPLOAD,
+                             &p->constants[slot]));
         TUFF_TRY(tuff_record(p, slot));
     }
     p->prepared = true;

@@ -18,8 +18,23 @@ enum tuff_status tuff_store_create(struct tuff_ctx *ctx, struct tuff_device *dev
             free(store);
             return status;
         }
+    } else {
+        store->planned.max_allocation = store->planned.max_buffer = 512ull << 20;
     }
     *out = store;
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_store_create_planned(struct tuff_ctx *ctx,
+                                           const struct tuff_device_info *info,
+                                           struct tuff_store **out)
+{
+    *out = NULL;
+    if (tuff_device_chunk_limit(info) == 0)
+        return tuff_fail(ctx, TUFF_E_ARG, "device %s: its max_allocation and max_buffer are not told",
+                         info->name);
+    TUFF_TRY(tuff_store_create(ctx, NULL, out));
+    (*out)->planned = *info;
     return TUFF_OK;
 }
 
@@ -98,9 +113,14 @@ enum tuff_status tuff_store_add(struct tuff_store *store, const struct tuff_vari
     return tuff_fail(store->ctx, TUFF_E_NOMEM, "variable %s: out of host memory", params->name);
 }
 
+const struct tuff_device_info *tuff_store_info(const struct tuff_store *store)
+{
+    return store->device ? tuff_device_info(store->device) : &store->planned;
+}
+
 uint64_t tuff_store_chunk_bytes(const struct tuff_store *store)
 {
-    return store->device ? tuff_buffer_max_size(store->device) : 512ull << 20;
+    return tuff_device_chunk_limit(tuff_store_info(store));
 }
 
 /* Order of the last gradient contribution of each variable. A tied weight stands where its last
@@ -209,7 +229,11 @@ enum tuff_status tuff_chunks_allocate(struct tuff_device *device, struct tuff_ch
         struct tuff_buffer *slot = TUFF_PUSH(chunks);
         if (!slot)
             return tuff_fail(tuff_device_ctx(device), TUFF_E_NOMEM, "arena: out of host memory");
-        TUFF_TRY(tuff_buffer_create(device, bytes[i], TUFF_MEMORY_DEVICE, slot));
+        enum tuff_status status = tuff_buffer_create(device, bytes[i], TUFF_MEMORY_DEVICE, slot);
+        if (status != TUFF_OK) {
+            chunks->n--; /* so that another attempt begins where this one ended */
+            return status;
+        }
     }
     return TUFF_OK;
 }
@@ -217,9 +241,7 @@ enum tuff_status tuff_chunks_allocate(struct tuff_device *device, struct tuff_ch
 static enum tuff_status allocate_f32(struct tuff_store *store, struct tuff_chunks *chunks,
                                      const uint64_t *elements, size_t n)
 {
-    if (chunks->n)
-        return TUFF_OK;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = chunks->n; i < n; i++) {
         uint64_t bytes = elements[i] * 4;
         TUFF_TRY(tuff_chunks_allocate(store->device, chunks, &bytes, 1));
     }
@@ -228,7 +250,7 @@ static enum tuff_status allocate_f32(struct tuff_store *store, struct tuff_chunk
 
 static enum tuff_status fill_table(struct tuff_store *store)
 {
-    for (size_t c = 0; c < store->trainable_elements.n && store->table.n <= c; c++) {
+    for (size_t c = store->table.n; c < store->trainable_elements.n; c++) {
         uint64_t entries = store->trainable_elements.items[c] / TUFF_SEGMENT, bytes = entries * 4;
         uint32_t *table = tuff_calloc(entries, sizeof *table);
         if (!table)

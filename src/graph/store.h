@@ -28,7 +28,8 @@ struct tuff_chunks {
 
 struct tuff_store {
     struct tuff_ctx *ctx;
-    struct tuff_device *device; /* NULL: planning only */
+    struct tuff_device *device; /* NULL: planning only, for a device as `planned` */
+    struct tuff_device_info planned;
     struct tuff_kernels *kernels; /* the device's */
     struct { struct tuff_variable **items; size_t n, cap; } variables;
     struct { struct tuff_variable **items; size_t n, cap; } order; /* trainable, as laid out */
@@ -45,6 +46,8 @@ struct tuff_store {
 /* Decides the places of the trainable variables, of which no more can then be added; idempotent.
  * The others get theirs when the store is allocated. */
 enum tuff_status tuff_store_layout(struct tuff_store *store);
+/* Of the device, or of the one planned for. */
+const struct tuff_device_info *tuff_store_info(const struct tuff_store *store);
 uint64_t tuff_store_chunk_bytes(const struct tuff_store *store);
 /* Buffer that holds a copy of the variable. NULL: not allocated. */
 struct tuff_buffer *tuff_variable_buffer(struct tuff_store *store, const struct tuff_variable *v,

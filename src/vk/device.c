@@ -1,5 +1,6 @@
 /* vk/device: choosing and opening a device, its validation messages, fault table, pipeline cache. */
 #include "vk/internal.h"
+#include "base/hash.h"
 #include "base/os.h"
 
 #include <ctype.h>
@@ -14,6 +15,10 @@ enum tuff_status tuff_vk_error(struct tuff_device *device, VkResult result, cons
         return tuff_fail(device->ctx, TUFF_E_NOMEM, "%s: the driver is out of host memory", what);
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
         return tuff_fail(device->ctx, TUFF_E_DEVICE_MEMORY, "%s: %s is out of memory", what,
+                         device->info.name);
+    case VK_ERROR_MEMORY_MAP_FAILED:
+        return tuff_fail(device->ctx, TUFF_E_DEVICE_MEMORY,
+                         "%s: memory of %s cannot be mapped into this process", what,
                          device->info.name);
     case VK_ERROR_DEVICE_LOST:
         device->lost = true;
@@ -303,8 +308,27 @@ double tuff_device_submit_seconds(const struct tuff_device *device)
     return device->submit_seconds;
 }
 
-/* One cache file a device and driver build: "<pipeline uuid>.bin". The driver itself checks the
- * header and ignores a foreign or broken file. */
+/* One cache file a device and driver build: "<pipeline uuid>.bin", a mark, the hash of what follows,
+ * then the driver's data. Vulkan leaves undefined what a driver does with data it did not write, so
+ * a damaged file must not reach it. */
+static const char CACHE_MARK[8] = "tuffpc1";
+#define CACHE_HEADER 16
+
+static void read_cache(struct tuff_device *device, const struct tuff_map *map,
+                       VkPipelineCacheCreateInfo *info)
+{
+    uint64_t hash;
+    if (map->size <= CACHE_HEADER || memcmp(map->data, CACHE_MARK, sizeof CACHE_MARK))
+        return;
+    memcpy(&hash, map->data + sizeof CACHE_MARK, sizeof hash);
+    if (hash != tuff_hash(map->data + CACHE_HEADER, map->size - CACHE_HEADER, 0)) {
+        tuff_log(device->ctx, TUFF_LOG_DEBUG, "%s: damaged, made anew", device->cache_path);
+        return;
+    }
+    info->pInitialData = map->data + CACHE_HEADER;
+    info->initialDataSize = device->cache_loaded_size = map->size - CACHE_HEADER;
+}
+
 enum tuff_status tuff_cache_open(struct tuff_device *device, const char *folder)
 {
     struct tuff_map map = {0};
@@ -317,11 +341,8 @@ enum tuff_status tuff_cache_open(struct tuff_device *device, const char *folder)
         device->cache_path = tuff_os_path_join(folder, name);
         if (device->cache_path && tuff_os_mkdirs(device->ctx, folder) == TUFF_OK &&
             tuff_os_path_kind(device->cache_path) == TUFF_PATH_FILE &&
-            tuff_os_map(device->ctx, device->cache_path, &map) == TUFF_OK && map.size >= 32) {
-            info.initialDataSize = map.size;
-            info.pInitialData = map.data;
-            device->cache_loaded_size = map.size;
-        }
+            tuff_os_map(device->ctx, device->cache_path, &map) == TUFF_OK)
+            read_cache(device, &map, &info);
     }
     VkResult result =
         device->vk.CreatePipelineCache(device->device, &info, NULL, &device->cache);
@@ -329,19 +350,29 @@ enum tuff_status tuff_cache_open(struct tuff_device *device, const char *folder)
     return tuff_vk_error(device, result, "pipeline cache");
 }
 
-void tuff_cache_close(struct tuff_device *device)
+static void save_cache(struct tuff_device *device)
 {
     size_t size = 0;
-    if (device->cache && device->cache_path && !device->lost &&
-        device->vk.GetPipelineCacheData(device->device, device->cache, &size, NULL) == VK_SUCCESS &&
-        size > device->cache_loaded_size) {
-        void *data = tuff_calloc(1, size);
-        if (data && device->vk.GetPipelineCacheData(device->device, device->cache, &size, data) ==
-                        VK_SUCCESS &&
-            tuff_os_write_file(device->ctx, device->cache_path, data, size) != TUFF_OK)
+    if (device->vk.GetPipelineCacheData(device->device, device->cache, &size, NULL) != VK_SUCCESS ||
+        size <= device->cache_loaded_size)
+        return;
+    uint8_t *data = tuff_calloc(1, CACHE_HEADER + size);
+    if (data && device->vk.GetPipelineCacheData(device->device, device->cache, &size,
+                                                data + CACHE_HEADER) == VK_SUCCESS) {
+        uint64_t hash = tuff_hash(data + CACHE_HEADER, size, 0);
+        memcpy(data, CACHE_MARK, sizeof CACHE_MARK);
+        memcpy(data + sizeof CACHE_MARK, &hash, sizeof hash);
+        if (tuff_os_write_file(device->ctx, device->cache_path, data, CACHE_HEADER + size) !=
+            TUFF_OK)
             tuff_log(device->ctx, TUFF_LOG_WARN, "pipeline cache not saved: %s",
                      tuff_error_text(device->ctx));
-        free(data);
     }
+    free(data);
+}
+
+void tuff_cache_close(struct tuff_device *device)
+{
+    if (device->cache && device->cache_path && !device->lost)
+        save_cache(device);
     device->vk.DestroyPipelineCache(device->device, device->cache, NULL);
 }

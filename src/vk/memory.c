@@ -4,14 +4,19 @@
 #define MIB (1ull << 20)
 #define STAGING_BYTES (16 * MIB)
 
-uint64_t tuff_buffer_max_size(const struct tuff_device *device)
+uint64_t tuff_device_chunk_limit(const struct tuff_device_info *info)
 {
-    uint64_t most = TUFF_MIN(device->info.max_allocation, device->info.max_buffer);
+    uint64_t most = TUFF_MIN(info->max_allocation, info->max_buffer);
     /* Near a 1 GiB limit allocations fail in practice: stay well below. */
     if (most <= 1024 * MIB)
         most = TUFF_MIN(most, 512 * MIB);
     /* A chunk larger than this buys nothing and makes fragmentation worse. */
     return TUFF_MIN(most, 2048 * MIB) / 256 * 256;
+}
+
+uint64_t tuff_buffer_max_size(const struct tuff_device *device)
+{
+    return tuff_device_chunk_limit(&device->info);
 }
 
 /* Index of the first memory type that is allowed and has all of `want`; -1 when there is none. */

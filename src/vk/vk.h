@@ -41,6 +41,7 @@ struct tuff_buffer {
     struct tuff_buffer_vk *vk;
 };
 /* Largest size one buffer may have on this device (at most 512 MiB where the limit is 1 GiB). */
+uint64_t tuff_device_chunk_limit(const struct tuff_device_info *info);
 uint64_t tuff_buffer_max_size(const struct tuff_device *device);
 /* Zero-filled. TUFF_E_DEVICE_MEMORY names the size when it cannot be had. */
 enum tuff_status tuff_buffer_create(struct tuff_device *device, uint64_t size,
