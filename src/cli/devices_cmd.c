@@ -1,86 +1,67 @@
 /* tuff devices: every Vulkan device and what Tuff makes of it. */
+#include "cli/caps.h"
 #include "cli/cli.h"
-#include "tuff/device.h"
 
-#include <jansson.h>
-
-static void hex(const uint8_t *bytes, char *text)
+static const char *yes(bool is)
 {
-    for (int i = 0; i < 16; i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-}
-
-static const char *class_name(enum tuff_device_class c)
-{
-    return c == TUFF_CLASS_CPU ? "cpu" : "generic";
-}
-
-static json_t *describe(const struct tuff_device_info *d)
-{
-    char uuid[33];
-    hex(d->uuid, uuid);
-    json_t *heaps = json_array();
-    for (uint32_t i = 0; i < d->heap_count; i++)
-        json_array_append_new(heaps, json_integer((json_int_t) d->heap_size[i]));
-    json_t *root = json_pack(
-        "{s:i, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:b, s:s, s:b, s:o}", "index", d->index,
-        "name", d->name, "type", d->type, "driver", d->driver, "vendor_id", (int) d->vendor_id,
-        "device_id", (int) d->device_id, "uuid", uuid, "pci", d->pci, "class",
-        class_name(d->device_class), "usable", (int) d->usable, "unusable_reason",
-        d->unusable_reason, "unified_memory", (int) d->unified_memory, "heaps", heaps);
-    const struct {
-        const char *name;
-        uint64_t value;
-    } numbers[] = {{"memory_total", d->memory_total},
-                   {"memory_available", d->memory_available},
-                   {"subgroup_size", d->subgroup_size},
-                   {"subgroup_min", d->subgroup_min},
-                   {"subgroup_max", d->subgroup_max},
-                   {"max_allocation", d->max_allocation},
-                   {"max_texel_elements", d->max_texel_elements},
-                   {"max_shared_bytes", d->max_shared_bytes},
-                   {"max_invocations", d->max_invocations},
-                   {"max_push_bytes", d->max_push_bytes},
-                   {"api_version", d->api_version},
-                   {"driver_version", d->driver_version}};
-    for (size_t i = 0; i < TUFF_COUNT(numbers); i++)
-        json_object_set_new(root, numbers[i].name, json_integer((json_int_t) numbers[i].value));
-    const struct {
-        const char *name;
-        bool value;
-    } flags[] = {{"f16", d->f16},
-                 {"bf16", d->bf16},
-                 {"int8", d->int8},
-                 {"cooperative_matrix", d->cooperative_matrix},
-                 {"subgroup_shuffle", d->subgroup_shuffle},
-                 {"memory_budget", d->memory_budget}};
-    for (size_t i = 0; i < TUFF_COUNT(flags); i++)
-        json_object_set_new(root, flags[i].name, json_boolean(flags[i].value));
-    return root;
+    return is ? "yes" : "no";
 }
 
 static void print(const struct tuff_device_info *d)
 {
-    char uuid[33];
-    hex(d->uuid, uuid);
+    const double gib = 1073741824;
     printf("%d  %s\n", d->index, d->name);
-    printf("   %s, class %s, driver %s, Vulkan %u.%u.%u%s%s\n", d->type,
-           class_name(d->device_class), d->driver, d->api_version >> 22,
-           d->api_version >> 12 & 0x3ff, d->api_version & 0xfff, d->usable ? "" : ", not usable: ",
-           d->unusable_reason);
-    printf("   uuid %s%s%s\n", uuid, d->pci[0] ? ", pci " : "", d->pci);
-    printf("   memory %.1f GiB, %.1f free%s; heaps", (double) d->memory_total / 1073741824,
-           (double) d->memory_available / 1073741824, d->unified_memory ? ", unified" : "");
+    printf("   %s, class %s, driver %s (%u), Vulkan %u.%u.%u\n", d->type,
+           cli_class_name(d->device_class), d->driver, d->driver_version, d->api_version >> 22,
+           d->api_version >> 12 & 0x3ff, d->api_version & 0xfff);
+    if (!d->usable)
+        printf("   not usable: %s\n", d->unusable_reason);
+    printf("   vendor %04x, device %04x, uuid ", d->vendor_id, d->device_id);
+    for (int i = 0; i < 16; i++)
+        printf("%02x", d->uuid[i]);
+    printf("%s%s\n", d->pci[0] ? ", pci " : "", d->pci);
+    printf("   memory %.1f GiB, %.1f free (%s)%s; heaps", (double) d->memory_total / gib,
+           (double) d->memory_available / gib,
+           !strcmp(d->type, "cpu") ? "the host's" : d->memory_budget ? "the driver's budget"
+                                                                     : "its heap",
+           d->unified_memory ? ", unified" : "");
     for (uint32_t i = 0; i < d->heap_count; i++)
-        printf(" %.1f", (double) d->heap_size[i] / 1073741824);
-    printf(" GiB; one allocation at most %.1f GiB\n", (double) d->max_allocation / 1073741824);
-    printf("   subgroups of %u (%u to %u)%s; f16 %s, bf16 %s, int8 %s, cooperative matrices %s\n",
-           d->subgroup_size, d->subgroup_min, d->subgroup_max,
-           d->subgroup_shuffle ? " with shuffles" : "", d->f16 ? "yes" : "no",
-           d->bf16 ? "yes" : "no", d->int8 ? "yes" : "no", d->cooperative_matrix ? "yes" : "no");
-    printf("   %u KiB shared, %u invocations a group, %u texels a view, %u bytes of push constants\n",
-           d->max_shared_bytes / 1024, d->max_invocations, d->max_texel_elements,
-           d->max_push_bytes);
+        printf(" %.1f", (double) d->heap_size[i] / gib);
+    printf(" GiB\n");
+    printf("   one allocation at most %.1f GiB, one buffer %.1f GiB\n",
+           (double) d->max_allocation / gib, (double) d->max_buffer / gib);
+    printf("   subgroups of %u (%u to %u)%s%s\n", d->subgroup_size, d->subgroup_min,
+           d->subgroup_max, d->subgroup_shuffle ? ", with shuffles" : "",
+           d->uniform_loads ? ", uniform loads" : "");
+    printf("   f16 %s, bf16 %s, int8 %s, int16 %s, int64 %s, cooperative matrices %s\n",
+           yes(d->f16), yes(d->bf16), yes(d->int8), yes(d->int16), yes(d->int64),
+           yes(d->cooperative_matrix));
+    printf("   %u KiB shared, %u invocations a group, %u x %u x %u groups, %u bytes pushed\n",
+           d->max_shared_bytes / 1024, d->max_invocations, d->max_groups[0], d->max_groups[1],
+           d->max_groups[2], d->max_push_bytes);
+    printf("   views of %u texels, %u MiB; ", d->max_texel_elements, d->max_storage_range >> 20);
+    if (d->timestamp_ns > 0)
+        printf("timestamps of %g ns\n", d->timestamp_ns);
+    else
+        printf("no timestamps\n");
+}
+
+static int print_json(struct cli *cli, const struct cli_command *command,
+                      const struct tuff_device_info *list, size_t n)
+{
+    json_t *all = json_array();
+    bool ok = all != NULL;
+    for (size_t i = 0; i < n && ok; i++)
+        ok = !json_array_append_new(all, cli_caps_json(&list[i]));
+    char *text = ok ? json_dumps(all, JSON_INDENT(2)) : NULL;
+    json_decref(all);
+    if (!text) {
+        tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of memory");
+        return cli_fail(cli, command);
+    }
+    printf("%s\n", text);
+    free(text);
+    return CLI_OK;
 }
 
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
@@ -101,21 +82,11 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         fprintf(stderr, "note: %s\n", note);
     if (status != TUFF_OK)
         return cli_fail(cli, command);
-    json_t *all = json_array();
-    for (size_t i = 0; i < n; i++) {
-        if (json)
-            json_array_append_new(all, describe(&list[i]));
-        else
-            print(&list[i]);
-    }
-    if (json) {
-        char *text = json_dumps(all, JSON_INDENT(2));
-        printf("%s\n", text ? text : "[]");
-        free(text);
-    }
-    json_decref(all);
+    for (size_t i = 0; i < n && !json; i++)
+        print(&list[i]);
+    code = json ? print_json(cli, command, list, n) : CLI_OK;
     free(list);
-    return CLI_OK;
+    return code;
 }
 
 const struct cli_command cli_devices = {

@@ -1,36 +1,66 @@
-/* tuff plan: what training a model takes, to the byte, before anything is allocated. */
+/* tuff plan: what training a model takes, to the byte, before anything is allocated, beside what a
+ * device has; and where it does not fit, what would. */
+#include "cli/caps.h"
 #include "cli/cli.h"
 #include "cli/device.h"
 #include "tuff/train.h"
 
-#include <jansson.h>
-
 struct plan {
-    const char *config, *preset;
+    struct cli *cli;
+    const char *config_path, *preset, *caps;
     int64_t vocab, batch, context;
-    bool json;
+    bool json, has_device;
+    struct tuff_gpt2_config config;
+    struct tuff_device_info device; /* here, or described by a file */
 };
 
-static enum tuff_status make(struct cli *cli, const struct plan *p, struct tuff_gpt2_config *config,
+static enum tuff_status choose_model(struct plan *p)
+{
+    struct tuff_ctx *ctx = p->cli->ctx;
+    TUFF_TRY(p->config_path ? tuff_gpt2_config_load(ctx, p->config_path, &p->config)
+                            : tuff_gpt2_preset(ctx, p->preset ? p->preset : "gpt2", &p->config));
+    if (p->vocab)
+        p->config.vocab_size = p->vocab;
+    if (!p->context)
+        p->context = p->config.n_positions;
+    return TUFF_OK;
+}
+
+/* The described device, else the one here, else none: the plan stands without. */
+static enum tuff_status choose_device(struct plan *p)
+{
+    struct tuff_device *device = NULL;
+    if (p->caps) {
+        TUFF_TRY(cli_caps_load(p->cli->ctx, p->caps, p->cli->device, &p->device));
+        p->has_device = true;
+        return TUFF_OK;
+    }
+    enum tuff_status status = tuff_device_create(
+        p->cli->ctx, &(struct tuff_device_params) {.select = p->cli->device}, &device);
+    if (status != TUFF_OK)
+        return p->cli->device || status != TUFF_E_NO_DEVICE ? status : TUFF_OK;
+    p->device = *tuff_device_info(device);
+    p->has_device = true;
+    tuff_device_destroy(device);
+    return TUFF_OK;
+}
+
+static enum tuff_status make(const struct plan *p, int64_t batch, int64_t context,
                              struct tuff_plan_sizes *sizes)
 {
+    struct tuff_ctx *ctx = p->cli->ctx;
     struct tuff_store *store = NULL;
     struct tuff_gpt2 *model = NULL;
     struct tuff_trainer *trainer = NULL;
     double rate = 1e-3;
-    TUFF_TRY(p->config ? tuff_gpt2_config_load(cli->ctx, p->config, config)
-                       : tuff_gpt2_preset(cli->ctx, p->preset ? p->preset : "gpt2", config));
-    if (p->vocab)
-        config->vocab_size = p->vocab;
-    enum tuff_status status = tuff_store_create(cli->ctx, NULL, &store);
-    if (status == TUFF_OK)
-        status = tuff_gpt2_create(store, config, &model);
+    TUFF_TRY(p->has_device ? tuff_store_create_planned(ctx, &p->device, &store)
+                           : tuff_store_create(ctx, NULL, &store));
+    enum tuff_status status = tuff_gpt2_create(store, &p->config, &model);
     if (status == TUFF_OK)
         status = tuff_trainer_create(
-            cli->ctx,
-            &(struct tuff_trainer_params) {.store = store, .model = model, .batch = p->batch,
-                                           .context = p->context ? p->context
-                                                                 : config->n_positions,
+            ctx,
+            &(struct tuff_trainer_params) {.store = store, .model = model, .batch = batch,
+                                           .context = context, .dropout = true,
                                            .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
                                                      .lr = &rate, .lr_count = 1}},
             &trainer);
@@ -42,78 +72,143 @@ static enum tuff_status make(struct cli *cli, const struct plan *p, struct tuff_
     return status;
 }
 
-static int report(const struct plan *p, const struct tuff_gpt2_config *config,
-                  const struct tuff_plan_sizes *s, const struct tuff_device_info *device)
+static uint64_t peak(const struct tuff_plan_sizes *s)
 {
-    uint64_t peak = s->parameters + s->gradients + s->states + s->activations + s->inputs;
-    bool fits = !device || !device->memory_available || peak <= device->memory_available;
-    const struct {
-        const char *name;
-        uint64_t bytes;
-    } rows[] = {{"parameters", s->parameters},   {"gradients", s->gradients},
-                {"optimizer", s->states},        {"activations", s->activations},
-                {"inputs", s->inputs},           {"peak", peak}};
-    if (p->json) {
-        json_t *root = json_pack("{s:I, s:f, s:b}", "parameter_count",
-                                 (json_int_t) tuff_gpt2_parameter_count(config), "flops_per_step",
-                                 s->flops, "fits", (int) fits);
-        for (size_t i = 0; i < TUFF_COUNT(rows); i++)
-            json_object_set_new(root, rows[i].name, json_integer((json_int_t) rows[i].bytes));
-        if (device) {
-            json_object_set_new(root, "device", json_string(device->name));
-            json_object_set_new(root, "device_memory",
-                                json_integer((json_int_t) device->memory_available));
-        }
-        char *text = json_dumps(root, JSON_COMPACT);
-        printf("%s\n", text ? text : "{}");
-        free(text);
-        json_decref(root);
-        return fits ? CLI_OK : CLI_FAILED;
+    return s->parameters + s->frozen + s->gradients + s->states + s->activations + s->inputs;
+}
+
+static bool fits(const struct plan *p, int64_t batch, int64_t context)
+{
+    struct tuff_plan_sizes sizes;
+    return make(p, batch, context, &sizes) == TUFF_OK &&
+           (!p->has_device || peak(&sizes) <= p->device.memory_available);
+}
+
+/* The change that keeps most: the largest part of the batch (accumulated to the same step), else
+ * the longest context of one sequence. */
+static void remedy(const struct plan *p, char *text, size_t size)
+{
+    int64_t low = 0, high = p->batch; /* low fits (or is 0), high does not */
+    while (high - low > 1) {
+        int64_t middle = low + (high - low) / 2;
+        *(fits(p, middle, p->context) ? &low : &high) = middle;
     }
-    printf("%lld parameters, %.2f GFLOP a step, %zu nodes\n",
-           (long long) tuff_gpt2_parameter_count(config), s->flops * 1e-9, s->nodes);
+    while (low > 1 && p->batch % low)
+        low--;
+    if (low) {
+        snprintf(text, size, "--batch %lld --accumulate %lld would fit and is the same step",
+                 (long long) low, (long long) (p->batch / low));
+        return;
+    }
+    for (high = p->context; high - low > 1;) {
+        int64_t middle = low + (high - low) / 2;
+        *(fits(p, 1, middle) ? &low : &high) = middle;
+    }
+    if (low)
+        snprintf(text, size, "--batch 1 --context %lld would fit", (long long) low);
+    else
+        snprintf(text, size, "only a smaller model would, whatever the batch and context");
+}
+
+struct row {
+    const char *name;
+    uint64_t bytes;
+};
+
+static int print_json(const struct plan *p, const struct tuff_plan_sizes *s, const struct row *rows,
+                      size_t n, bool ok, const char *advice)
+{
+    json_t *root = json_pack("{s:I, s:I, s:I, s:f, s:b}", "parameter_count",
+                             (json_int_t) tuff_gpt2_parameter_count(&p->config), "batch",
+                             (json_int_t) p->batch, "context", (json_int_t) p->context,
+                             "flops_per_step", s->flops, "fits", (int) ok);
+    for (size_t i = 0; i < n; i++)
+        json_object_set_new(root, rows[i].name, json_integer((json_int_t) rows[i].bytes));
+    if (p->has_device) {
+        json_object_set_new(root, "device", json_string(p->device.name));
+        json_object_set_new(root, "device_memory",
+                            json_integer((json_int_t) p->device.memory_available));
+    }
+    if (!ok)
+        json_object_set_new(root, "remedy", json_string(advice));
+    char *text = json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    if (!text)
+        return CLI_FAILED;
+    printf("%s\n", text);
+    free(text);
+    return ok ? CLI_OK : CLI_FAILED;
+}
+
+static int report(const struct plan *p, const struct cli_command *command,
+                  const struct tuff_plan_sizes *s)
+{
+    const double mib = 1048576;
+    bool ok = !p->has_device || peak(s) <= p->device.memory_available;
+    char advice[160] = "";
+    if (!ok)
+        remedy(p, advice, sizeof advice);
+    const struct row rows[] = {{"parameters", s->parameters}, {"frozen", s->frozen},
+                               {"gradients", s->gradients},   {"optimizer", s->states},
+                               {"activations", s->activations}, {"inputs", s->inputs},
+                               {"peak", peak(s)}};
+    if (p->json)
+        return print_json(p, s, rows, TUFF_COUNT(rows), ok, advice);
+    printf("%lld parameters, batch %lld, context %lld: %.2f GFLOP a step, %zu nodes\n",
+           (long long) tuff_gpt2_parameter_count(&p->config), (long long) p->batch,
+           (long long) p->context, s->flops * 1e-9, s->nodes);
     for (size_t i = 0; i < TUFF_COUNT(rows); i++)
-        printf("  %-12s %14llu bytes  %10.1f MiB\n", rows[i].name,
-               (unsigned long long) rows[i].bytes, (double) rows[i].bytes / 1048576);
-    if (device)
-        printf("%s has %.1f MiB: %s\n", device->name, (double) device->memory_available / 1048576,
-               fits ? "it fits"
-                    : "it does not fit; a smaller --batch or --context shrinks the activations");
-    return fits ? CLI_OK : CLI_FAILED;
+        if (rows[i].bytes)
+            printf("  %-12s %16llu bytes  %10.1f MiB\n", rows[i].name,
+                   (unsigned long long) rows[i].bytes, (double) rows[i].bytes / mib);
+    if (!p->has_device)
+        return CLI_OK;
+    printf("%s has %.1f MiB%s\n", p->device.name, (double) p->device.memory_available / mib,
+           ok ? ": it fits" : "");
+    return ok ? CLI_OK : cli_error(command, CLI_FAILED, "it does not fit; %s", advice);
 }
 
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    struct plan p = {.batch = 8};
+    struct plan p = {.cli = cli, .batch = 8};
     const struct cli_option options[] = {
         {"preset", CLI_STRING, &p.preset, "NAME", "size: tiny, mini, small, gpt2, ...", 0, 0},
-        {"config", CLI_STRING, &p.config, "FILE", "size from a config.json", 0, 0},
+        {"config", CLI_STRING, &p.config_path, "FILE", "size from a config.json", 0, 0},
         {"vocab", CLI_INT, &p.vocab, "N", "another vocabulary size; 0: the model's", 0, 1 << 24},
         {"batch", CLI_INT, &p.batch, "N", "sequences", 1, 65535},
         {"context", CLI_INT, &p.context, "N", "tokens; 0: the model's positions", 0, 1 << 20},
+        {"no-device", CLI_STRING, &p.caps, "CAPS.json",
+         "for a device described by `tuff devices --json`", 0, 0},
         {"json", CLI_FLAG, &p.json, NULL, "one JSON object", 0, 0},
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), NULL, argc, argv);
     if (code >= 0)
         return code;
-    struct tuff_gpt2_config config;
+    if (p.preset && p.config_path)
+        return cli_error(command, CLI_USAGE, "--preset and --config exclude each other");
     struct tuff_plan_sizes sizes;
-    if (make(cli, &p, &config, &sizes) != TUFF_OK)
+    if (choose_model(&p) != TUFF_OK || choose_device(&p) != TUFF_OK)
         return cli_fail(cli, command);
-    /* The plan stands without a device; with one it is compared with what that has. */
-    struct tuff_device *device = NULL;
-    if (tuff_device_create(cli->ctx, &(struct tuff_device_params) {.select = cli->device},
-                           &device) != TUFF_OK && cli->device)
-        return cli_fail(cli, command);
-    code = report(&p, &config, &sizes, device ? tuff_device_info(device) : NULL);
-    tuff_device_destroy(device);
-    return code;
+    if (p.has_device && !p.device.usable)
+        return cli_error(command, CLI_FAILED, "device %s is not usable: %s", p.device.name,
+                         p.device.unusable_reason);
+    enum tuff_status status = make(&p, p.batch, p.context, &sizes);
+    if (status == TUFF_E_DEVICE_MEMORY) { /* one value is larger than the largest allocation */
+        char why[512], advice[160];
+        snprintf(why, sizeof why, "%s", tuff_error_text(cli->ctx));
+        char *general = strstr(why, "; a smaller"); /* the remedy below is more exact */
+        if (general)
+            *general = 0;
+        remedy(&p, advice, sizeof advice);
+        return cli_error(command, CLI_FAILED, "%s; %s", why, advice);
+    }
+    return status == TUFF_OK ? report(&p, command, &sizes) : cli_fail(cli, command);
 }
 
 const struct cli_command cli_plan = {
     .name = "plan",
     .summary = "memory that training a model takes",
-    .usage = "(--preset NAME | --config FILE) [--batch N --context N]",
+    .usage = "[--preset NAME | --config FILE] [--batch N --context N] [--no-device CAPS.json]",
     .example = "tuff plan --preset gpt2 --batch 1 --context 256",
     .run = run,
 };

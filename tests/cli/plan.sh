@@ -1,0 +1,82 @@
+# tuff plan: sums, what fits, what would, a device that is not here, bad descriptions.
+# bash plan.sh TUFF SCRATCH
+set -u
+tuff=$1
+rm -rf "$2" && mkdir -p "$2" && cd "$2" || exit 1
+fail() { echo "failed: $*"; exit 1; }
+
+cat > caps.json << EOF
+{"name": "Small GPU", "type": "discrete", "class": "generic", "memory_available": 2500000000,
+ "max_allocation": 1073741824, "max_invocations": 256}
+EOF
+plan() { "$tuff" plan --no-device caps.json "$@" > out 2> log; }
+number() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" out; }
+
+# GPT-2's 124 439 808 parameters; every tensor on 256 elements; two AdamW states each.
+plan --preset gpt2 --batch 1 --context 256 --json || fail "plan: $(cat log)"
+[ "$(number parameter_count)" -eq 124439808 ] || fail "parameters: $(cat out)"
+p=$(number parameters)
+[ "$p" -ge $((124439808 * 4)) ] && [ "$p" -lt $((124500000 * 4)) ] ||
+  fail "parameter bytes: $p"
+[ "$(number gradients)" -eq "$p" ] || fail "gradients: $(cat out)"
+[ "$(number optimizer)" -ge $((2 * p)) ] || fail "optimizer: $(cat out)"
+[ "$(number peak)" -eq $((p + $(number frozen) + $(number gradients) + $(number optimizer) +
+  $(number activations) + $(number inputs))) ] || fail "the peak is not the sum: $(cat out)"
+plan --preset gpt2 --batch 1 --context 256 || fail "plan: $(cat log)"
+grep -q 'Small GPU has .* it fits' out || fail "no verdict: $(cat out)"
+
+# What does not fit names a change that does, and that change fits.
+follow() { # OPTIONS: refused; the change named is taken and must fit, one step more must not
+  plan "$@" && fail "$*: it should not fit"
+  [ "$(grep -c . log)" -eq 1 ] || fail "$*: not one line: $(cat log)"
+  advice=$(sed -n 's/.*; \(--batch [0-9]*\( --context [0-9]*\)*\).*/\1/p' log)
+  [ -n "$advice" ] || fail "$*: no change named: $(cat log)"
+  plan "$@" $advice || fail "$* $advice does not fit: $(cat out log)"
+}
+follow --preset gpt2 --context 256 --batch 8
+follow --preset gpt2 --context 1024 --batch 1
+plan --preset gpt2 --context 1024 --batch 1 --context $((${advice##* } + 1)) && fail "a longer context fits too"
+plan --preset gpt2 --context 256 --batch 8 --json && fail "--json: exit code"
+grep -q '"fits":false.*"remedy":"--batch' out || fail "--json: no remedy: $(cat out)"
+# Logits of 8 x 1024 x 50257 are larger than a piece of 512 MiB: the value is named.
+sed 's/2500000000/80000000000/' caps.json > large.json
+"$tuff" plan --no-device large.json --preset gpt2 --batch 8 --context 1024 > out 2> log && fail "logits fit into a chunk"
+grep -q '\[.*50257\].*one allocation.*--batch [1-7] ' log || fail "logits: $(cat log)"
+plan --preset gpt2-xl && fail "gpt2-xl fits"
+grep -q 'only a smaller model' log || fail "gpt2-xl: $(cat log)"
+
+# Without any driver the plan stands, and is the same.
+VK_DRIVER_FILES=/nonexistent VK_ICD_FILENAMES=/nonexistent "$tuff" plan --preset tiny > out 2> log ||
+  fail "no driver: $(cat log)"
+grep -q '^  peak' out || fail "no driver: $(cat out)"
+# The list of `tuff devices --json` is accepted as it is.
+"$tuff" devices --json > list.json 2> log || fail "devices: $(cat log)"
+"$tuff" plan --no-device list.json --preset tiny > here 2> log || fail "own list: $(cat log)"
+"$tuff" plan --no-device list.json --device 7 --preset tiny > out 2> log && fail "device 7 of the list"
+
+refused() { # WORDS CODE OPTIONS...
+  words=$1 code=$2
+  shift 2
+  "$tuff" plan "$@" > out 2> log
+  got=$?
+  [ $got -eq "$code" ] && grep -q -- "$words" log || fail "$*: exit $got, $(cat log)"
+  [ "$(grep -c . log)" -eq 1 ] || fail "$*: not one line: $(cat log)"
+}
+refused 'missing.json' 1 --no-device missing.json
+echo '{"memory_available": 1' > cut.json
+refused 'cut.json' 1 --no-device cut.json
+echo '[]' > empty.json
+refused 'describes no device' 1 --no-device empty.json
+echo '{"memory_available": -5, "max_allocation": 1}' > negative.json
+refused 'memory_available: -5' 1 --no-device negative.json
+echo '{"memory_available": 5}' > limits.json
+refused 'max_allocation is missing' 1 --no-device limits.json
+echo '{"memory_available": 5, "max_allocation": "x"}' > wrong.json
+refused 'max_allocation' 1 --no-device wrong.json
+echo '{"memory_available": 5, "max_allocation": 5, "usable": false, "unusable_reason": "too old"}' > old.json
+refused 'too old' 1 --no-device old.json
+refused 'preset' 1 --preset nonsense
+refused 'positions' 1 --preset tiny --context 100000
+refused 'batch' 2 --batch 0
+refused 'exclude' 2 --preset tiny --config caps.json
+echo "all passed"
