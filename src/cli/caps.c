@@ -10,8 +10,10 @@ static const struct field {
     size_t offset, size;
 } fields[] = {
 #define FIELD(kind, name)                                                                          \
-    {#name, kind, offsetof(struct tuff_device_info, name),                                         \
-     sizeof ((struct tuff_device_info *) 0)->name}
+    {                                                                                              \
+#name, kind, offsetof(struct tuff_device_info, name),                                      \
+            sizeof((struct tuff_device_info *) 0)->name                                            \
+    }
     FIELD(TEXT, name),
     FIELD(TEXT, type),
     FIELD(TEXT, driver),
@@ -65,12 +67,18 @@ static json_t *write_field(const struct field *f, const void *at)
 {
     char hex[33];
     switch (f->kind) {
-    case TEXT: return json_string(at);
-    case U32: return integer(*(const uint32_t *) at);
-    case U64: return integer(*(const uint64_t *) at);
-    case FLAG: return json_boolean(*(const bool *) at);
-    case REAL: return json_real(*(const double *) at);
-    case UUID: break;
+    case TEXT:
+        return json_string(at);
+    case U32:
+        return integer(*(const uint32_t *) at);
+    case U64:
+        return integer(*(const uint64_t *) at);
+    case FLAG:
+        return json_boolean(*(const bool *) at);
+    case REAL:
+        return json_real(*(const double *) at);
+    case UUID:
+        break;
     }
     for (int i = 0; i < 16; i++)
         snprintf(hex + 2 * i, 3, "%02x", ((const uint8_t *) at)[i]);
@@ -79,8 +87,8 @@ static json_t *write_field(const struct field *f, const void *at)
 
 json_t *cli_caps_json(const struct tuff_device_info *info)
 {
-    json_t *root = json_pack("{s:i, s:s}", "index", info->index, "class",
-                             cli_class_name(info->device_class));
+    json_t *root =
+        json_pack("{s:i, s:s}", "index", info->index, "class", cli_class_name(info->device_class));
     json_t *heaps = json_array(), *groups = json_array();
     bool ok = root && heaps && groups;
     for (size_t i = 0; i < TUFF_COUNT(fields) && ok; i++)
@@ -129,11 +137,15 @@ static enum tuff_status read_field(struct tuff_ctx *ctx, const char *path, const
                              f->size - 1);
         memcpy(at, text, strlen(text) + 1);
         return TUFF_OK;
-    case FLAG: return tuff_json_bool(ctx, path, object, f->name, at);
-    case REAL: return tuff_json_real(ctx, path, object, f->name, at);
-    case UUID: return TUFF_OK; /* names a device that is here; planning needs none */
+    case FLAG:
+        return tuff_json_bool(ctx, path, object, f->name, at);
+    case REAL:
+        return tuff_json_real(ctx, path, object, f->name, at);
+    case UUID:
+        return TUFF_OK; /* names a device that is here; planning needs none */
     case U32:
-    case U64: break;
+    case U64:
+        break;
     }
     return read_number(ctx, path, object, f, at);
 }
@@ -142,7 +154,7 @@ static enum tuff_status read_caps(struct tuff_ctx *ctx, const char *path, const 
                                   struct tuff_device_info *info)
 {
     const char *device_class = "generic";
-    *info = (struct tuff_device_info) {.usable = true};
+    *info = (struct tuff_device_info){.usable = true};
     for (size_t i = 0; i < TUFF_COUNT(fields); i++)
         TUFF_TRY(read_field(ctx, path, object, &fields[i], (char *) info + fields[i].offset));
     TUFF_TRY(tuff_json_string(ctx, path, object, "class", &device_class));
@@ -157,8 +169,10 @@ static enum tuff_status read_caps(struct tuff_ctx *ctx, const char *path, const 
                   {"max_allocation", info->max_allocation}};
     for (size_t i = 0; i < TUFF_COUNT(needed); i++)
         if (!needed[i].value)
-            return tuff_fail(ctx, TUFF_E_FORMAT, "%s: %s is missing or 0; `tuff devices --json` "
-                             "writes such a file", path, needed[i].name);
+            return tuff_fail(ctx, TUFF_E_FORMAT,
+                             "%s: %s is missing or 0; `tuff devices --json` "
+                             "writes such a file",
+                             path, needed[i].name);
     if (!info->max_buffer)
         info->max_buffer = info->max_allocation;
     if (!info->name[0])
@@ -188,8 +202,10 @@ enum tuff_status cli_caps_load(struct tuff_ctx *ctx, const char *path, const cha
     enum tuff_status status =
         json_is_object(object) ? read_caps(ctx, path, object, info)
         : which ? tuff_fail(ctx, TUFF_E_FORMAT, "%s: describes no device \"%s\"", path, which)
-                : tuff_fail(ctx, TUFF_E_FORMAT, "%s: describes no device; `tuff devices --json` "
-                            "writes such a file", path);
+                : tuff_fail(ctx, TUFF_E_FORMAT,
+                            "%s: describes no device; `tuff devices --json` "
+                            "writes such a file",
+                            path);
     json_decref(root);
     return status;
 }

@@ -22,8 +22,9 @@ static void print(const struct tuff_device_info *d)
     printf("%s%s\n", d->pci[0] ? ", pci " : "", d->pci);
     printf("   memory %.1f GiB, %.1f free (%s)%s; heaps", (double) d->memory_total / gib,
            (double) d->memory_available / gib,
-           !strcmp(d->type, "cpu") ? "the host's" : d->memory_budget ? "the driver's budget"
-                                                                     : "its heap",
+           !strcmp(d->type, "cpu") ? "the host's"
+           : d->memory_budget      ? "the driver's budget"
+                                   : "its heap",
            d->unified_memory ? ", unified" : "");
     for (uint32_t i = 0; i < d->heap_count; i++)
         printf(" %.1f", (double) d->heap_size[i] / gib);

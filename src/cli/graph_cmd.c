@@ -1,12 +1,14 @@
 /* tuff graph: the nodes of a model's training step, and where their values live. */
 #include "base/os.h"
-#include "cli/cli.h"
+#include "cli/model.h"
 #include "tuff/ops.h"
 #include "tuff/train.h"
 
 struct job {
-    const char *config, *preset, *format, *out;
-    int64_t vocab, batch, context;
+    struct cli_model choice;
+    struct tuff_gpt2_config config;
+    const char *format, *out;
+    int64_t batch, context;
     bool backward;
 };
 
@@ -14,31 +16,29 @@ struct job {
 static enum tuff_status build(struct cli *cli, const struct job *j, struct tuff_store **store,
                               struct tuff_gpt2 **model, struct tuff_program **program)
 {
-    struct tuff_gpt2_config config;
     struct tuff_graph *g;
-    TUFF_TRY(j->config ? tuff_gpt2_config_load(cli->ctx, j->config, &config)
-                       : tuff_gpt2_preset(cli->ctx, j->preset ? j->preset : "tiny", &config));
-    if (j->vocab)
-        config.vocab_size = j->vocab;
-    int64_t time = j->context ? j->context : config.n_positions;
+    int64_t time = j->context;
     int64_t dims[2] = {j->batch, time};
     int64_t words = (int64_t) TUFF_EMBEDDING_BUCKET_WORDS(j->batch * time);
     TUFF_TRY(tuff_store_create(cli->ctx, NULL, store));
-    TUFF_TRY(tuff_gpt2_create(*store, &config, model));
+    TUFF_TRY(tuff_gpt2_create(*store, &j->config, model));
     TUFF_TRY(tuff_graph_create(cli->ctx, &g));
-    struct tuff_gpt2_inputs in = {
-        .ids = tuff_input(g, "ids", TUFF_U32, 2, dims),
-        .positions = tuff_input(g, "positions", TUFF_U32, 2, dims),
-        .ids_buckets = tuff_input(g, "ids.buckets", TUFF_U32, 1, &words),
-        .positions_buckets = tuff_input(g, "positions.buckets", TUFF_U32, 1, &words)};
+    struct tuff_gpt2_inputs in = {.ids = tuff_input(g, "ids", TUFF_U32, 2, dims),
+                                  .positions = tuff_input(g, "positions", TUFF_U32, 2, dims),
+                                  .ids_buckets = tuff_input(g, "ids.buckets", TUFF_U32, 1, &words),
+                                  .positions_buckets =
+                                      tuff_input(g, "positions.buckets", TUFF_U32, 1, &words)};
     struct tuff_tensor *logits = tuff_gpt2_logits(g, *model, tuff_gpt2_hidden(g, *model, &in));
     struct tuff_tensor *loss =
         tuff_cross_entropy(g, logits, tuff_input(g, "targets", TUFF_U32, 2, dims),
-                           tuff_input(g, "weight", TUFF_F32, 1, (int64_t[]) {1}), NULL);
+                           tuff_input(g, "weight", TUFF_F32, 1, (int64_t[]){1}), NULL);
     tuff_output(g, tuff_named(loss, "loss"), "loss");
     if (j->backward)
         tuff_backward(g, loss);
-    return tuff_program_create(*store, g, &(struct tuff_program_params) {.name = "graph"}, program);
+    char name[64];
+    snprintf(name, sizeof name, "%.24s (batch %lld, context %lld)",
+             cli_model_name(&j->choice, "tiny"), (long long) j->batch, (long long) time);
+    return tuff_program_create(*store, g, &(struct tuff_program_params){.name = name}, program);
 }
 
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
@@ -46,9 +46,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     static const char *const formats[] = {"text", "dot", "svg"};
     struct job j = {.batch = 4, .format = "text", .out = NULL};
     const struct cli_option options[] = {
-        {"preset", CLI_STRING, &j.preset, "NAME", "size: tiny, mini, small, gpt2, ...", 0, 0},
-        {"config", CLI_STRING, &j.config, "FILE", "size from a config.json", 0, 0},
-        {"vocab", CLI_INT, &j.vocab, "N", "another vocabulary size; 0: the model's", 0, 1 << 24},
+        CLI_MODEL_OPTIONS(&j.choice),
         {"batch", CLI_INT, &j.batch, "N", "sequences", 1, 65535},
         {"context", CLI_INT, &j.context, "N", "tokens; 0: the model's positions", 0, 1 << 20},
         {"backward", CLI_FLAG, &j.backward, NULL, "with the gradients", 0, 0},
@@ -58,6 +56,15 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), NULL, argc, argv);
     if (code >= 0)
         return code;
+    code = cli_model_config(cli, command, &j.choice, "tiny", &j.config);
+    if (code >= 0)
+        return code;
+    if (!j.context)
+        j.context = j.config.n_positions;
+    if (j.context > j.config.n_positions)
+        return cli_error(command, CLI_FAILED,
+                         "context %lld is longer than the model's %lld positions",
+                         (long long) j.context, (long long) j.config.n_positions);
     size_t form = 0;
     while (form < TUFF_COUNT(formats) && strcmp(j.format, formats[form]))
         form++;
@@ -85,7 +92,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 const struct cli_command cli_graph = {
     .name = "graph",
     .summary = "the nodes of a training step and where values live",
-    .usage = "[--preset NAME | --config FILE] [--backward] [--format text|dot|svg] [--out FILE]",
+    .usage = "[--preset NAME | --config FILE | --model DIR] [--backward] [--format "
+             "text|dot|svg] [--out FILE]",
     .example = "tuff graph --preset tiny --vocab 384 --backward --format svg --out arena.svg",
     .run = run,
 };

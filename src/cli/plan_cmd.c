@@ -2,29 +2,18 @@
  * device has; and where it does not fit, what would. */
 #include "cli/caps.h"
 #include "cli/cli.h"
-#include "cli/device.h"
+#include "cli/model.h"
 #include "tuff/train.h"
 
 struct plan {
     struct cli *cli;
-    const char *config_path, *preset, *caps;
-    int64_t vocab, batch, context;
+    struct cli_model model;
+    const char *caps;
+    int64_t batch, context;
     bool json, has_device;
     struct tuff_gpt2_config config;
     struct tuff_device_info device; /* here, or described by a file */
 };
-
-static enum tuff_status choose_model(struct plan *p)
-{
-    struct tuff_ctx *ctx = p->cli->ctx;
-    TUFF_TRY(p->config_path ? tuff_gpt2_config_load(ctx, p->config_path, &p->config)
-                            : tuff_gpt2_preset(ctx, p->preset ? p->preset : "gpt2", &p->config));
-    if (p->vocab)
-        p->config.vocab_size = p->vocab;
-    if (!p->context)
-        p->context = p->config.n_positions;
-    return TUFF_OK;
-}
 
 /* The described device, else the one here, else none: the plan stands without. */
 static enum tuff_status choose_device(struct plan *p)
@@ -36,7 +25,7 @@ static enum tuff_status choose_device(struct plan *p)
         return TUFF_OK;
     }
     enum tuff_status status = tuff_device_create(
-        p->cli->ctx, &(struct tuff_device_params) {.select = p->cli->device}, &device);
+        p->cli->ctx, &(struct tuff_device_params){.select = p->cli->device}, &device);
     if (status != TUFF_OK)
         return p->cli->device || status != TUFF_E_NO_DEVICE ? status : TUFF_OK;
     p->device = *tuff_device_info(device);
@@ -59,10 +48,13 @@ static enum tuff_status make(const struct plan *p, int64_t batch, int64_t contex
     if (status == TUFF_OK)
         status = tuff_trainer_create(
             ctx,
-            &(struct tuff_trainer_params) {.store = store, .model = model, .batch = batch,
-                                           .context = context, .dropout = true,
-                                           .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
-                                                     .lr = &rate, .lr_count = 1}},
+            &(struct tuff_trainer_params){
+                .store = store,
+                .model = model,
+                .batch = batch,
+                .context = context,
+                .dropout = true,
+                .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = &rate, .lr_count = 1}},
             &trainer);
     if (status == TUFF_OK)
         tuff_trainer_sizes(trainer, sizes);
@@ -148,9 +140,12 @@ static int report(const struct plan *p, const struct cli_command *command,
     char advice[160] = "";
     if (!ok)
         remedy(p, advice, sizeof advice);
-    const struct row rows[] = {{"parameters", s->parameters}, {"frozen", s->frozen},
-                               {"gradients", s->gradients},   {"optimizer", s->states},
-                               {"activations", s->activations}, {"inputs", s->inputs},
+    const struct row rows[] = {{"parameters", s->parameters},
+                               {"frozen", s->frozen},
+                               {"gradients", s->gradients},
+                               {"optimizer", s->states},
+                               {"activations", s->activations},
+                               {"inputs", s->inputs},
                                {"peak", peak(s)}};
     if (p->json)
         return print_json(p, s, rows, TUFF_COUNT(rows), ok, advice);
@@ -172,9 +167,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 {
     struct plan p = {.cli = cli, .batch = 8};
     const struct cli_option options[] = {
-        {"preset", CLI_STRING, &p.preset, "NAME", "size: tiny, mini, small, gpt2, ...", 0, 0},
-        {"config", CLI_STRING, &p.config_path, "FILE", "size from a config.json", 0, 0},
-        {"vocab", CLI_INT, &p.vocab, "N", "another vocabulary size; 0: the model's", 0, 1 << 24},
+        CLI_MODEL_OPTIONS(&p.model),
         {"batch", CLI_INT, &p.batch, "N", "sequences", 1, 65535},
         {"context", CLI_INT, &p.context, "N", "tokens; 0: the model's positions", 0, 1 << 20},
         {"no-device", CLI_STRING, &p.caps, "CAPS.json",
@@ -184,10 +177,13 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), NULL, argc, argv);
     if (code >= 0)
         return code;
-    if (p.preset && p.config_path)
-        return cli_error(command, CLI_USAGE, "--preset and --config exclude each other");
     struct tuff_plan_sizes sizes;
-    if (choose_model(&p) != TUFF_OK || choose_device(&p) != TUFF_OK)
+    code = cli_model_config(cli, command, &p.model, "gpt2", &p.config);
+    if (code >= 0)
+        return code;
+    if (!p.context)
+        p.context = p.config.n_positions;
+    if (choose_device(&p) != TUFF_OK)
         return cli_fail(cli, command);
     if (p.has_device && !p.device.usable)
         return cli_error(command, CLI_FAILED, "device %s is not usable: %s", p.device.name,
@@ -208,7 +204,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 const struct cli_command cli_plan = {
     .name = "plan",
     .summary = "memory that training a model takes",
-    .usage = "[--preset NAME | --config FILE] [--batch N --context N] [--no-device CAPS.json]",
+    .usage = "[--preset NAME | --config FILE | --model DIR] [--batch N --context N] "
+             "[--no-device CAPS.json]",
     .example = "tuff plan --preset gpt2 --batch 1 --context 256",
     .run = run,
 };

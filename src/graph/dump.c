@@ -1,5 +1,5 @@
-/* graph/dump: a planned graph as text, for Graphviz, or as a picture of the activation arena. */
-#include "graph/plan.h"
+/* graph/dump: a planned graph as text or for Graphviz; dump_svg.c draws the activation arena. */
+#include "graph/dump.h"
 
 static const char *place(const struct tuff_tensor *t, char *text, size_t size)
 {
@@ -9,14 +9,20 @@ static const char *place(const struct tuff_tensor *t, char *text, size_t size)
         snprintf(text, size, "%s %s", s->copy == TUFF_GRADIENT ? "gradient of" : "variable",
                  s->variable->name);
         break;
-    case TUFF_STORAGE_ARENA: snprintf(text, size, "arena chunk %u", s->chunk); break;
-    case TUFF_STORAGE_INPUT: snprintf(text, size, "input ring"); break;
-    case TUFF_STORAGE_OUTPUT: snprintf(text, size, "output ring"); break;
+    case TUFF_STORAGE_ARENA:
+        snprintf(text, size, "arena chunk %u", s->chunk);
+        break;
+    case TUFF_STORAGE_INPUT:
+        snprintf(text, size, "input ring");
+        break;
+    case TUFF_STORAGE_OUTPUT:
+        snprintf(text, size, "output ring");
+        break;
     case TUFF_STORAGE_ACTIVATION:
         if (s->last < 0)
             snprintf(text, size, "not needed");
         else
-            snprintf(text, size, "bytes %llu..%llu, nodes %d..%d",
+            snprintf(text, size, "chunk %u bytes %llu..%llu, nodes %d..%d", s->chunk,
                      (unsigned long long) s->offset, (unsigned long long) (s->offset + s->bytes),
                      s->first, s->last);
         break;
@@ -24,8 +30,7 @@ static const char *place(const struct tuff_tensor *t, char *text, size_t size)
     return text;
 }
 
-/* Made by the forward pass and read by the backward pass. */
-static bool saved(const struct tuff_graph *g, const struct tuff_tensor *t)
+bool tuff_dump_saved(const struct tuff_graph *g, const struct tuff_tensor *t)
 {
     if (!t->producer || t->producer->backward)
         return false;
@@ -38,9 +43,32 @@ static bool saved(const struct tuff_graph *g, const struct tuff_tensor *t)
     return false;
 }
 
+void tuff_dump_escaped(struct tuff_text *out, const char *name)
+{
+    for (; *name; name++) {
+        if (strchr("<>&\"\\", *name) || (unsigned char) *name < 32)
+            tuff_text_printf(out, "&#%d;", (unsigned char) *name);
+        else
+            tuff_text_add(out, name, 1);
+    }
+}
+
+/* What comes from outside: inputs, variables. */
+static void text_sources(const struct tuff_graph *g, struct tuff_text *out)
+{
+    char where[128];
+    for (size_t i = 0; i < g->tensors.n; i++) {
+        const struct tuff_tensor *t = g->tensors.items[i];
+        if (!t->producer && t->uses && t->storage->kind != TUFF_STORAGE_ACTIVATION)
+            tuff_text_printf(out, "       t%d %s %s %s\n", t->id, tuff_name(t), tuff_shape_text(t),
+                             place(t, where, sizeof where));
+    }
+}
+
 static void as_text(const struct tuff_graph *g, struct tuff_text *out)
 {
     char where[128];
+    text_sources(g, out);
     for (size_t i = 0; i < g->nodes.n; i++) {
         const struct tuff_node *node = g->nodes.items[i];
         struct tuff_cost cost;
@@ -61,8 +89,8 @@ static void as_text(const struct tuff_graph *g, struct tuff_text *out)
                 continue;
             tuff_text_printf(out, "       t%d %s %s %s%s%s", t->id, tuff_name(t),
                              tuff_shape_text(t), place(t, where, sizeof where),
-                             saved(g, t) ? ", saved for the backward pass" : "",
-                             node->accumulate ? ", added to" : "");
+                             tuff_dump_saved(g, t) ? ", saved for the backward pass" : "",
+                             node->accumulate && !k ? ", added to" : "");
             if (t->grad)
                 tuff_text_printf(out, ", gradient t%d", t->grad->id);
             tuff_text_printf(out, "\n");
@@ -70,75 +98,57 @@ static void as_text(const struct tuff_graph *g, struct tuff_text *out)
     }
 }
 
+/* A dashed line is a value kept for the backward pass, a dotted one leads from what makes a value
+ * to what makes its gradient. */
+static void dot_edges(const struct tuff_graph *g, const struct tuff_node *node,
+                      struct tuff_text *out)
+{
+    for (int k = 0; k < TUFF_NODE_INPUTS; k++) {
+        const struct tuff_tensor *t = node->in[k];
+        if (t && t->producer) {
+            tuff_text_printf(out, "  n%d -> n%d [label=\"%s\"%s];\n", t->producer->index,
+                             node->index, tuff_shape_text(t),
+                             node->backward && tuff_dump_saved(g, t) ? ", style=dashed" : "");
+        } else if (t) {
+            tuff_text_printf(out, "  \"");
+            tuff_dump_escaped(out, tuff_name(t));
+            tuff_text_printf(out, "%s\" -> n%d [label=\"%s\"];\n",
+                             t->storage->copy == TUFF_GRADIENT ? " gradient" : "", node->index,
+                             tuff_shape_text(t));
+        }
+    }
+    for (int k = 0; k < TUFF_NODE_OUTPUTS; k++) {
+        const struct tuff_tensor *t = node->out[k];
+        const struct tuff_node *made = t && t->grad ? t->grad->producer : NULL;
+        if (made && made->live && !node->backward)
+            tuff_text_printf(out,
+                             "  n%d -> n%d [style=dotted, color=\"#b5502c\", "
+                             "constraint=false, tooltip=\"gradient\"];\n",
+                             node->index, made->index);
+        if (t && t->storage->kind == TUFF_STORAGE_VARIABLE) {
+            tuff_text_printf(out, "  n%d -> \"", node->index);
+            tuff_dump_escaped(out, t->storage->variable->name);
+            tuff_text_printf(out, "%s\";\n", t->storage->copy == TUFF_GRADIENT ? " gradient" : "");
+        }
+    }
+}
+
 static void as_dot(const struct tuff_graph *g, struct tuff_text *out)
 {
-    tuff_text_printf(out, "digraph tuff {\n  node [shape=box, fontname=\"sans-serif\"];\n");
+    tuff_text_printf(out, "digraph tuff {\n"
+                          "  node [shape=box, fontname=\"sans-serif\"];\n"
+                          "  edge [fontname=\"sans-serif\", fontsize=9];\n");
     for (size_t i = 0; i < g->nodes.n; i++) {
         const struct tuff_node *node = g->nodes.items[i];
         if (!node->live)
             continue;
-        tuff_text_printf(out, "  n%d [label=\"%s\\n%s\", color=\"%s\"];\n", node->index,
-                         node->op->name, node->out[0] ? tuff_shape_text(node->out[0]) : "",
+        tuff_text_printf(out, "  n%d [label=\"%d %s\\n%s\", color=\"%s\"];\n", node->index,
+                         node->index, node->op->name,
+                         node->out[0] ? tuff_shape_text(node->out[0]) : "",
                          node->backward ? "#b5502c" : "#3b6ea5");
-        for (int k = 0; k < TUFF_NODE_INPUTS; k++) {
-            const struct tuff_tensor *t = node->in[k];
-            if (t && t->producer)
-                tuff_text_printf(out, "  n%d -> n%d [style=%s];\n", t->producer->index, node->index,
-                                 saved(g, t) && node->backward ? "dashed" : "solid");
-            else if (t)
-                tuff_text_printf(out, "  \"%s\" -> n%d;\n", tuff_name(t), node->index);
-        }
+        dot_edges(g, node, out);
     }
     tuff_text_printf(out, "}\n");
-}
-
-/* Time runs to the right (nodes), the arena upwards (bytes): a rectangle a storage. */
-static void as_svg(const struct tuff_program *p, struct tuff_text *out)
-{
-    enum { WIDTH = 1000, HEIGHT = 560, LEFT = 70, TOP = 40, RIGHT = 20, BOTTOM = 50 };
-    const struct tuff_graph *g = p->graph;
-    double nodes = (double) TUFF_MAX(g->nodes.n, 1);
-    double bytes = (double) TUFF_MAX(p->plan.activation_bytes, 1);
-    double w = WIDTH - LEFT - RIGHT, h = HEIGHT - TOP - BOTTOM;
-    tuff_text_printf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
-                     "font-family=\"sans-serif\" font-size=\"13\">\n"
-                     "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n"
-                     "<text x=\"%d\" y=\"24\" font-size=\"16\">%s: activations over a step, peak "
-                     "%.2f MiB</text>\n", WIDTH, HEIGHT, WIDTH, HEIGHT, LEFT, p->name,
-                     bytes / 1048576);
-    for (size_t i = 0; i < g->tensors.n; i++) {
-        const struct tuff_tensor *t = g->tensors.items[i];
-        const struct tuff_storage *s = t->storage;
-        bool named = t->producer && t->producer->op->record;
-        if (s->kind != TUFF_STORAGE_ACTIVATION || s->alias || s->last < 0 || !named)
-            continue;
-        double x = LEFT + w * s->first / nodes, width = w * (s->last - s->first + 1) / nodes;
-        double height = TUFF_MAX(h * (double) s->bytes / bytes, 0.6);
-        double y = TOP + h - h * (double) (s->offset + s->bytes) / bytes;
-        tuff_text_printf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" "
-                         "stroke=\"#fff\" stroke-width=\"0.4\"><title>%s %s, %llu bytes, nodes %d "
-                         "to %d</title></rect>\n", x, y, TUFF_MAX(width, 0.8), height,
-                         t->producer->backward ? "#d98a6a" : saved(g, t) ? "#3b6ea5" : "#9cc0e4",
-                         tuff_name(t), tuff_shape_text(t), (unsigned long long) s->bytes, s->first,
-                         s->last);
-    }
-    tuff_text_printf(out, "<path d=\"M%d %d V%d H%d\" fill=\"none\" stroke=\"#333\"/>\n", LEFT, TOP,
-                     HEIGHT - BOTTOM, WIDTH - RIGHT);
-    for (int i = 0; i <= 4; i++)
-        tuff_text_printf(out, "<text x=\"%d\" y=\"%.0f\" text-anchor=\"end\">%.1f</text>\n",
-                         LEFT - 8, TOP + h - h * i / 4 + 4, bytes / 1048576 * i / 4);
-    tuff_text_printf(out, "<text x=\"%d\" y=\"%d\">MiB</text>\n"
-                     "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\">node, in the order of "
-                     "execution (of %zu)</text>\n", LEFT - 40, TOP - 10, LEFT + w / 2, HEIGHT - 28,
-                     g->nodes.n);
-    static const char *const keys[][2] = {{"#3b6ea5", "saved for the backward pass"},
-                                          {"#9cc0e4", "forward only"},
-                                          {"#d98a6a", "backward"}};
-    for (int i = 0; i < 3; i++)
-        tuff_text_printf(out, "<rect x=\"%d\" y=\"%d\" width=\"12\" height=\"12\" fill=\"%s\"/>"
-                         "<text x=\"%d\" y=\"%d\">%s</text>\n", LEFT + 230 * i, HEIGHT - 18,
-                         keys[i][0], LEFT + 230 * i + 18, HEIGHT - 7, keys[i][1]);
-    tuff_text_printf(out, "</svg>\n");
 }
 
 enum tuff_status tuff_program_dump(const struct tuff_program *p, enum tuff_dump form, char **out,
@@ -150,7 +160,7 @@ enum tuff_status tuff_program_dump(const struct tuff_program *p, enum tuff_dump 
     else if (form == TUFF_DUMP_DOT)
         as_dot(p->graph, &text);
     else
-        as_svg(p, &text);
+        tuff_dump_svg(p, &text);
     *out = NULL;
     *n = 0;
     if (text.failed || !text.s) {

@@ -130,7 +130,8 @@ static uint64_t fit_chunk(uint64_t at, uint64_t bytes, uint64_t limit)
 }
 
 /* Too large for one piece of memory: says whose value it is. */
-static enum tuff_status too_large(struct tuff_graph *g, const struct tuff_storage *s, uint64_t limit)
+static enum tuff_status too_large(struct tuff_graph *g, const struct tuff_storage *s,
+                                  uint64_t limit)
 {
     const struct tuff_tensor *t = NULL;
     for (size_t i = 0; i < g->tensors.n && !t; i++)

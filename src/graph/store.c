@@ -31,7 +31,7 @@ enum tuff_status tuff_store_create_planned(struct tuff_ctx *ctx,
 {
     *out = NULL;
     if (tuff_device_chunk_limit(info) == 0)
-        return tuff_fail(ctx, TUFF_E_ARG, "device %s: its max_allocation and max_buffer are not told",
+        return tuff_fail(ctx, TUFF_E_ARG, "device %s: max_allocation or max_buffer is not told",
                          info->name);
     TUFF_TRY(tuff_store_create(ctx, NULL, out));
     (*out)->planned = *info;

@@ -308,8 +308,8 @@ double tuff_device_submit_seconds(const struct tuff_device *device)
     return device->submit_seconds;
 }
 
-/* One cache file a device and driver build: "<pipeline uuid>.bin", a mark, the hash of what follows,
- * then the driver's data. Vulkan leaves undefined what a driver does with data it did not write, so
+/* One cache file a device and driver build: "<pipeline uuid>.bin", a mark, the hash of what
+ * follows, then the driver's data. Vulkan leaves undefined what a driver does with data it did not write, so
  * a damaged file must not reach it. */
 static const char CACHE_MARK[8] = "tuffpc1";
 #define CACHE_HEADER 16
