@@ -290,5 +290,9 @@ enum tuff_status tuff_queue_wait(struct tuff_device *device, uint64_t value)
                           ? VK_ERROR_DEVICE_LOST
                           : device->vk.WaitSemaphores(device->device, &info, UINT64_MAX);
     device->counts.waits++;
+    /* The caller will let go of what the work uses: it must not be running any more. On a device
+     * that is lost this returns at once. */
+    if (result != VK_SUCCESS)
+        device->vk.DeviceWaitIdle(device->device);
     return tuff_vk_error(device, result, "wait");
 }
