@@ -86,6 +86,32 @@ static void test_shared(struct tuff_ctx *ctx, struct tuff_device *device)
     end(&s);
 }
 
+/* Through views: z is the second row of w as [2, 3], L = sum z z + sum over all of w. Elements of
+ * the row have dL/dw = 2 w + 1, the others 1. Then the same row twice, joined. */
+static void test_views(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    for (int twice = 0; twice < 2; twice++) {
+        struct setup s;
+        float grad[N];
+        begin(ctx, device, &s);
+        struct tuff_tensor *w = tuff_use(s.g, s.w);
+        struct tuff_tensor *z = tuff_slice(
+            s.g, tuff_reshape(s.g, w, 2, (int64_t[]) {2, N / 2}), 0, 1, 1);
+        if (twice)
+            z = tuff_concat(s.g, (struct tuff_tensor *[]) {z, z}, 2, 1);
+        tuff_backward(s.g, tuff_add(s.g, tuff_sum(s.g, tuff_mul(s.g, z, z)), tuff_sum(s.g, w)));
+        plan(&s);
+        run(&s);
+        CHECK_OK(ctx, tuff_variable_read(s.store, s.w, TUFF_GRADIENT, grad));
+        for (int i = 0; i < N; i++) {
+            double want = i < N / 2 ? 1 : 2.0 * (1 + twice) * (i + 1) + 1;
+            CHECK_MSG(fabs((double) grad[i] - want) < 1e-4, "views %d: gradient[%d] is %g, not %g",
+                      twice, i, (double) grad[i], want);
+        }
+        end(&s);
+    }
+}
+
 static struct tuff_tensor *halve(struct tuff_graph *g, struct tuff_tensor *grad, void *user)
 {
     ++*(int *) user;
@@ -195,6 +221,7 @@ int main(void)
     if (device) {
         test_tied(ctx, device);
         test_shared(ctx, device);
+        test_views(ctx, device);
         test_hooks(ctx, device);
         test_taps(ctx, device);
         test_ring(ctx, device);
