@@ -95,7 +95,7 @@ static void round_trip(struct tuff_ctx *ctx, struct tuff_device *device, uint64_
 static void test_buffers(struct tuff_ctx *ctx, struct tuff_device *device)
 {
     struct tuff_buffer b = {0};
-    round_trip(ctx, device, 4);
+    round_trip(ctx, device, 20);
     round_trip(ctx, device, 17 * MIB + 12); /* more than the staging buffer */
     CHECK(tuff_buffer_create(device, tuff_buffer_max_size(device) + 1, TUFF_MEMORY_DEVICE, &b) ==
           TUFF_E_DEVICE_MEMORY);
