@@ -13,7 +13,7 @@ extern "C" {
 
 enum tuff_fit_kind {
     TUFF_FIT_NOTE,  /* text: something the user should know */
-    TUFF_FIT_READY, /* text: how large all is; seconds: since tuff_fit was called. Then steps begin */
+    TUFF_FIT_READY, /* text: how large all is. Then the steps begin */
     TUFF_FIT_STEP,  /* a step's result */
     TUFF_FIT_EVAL,  /* validation */
     TUFF_FIT_SAVE   /* text: the checkpoint's folder */

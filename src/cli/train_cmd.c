@@ -61,7 +61,8 @@ static void show_step(struct cli_progress *progress, const struct tuff_fit_event
     char text[256], eta[32] = "-";
     long seconds = e->eta < 0 || e->eta > 1e8 ? -1 : (long) (e->eta + 0.5);
     if (seconds >= 3600)
-        snprintf(eta, sizeof eta, "%ld:%02ld:%02ld", seconds / 3600, seconds / 60 % 60, seconds % 60);
+        snprintf(eta, sizeof eta, "%ld:%02ld:%02ld", seconds / 3600, seconds / 60 % 60,
+                 seconds % 60);
     else if (seconds >= 0)
         snprintf(eta, sizeof eta, "%ld:%02ld", seconds / 60, seconds % 60);
     if (e->skipped)
@@ -303,7 +304,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 const struct cli_command cli_train = {
     .name = "train",
     .summary = "train a model on text",
-    .usage = "--data PATH --tokenizer DIR --out RUN (--steps N | --epochs N | --seconds S) [OPTIONS]",
+    .usage = "--data PATH --tokenizer DIR --out RUN (--steps N | --epochs N | --seconds S) "
+             "[OPTIONS]",
     .example = "tuff train --data book.txt --tokenizer tok --out run --preset mini --steps 500",
     .run = run,
 };

@@ -51,10 +51,12 @@ static enum tuff_status log_step(struct fit *f, const struct tuff_step_result *r
 {
     f->rate_tokens += (int64_t) r->tokens;
     double window = tuff_os_now() - f->rate_begin;
-    if (window > 1 || f->rate == 0) {
+    /* The first step may compile, so the second is a window of its own; then one a second. */
+    if (window > 1 || f->results < 2) {
         f->rate = (double) f->rate_tokens / TUFF_MAX(window, 1e-9);
         restart_rate(f);
     }
+    f->results++;
     f->state.applied = r->applied;
     f->report->train_loss = r->loss;
     f->skipped = r->skipped ? f->skipped + 1 : 0;
@@ -74,9 +76,9 @@ static enum tuff_status log_step(struct fit *f, const struct tuff_step_result *r
                                               .eta = f->rate > 0 ? tokens / f->rate : -1,
                                               .skipped = r->skipped});
     if (f->skipped == SKIPPED_MAX)
-        return tuff_fail(f->ctx, TUFF_E_RANGE, "step %" PRIu64 ": the gradient was not finite in %d "
-                         "steps in a row; a lower lr or a longer warmup may help", r->step,
-                         SKIPPED_MAX);
+        return tuff_fail(f->ctx, TUFF_E_RANGE,
+                         "step %" PRIu64 ": the gradient was not finite in %d steps in a row; a "
+                         "lower lr or a longer warmup may help", r->step, SKIPPED_MAX);
     return TUFF_OK;
 }
 

@@ -37,7 +37,7 @@ struct fit {
     double begin;                 /* seconds on the clock */
     double eval_seconds;          /* a batch of evaluation, as last measured */
     double rate_begin, rate;      /* of the current window; tokens a second */
-    int64_t rate_tokens;
+    int64_t rate_tokens, results; /* of the window; of this call */
     int skipped;                  /* steps in a row */
 };
 

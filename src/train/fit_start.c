@@ -284,7 +284,8 @@ static enum tuff_status create_trainer(struct fit *f)
     fill_rates(f, rates);
     TUFF_TRY(tuff_store_create(f->ctx, p->device, &f->store));
     TUFF_TRY(tuff_gpt2_create(f->store, &f->config, &f->model));
-    bool dropout = f->config.embd_pdrop > 0 || f->config.resid_pdrop > 0 || f->config.attn_pdrop > 0;
+    const struct tuff_gpt2_config *c = &f->config;
+    bool dropout = c->embd_pdrop > 0 || c->resid_pdrop > 0 || c->attn_pdrop > 0;
     return tuff_trainer_create(
         f->ctx,
         &(struct tuff_trainer_params) {.store = f->store,
@@ -337,7 +338,8 @@ static enum tuff_status choose_steps(struct fit *f)
     const struct tuff_fit_params *p = f->params;
     double step;
     TUFF_TRY(time_steps(f, &step));
-    double left = p->seconds - (tuff_os_now() - f->begin) - f->eval_seconds * (double) f->all_batches;
+    double last = f->eval_seconds * (double) f->all_batches;
+    double left = p->seconds - (tuff_os_now() - f->begin) - last;
     double each = step;
     if (p->eval_every > 0)
         each += f->eval_seconds * (double) f->eval_batches / (double) p->eval_every;
@@ -433,8 +435,8 @@ static enum tuff_status begin_anew(struct fit *f)
 {
     if (!f->steps)
         TUFF_TRY(choose_steps(f));
-    f->settings = tuff_run_settings(f->params, tuff_token_file_info(f->data), f->tokenizer, f->steps,
-                                    warmup(f));
+    f->settings = tuff_run_settings(f->params, tuff_token_file_info(f->data), f->tokenizer,
+                                    f->steps, warmup(f));
     if (!f->settings)
         return no_memory(f);
     return f->init ? tuff_gpt2_load(f->model, f->init) : tuff_gpt2_init(f->model, f->params->seed);

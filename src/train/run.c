@@ -156,8 +156,8 @@ static enum tuff_status parse_state(struct tuff_ctx *ctx, const char *folder, co
     TUFF_TRY(tuff_json_real(ctx, folder, root, "best_loss", &state->best_loss));
     if (step < 0 || applied < 0 || applied > step || step > state->steps ||
         state->steps > TUFF_FIT_STEPS_MAX)
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: step %lld, applied %lld, steps %lld: "
-                         "no state of a run", folder, (long long) step, (long long) applied,
+        return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: step %lld, applied %lld, steps "
+                         "%lld: no state of a run", folder, (long long) step, (long long) applied,
                          (long long) state->steps);
     state->step = (uint64_t) step;
     state->applied = (uint64_t) applied;
@@ -213,9 +213,9 @@ static enum tuff_status recall_numbers(struct tuff_ctx *ctx, const char *name, c
     const struct {
         const char *key;
         double *to;
-    } reals[] = {{"lr", &p->lr},           {"min-lr", &p->min_lr}, {"weight-decay", &p->weight_decay},
-                 {"beta1", &p->beta1},     {"beta2", &p->beta2},   {"clip", &p->clip},
-                 {"dropout", &p->dropout}};
+    } reals[] = {{"lr", &p->lr},       {"min-lr", &p->min_lr},   {"beta1", &p->beta1},
+                 {"beta2", &p->beta2}, {"clip", &p->clip},       {"dropout", &p->dropout},
+                 {"weight-decay", &p->weight_decay}};
     for (size_t i = 0; i < TUFF_COUNT(reals); i++)
         TUFF_TRY(tuff_json_real(ctx, name, set, reals[i].key, reals[i].to));
     TUFF_TRY(tuff_json_real(ctx, name, options, "validation", &p->validation));

@@ -28,8 +28,8 @@ enum tuff_status tuff_run_encode(struct tuff_ctx *ctx, const struct tuff_fit_par
 
 /* ---- checkpoints ---- */
 
-/* What must be the same for a resumed run to be the same run; `steps` and `warmup` as they came out.
- * `tokenizer` and params->data are left out where they are not told. The caller json_decref's; NULL
+/* What must be the same for a resumed run to be the same run; `steps` and `warmup` as they came
+ * out. `tokenizer` and params->data are left out where they are not told. The caller json_decref's; NULL
  * when memory is exhausted. */
 json_t *tuff_run_settings(const struct tuff_fit_params *params, const struct tuff_token_info *data,
                           const struct tuff_tokenizer *tokenizer, int64_t steps, int64_t warmup);

@@ -21,7 +21,8 @@ bool tuff_run_is_token_file(const struct tuff_fit_params *params)
     return n > 4 && !strcmp(params->data[0] + n - 4, ".tok");
 }
 
-/* The first line that begins at or after `at`; with no line's end behind it, the first character. */
+/* The first line that begins at or after `at`; with no line's end behind it, the first
+ * character. */
 static size_t cut_at(const struct tuff_map *map, size_t at)
 {
     if (at == 0 || at >= map->size)

@@ -1,4 +1,5 @@
-# Trains, kills, resumes, damages, locks and mistypes, as users do. bash train.sh TUFF SCRATCH
+# tuff train as users run it: what it writes and says, going on, starting from a checkpoint, damage;
+# then the model talks. bash train.sh TUFF SCRATCH
 set -u
 tuff=$1
 rm -rf "$2" && mkdir -p "$2" && cd "$2" || exit 1
@@ -11,84 +12,77 @@ cat > config.json << EOF
 {"model_type": "gpt2", "vocab_size": 300, "n_positions": 16, "n_embd": 32, "n_layer": 2, "n_head": 4,
  "embd_pdrop": 0.1, "resid_pdrop": 0.1, "attn_pdrop": 0.1}
 EOF
-steps=60
-start() { # FOLDER OPTIONS...: the same training everywhere; replaces the shell it is called in
+run() { # FOLDER OPTIONS...
   out=$1
   shift
-  exec "$tuff" train --config config.json --data text.txt --tokenizer tok --out "$out" --context 16 --batch 4 \
-    --steps $steps --save-every 7 --eval-every 20 --eval-batches 4 --quiet "$@"
+  "$tuff" train --config config.json --data text.txt --tokenizer tok --out "$out" --context 16 --batch 4 \
+    --steps 60 --save-every 7 --eval-every 20 --eval-batches 4 "$@"
 }
-run() { (start "$@"); }
-last=step-000000$steps
+last=step-00000060
 
-run whole > log 2>&1 || fail "train: $(cat log)"
-for f in metrics.csv loss.png last best $last/model.safetensors $last/tokenizer.json; do
+# Text: the result on stdout, progress on stderr, one plain line at a time.
+run whole > out 2> err || fail "train: $(cat err)"
+for f in metrics.csv loss.png last best data.tok $last/config.json $last/model.safetensors $last/tokenizer.json \
+  $last/exp_avg.safetensors $last/exp_avg_sq.safetensors $last/trainer.json; do
   [ -s "whole/$f" ] || fail "no whole/$f"
 done
-grep -q 'bits per byte' log || fail "no bits per byte: $(cat log)"
-
-# Killed at random moments, each time resumed: the same bits in the end.
-for round in 1 2 3; do
-  start killed --resume > log 2>&1 &
-  pid=$!
-  sleep "$(awk -v r=$round$RANDOM 'BEGIN { srand(r); print 0.3 + rand() * 1.2 }')"
-  kill -9 $pid 2> /dev/null
-  wait $pid 2> /dev/null
+ls whole/events.out.tfevents.* > /dev/null || fail "no event file"
+for line in '^done after step 60 of 60' 'bits per byte$' "^checkpoint  whole/$last$" '^metrics     whole/metrics.csv$' \
+  '^loss curve  whole/loss.png$'; do
+  grep -q "$line" out || fail "no \"$line\": $(cat out)"
 done
-run killed --resume > log 2>&1 || fail "resume: $(cat log)"
-cmp whole/$last/model.safetensors killed/$last/model.safetensors || fail "other bits after kill -9"
-cmp whole/$last/exp_avg_sq.safetensors killed/$last/exp_avg_sq.safetensors || fail "other optimizer states"
-[ "$(cut -d, -f1,2 whole/metrics.csv)" = "$(cut -d, -f1,2 killed/metrics.csv)" ] || fail "other metrics"
+for line in '^data: [0-9]* tokens' 'bytes: parameters [0-9]*, gradients [0-9]*, optimizer [0-9]*, activations' \
+  '^ready after' '^step 1/60  loss [0-9.]*  [0-9]* tokens/s  ETA' '^step 60/60' \
+  '^step 20: validation loss' "^saved whole/step-00000007"; do
+  grep -q "$line" err || fail "no \"$line\": $(cat err)"
+done
+grep -q "$(printf '\r')\|$(printf '\033')" err && fail "a bar where there is no terminal"
+[ "$(sed -n 1p whole/metrics.csv)" = step,loss,grad_norm,lr,tokens_per_s,val_loss,val_bits_per_byte ] || fail "columns"
+[ "$(grep -c '^[0-9]*,[0-9]' whole/metrics.csv)" -eq 60 ] || fail "not a row a step"
+[ "$(awk -F, 'NR > 1 && $6 != "" { printf "%s ", $1 }' whole/metrics.csv)" = "20 40 60 " ] || fail "not three evaluations"
+awk -F, 'NR > 1 && $2 != "" { if (!first) first = $2; last = $2 } END { exit !(last < 0.8 * first) }' whole/metrics.csv ||
+  fail "nothing was learnt"
 
-# The first Ctrl-C finishes the step, saves, exits with 3.
-steps=100000
-start stopped > log 2>&1 &
-pid=$!
-for _ in $(seq 100); do [ -e stopped/last ] && break; sleep 0.1; done
-run stopped > log2 2>&1 && fail "a second writer was let in"
-grep -q "in use by process $pid" log2 || fail "the holder is not named: $(cat log2)"
-kill -USR1 $pid
-sleep 0.3
-kill -INT $pid
-wait $pid
-[ $? -eq 3 ] || fail "exit code after Ctrl-C: $(cat log)"
-stopped=$(cat stopped/last)
-[ -s "stopped/$stopped/model.safetensors" ] || fail "nothing saved on Ctrl-C"
+# JSON: an object a line and nothing else; the same run again, to the bit.
+run again --log-format json > out 2> err || fail "json: $(cat err)"
+[ "$(grep -c '^{"event":"step","step":[0-9]*,"steps":60,.*"loss":[0-9.]*,.*}$' out)" -eq 60 ] || fail "rows: $(head -3 out)"
+grep -v -q '^{.*}$' out && fail "not JSON: $(grep -v '^{.*}$' out)"
+cmp whole/$last/model.safetensors again/$last/model.safetensors || fail "the same run has other bits"
 
-# A damaged checkpoint is passed over.
-steps=60
-n=$(ls -d killed/step-* | wc -l)
+# A bar where there is a terminal (script makes one).
+if command -v script > /dev/null; then
+  script -qec "'$tuff' train --config config.json --data whole/data.tok --out bar --context 16 --batch 4 --steps 5" \
+    /dev/null > screen 2>&1 < /dev/null || fail "on a terminal: $(cat screen)"
+  grep -q '\[[#.]*\] step 5/5  loss' screen || fail "no bar: $(cat screen)"
+fi
+
+# A damaged checkpoint is passed over, and the end is the same again; the run's name is enough.
+n=$(ls -d again/step-* | wc -l)
 [ "$n" -ge 2 ] || fail "only $n checkpoints kept"
-printf x | dd of=killed/$last/model.safetensors bs=1 seek=2000 conv=notrunc 2> /dev/null
-run killed --resume > log 2>&1 || fail "resume from the one before: $(cat log)"
-cmp whole/$last/model.safetensors killed/$last/model.safetensors || fail "other bits from the one before"
+printf x | dd of=again/$last/model.safetensors bs=1 seek=2000 conv=notrunc 2> /dev/null
+"$tuff" train --out again --resume --quiet > log 2>&1 || fail "resume from the one before: $(cat log)"
+grep -q "passed over: again/$last/model.safetensors" log || fail "the damage is not told: $(cat log)"
+cmp whole/$last/model.safetensors again/$last/model.safetensors || fail "other bits from the one before"
 
-# What cannot be done is one line, exit 1 or 2, and nothing is lost.
-refused() { # WORDS CODE COMMAND...
-  words=$1 code=$2
-  shift 2
-  "$@" > log 2>&1
-  got=$?
-  [ $got -eq "$code" ] || fail "$words: exit $got: $(cat log)"
-  grep -q -- "$words" log || fail "no \"$words\": $(cat log)"
-  [ "$(grep -c '^tuff ' log)" -eq 1 ] || fail "not one line: $(cat log)"
-}
-refused 'lr (was' 1 run whole --resume --lr 0.5
-refused 'holds checkpoints already' 1 run whole
-refused 'unknown option' 2 run new --stepz 3
-refused 'n_positions\|positions' 1 run new --context 32
-: > empty.txt
-refused 'empty.txt\|not one byte\|empty' 1 "$tuff" train --config config.json --data empty.txt --tokenizer tok --out new --steps 1
-refused 'nowhere' 1 "$tuff" train --config config.json --data text.txt --tokenizer nowhere --out new2 --steps 1
-sed 's/300/200/' config.json > small.json
-refused "vocabulary has 300 ids" 1 "$tuff" train --config small.json --data text.txt --tokenizer tok --out new3 --context 16 --steps 1
-refused 'nowhere' 1 "$tuff" generate --model nowhere --prompt x
-head -c 1000 whole/$last/model.safetensors > cut && mkdir -p broken && cp whole/$last/*.json broken/ && cp cut broken/model.safetensors
-refused 'model.safetensors' 1 "$tuff" generate --model broken --prompt x
-VK_DRIVER_FILES=/nonexistent VK_ICD_FILENAMES=/nonexistent refused 'no Vulkan driver' 1 "$tuff" devices
+# More steps are another schedule: said, and done with --force.
+"$tuff" train --out again --resume --steps 70 --quiet > log 2>&1 && fail "another number of steps was taken in silence"
+grep -q 'steps (was 60, is 70)' log || fail "steps: $(cat log)"
+"$tuff" train --out again --resume --steps 70 --force --quiet > log 2>&1 || fail "--force: $(cat log)"
+grep -q '^done after step 70 of 70' log || fail "--force: $(cat log)"
+
+# Starting from a checkpoint: its model and its tokenizer, new data. By epochs, until the time is over.
+"$tuff" train --init whole --data text.txt --out tuned --context 16 --batch 8 --lr 0 --warmup 0 --steps 2 --dropout 0 \
+  --weight-decay 0 --quiet > log 2>&1 || fail "--init: $(cat log)"
+cmp whole/$last/model.safetensors tuned/step-00000002/model.safetensors || fail "--init: other weights at a rate of 0"
+"$tuff" train --init whole --data whole/data.tok --out timed --context 16 --batch 8 --epochs 1000 --seconds 4 \
+  --eval-batches 1 --eval-every 0 --quiet > log 2>&1 || fail "--seconds: $(cat log)"
+grep -q '^out of time after step' log || fail "--seconds: $(cat log)"
+grep -q '^go on       tuff train --out timed --resume$' log || fail "how to go on: $(cat log)"
 
 # Several prompts at once give what each gives alone.
-"$tuff" generate --quiet --model whole --prompt "line 7" --max-new-tokens 8 --greedy --json > one 2> log || fail "generate: $(cat log)"
-"$tuff" generate --quiet --model whole --prompt "line 7" --prompt "of the text: 1 sheep" --max-new-tokens 8 --greedy --json > two
+"$tuff" generate --quiet --model whole --prompt "line 7" --max-new-tokens 8 --greedy --json > one 2> log ||
+  fail "generate: $(cat log)"
+"$tuff" generate --quiet --model whole --prompt "line 7" --prompt "of the text: 1 sheep" --max-new-tokens 8 --greedy \
+  --json > two
 [ "$(head -n 1 two)" = "$(cat one)" ] || fail "a prompt in company: $(cat one two)"
 echo "all passed"
