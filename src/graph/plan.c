@@ -22,6 +22,20 @@ static bool is_root(const struct tuff_node *node)
     return root;
 }
 
+/* Nodes run in order: an input must come from an earlier one. Fusion rewires inputs after the fact,
+ * and one rewired forwards would read stale bytes. */
+static enum tuff_status check_order(const struct tuff_graph *g)
+{
+    for (size_t i = 0; i < g->nodes.n; i++)
+        for (int k = 0; k < TUFF_NODE_INPUTS; k++) {
+            const struct tuff_tensor *t = g->nodes.items[i]->in[k];
+            if (t && t->producer && (size_t) t->producer->index >= i)
+                return tuff_fail(g->ctx, TUFF_E_STATE, "%s (node %zu) reads %s, which node %d makes",
+                                 g->nodes.items[i]->op->name, i, tuff_name(t), t->producer->index);
+        }
+    return TUFF_OK;
+}
+
 static void mark_live(struct tuff_graph *g)
 {
     for (size_t i = g->nodes.n; i-- > 0;) {
@@ -230,6 +244,7 @@ enum tuff_status tuff_plan_make(struct tuff_graph *g, const struct tuff_device_i
 {
     if (g->status != TUFF_OK)
         return g->status;
+    TUFF_TRY(check_order(g));
     mark_live(g);
     TUFF_TRY(lifetimes(g, device));
     reuse_in_place(g);

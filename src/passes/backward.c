@@ -47,7 +47,11 @@ static void contribute(struct tuff_graph *g, struct tuff_tensor *t, struct tuff_
         t->grad = d;
         return;
     }
-    if (is_fresh && d->producer->op->fuse_add) {
+    /* Only what was made before d's node can be taken in by it: of two shares made in one go (one
+     * value as both factors of a product) the first may be the later node's. */
+    bool earlier = !t->grad->producer || !d->producer ||
+                   t->grad->producer->index < d->producer->index;
+    if (is_fresh && earlier && d->producer->op->fuse_add) {
         for (int i = 0; i < TUFF_NODE_OUTPUTS; i++)
             if (d->producer->out[i] == d && d->producer->op->fuse_add(d->producer, i, t->grad)) {
                 t->grad = d;

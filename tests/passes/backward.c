@@ -35,6 +35,8 @@ static void plan(struct setup *s)
 
 static void run(struct setup *s)
 {
+    if (!s->program)
+        return; /* planning failed, which is counted */
     CHECK_OK(s->ctx, tuff_program_begin(s->program));
     CHECK_OK(s->ctx, tuff_program_submit(s->program));
     CHECK_OK(s->ctx, tuff_program_wait(s->program, 0));
@@ -110,6 +112,29 @@ static void test_views(struct tuff_ctx *ctx, struct tuff_device *device)
         }
         end(&s);
     }
+}
+
+/* Y = W W with W = 2 w as 2 x 3 and its transpose: one value is both factors of a product, whose
+ * two gradients are made in one go: L = sum(Y Y^T), dL/dW[i, k] = 2 sum_j W[j, k], times 2. */
+static void test_both_factors(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    struct setup s;
+    float grad[N];
+    begin(ctx, device, &s);
+    struct tuff_tensor *y = tuff_reshape(s.g, tuff_scale(s.g, tuff_use(s.g, s.w), 2, 0), 2,
+                                         (int64_t[]) {2, 3});
+    y = tuff_scale(s.g, y, 1, 0);
+    tuff_backward(s.g, tuff_sum(s.g, tuff_matmul(s.g, y, y, .transpose_b = true)));
+    plan(&s);
+    run(&s);
+    CHECK_OK(ctx, tuff_variable_read(s.store, s.w, TUFF_GRADIENT, grad));
+    for (int i = 0; i < N; i++) {
+        int k = i % 3;
+        double want = 2 * 2 * 2.0 * ((k + 1) + (k + 4));
+        CHECK_MSG(fabs((double) grad[i] - want) < 1e-4, "both factors: %g, not %g",
+                  (double) grad[i], want);
+    }
+    end(&s);
 }
 
 static struct tuff_tensor *halve(struct tuff_graph *g, struct tuff_tensor *grad, void *user)
@@ -221,6 +246,7 @@ int main(void)
     if (device) {
         test_tied(ctx, device);
         test_shared(ctx, device);
+        test_both_factors(ctx, device);
         test_views(ctx, device);
         test_hooks(ctx, device);
         test_taps(ctx, device);
