@@ -45,6 +45,10 @@ static const struct ot_case cases[] = {
     CASE("stretch both", {3, {4, 1, 9}}, {3, {4, 6, 1}}),
     CASE("left is smaller", {1, {13}}, {2, {11, 13}}),
     CASE("large", {2, {1000, 333}}, {2, {1000, 333}}),
+    CASE("fours", {2, {63, 1028}}, {2, {63, 1028}}),
+    CASE("row of fours", {2, {37, 132}}, {1, {132}}),
+    CASE("fours, stretch both", {4, {3, 1, 5, 8}}, {4, {1, 7, 5, 8}}),
+    CASE("column against fours", {2, {11, 1}}, {2, {11, 16}}),
     CASE("six axes", {6, {2, 3, 2, 3, 2, 3}}, {6, {2, 1, 2, 1, 2, 1}}),
 };
 

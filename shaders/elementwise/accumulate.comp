@@ -1,12 +1,17 @@
 #version 450
-// a += x. 12 bytes an element.
+//! variant scalar
+//! variant vec4 -DVEC4
+//! variant texel -DTEXEL
+// a += x. 12 bytes an element: bandwidth-bound.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
+#include "lib/flat.glsl"
 #include "elementwise/accumulate.h"
-layout(local_size_x = 64) in;
+VIEW(0, a)
+VIEW(1, x)
 
 void main()
 {
-    for (uint i = gl_GlobalInvocationID.x; i < p.n; i += gl_NumWorkGroups.x * 64u)
-        p.a.v[i] += p.x.v[i];
+    FOR_UNITS(i)
+        p.a.v[i] = GET(a, i) + GET(x, i);
 }

@@ -1,7 +1,9 @@
 #include "lib/shared.h"
-/* a += x, n elements. */
+/* a += x, n units. */
 TUFF_PARAMS_BEGIN(accumulate)
-    TUFF_PTR(F32) a;
-    TUFF_PTR(F32) x;
+    TUFF_PTR(REF) a;
+    TUFF_PTR(REF) x;
+    tuff_u32 a_at;
+    tuff_u32 x_at;
     tuff_u32 n;
 TUFF_PARAMS_END(accumulate)

@@ -1,21 +1,34 @@
 #version 450
-//! variant forward
-//! variant grad -DGRAD
+//! variant forward.scalar
+//! variant forward.vec4 -DVEC4
+//! variant forward.texel -DTEXEL
+//! variant grad.scalar -DGRAD
+//! variant grad.vec4 -DGRAD -DVEC4
+//! variant grad.texel -DGRAD -DTEXEL
 // y = act(x), 8 bytes an element; GRAD: y = dy act'(x), 12 bytes an element.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
+#include "lib/flat.glsl"
 #include "elementwise/activation.h"
 #include "lib/math.glsl"
-layout(local_size_x = 64) in;
+VIEW(0, x)
 layout(constant_id = 0) const int ACT = 0; // enum tuff_activation
+
+#ifdef GRAD
+VIEW(1, dy)
+#define ACTIVATE(x) tuff_activate_grad(ACT, x)
+#else
+#define ACTIVATE(x) tuff_activate(ACT, x)
+#endif
 
 void main()
 {
-    for (uint i = gl_GlobalInvocationID.x; i < p.n; i += gl_NumWorkGroups.x * 64u) {
+    FOR_UNITS(i) {
+        UNIT x = GET(x, i);
 #ifdef GRAD
-        p.y.v[i] = p.dy.v[i] * tuff_activate_grad(ACT, p.x.v[i]);
+        p.y.v[i] = GET(dy, i) * EACH(ACTIVATE, x);
 #else
-        p.y.v[i] = tuff_activate(ACT, p.x.v[i]);
+        p.y.v[i] = EACH(ACTIVATE, x);
 #endif
     }
 }

@@ -1,34 +1,36 @@
 #version 450
-//! variant add -DADD
-//! variant mul -DMUL
-// y = a op b with broadcasting. FLAT: both operands have y's shape and are contiguous; otherwise the
-// index is taken apart axis by axis. 12 bytes an element: bandwidth-bound.
+//! variant add.scalar -DADD
+//! variant add.vec4 -DADD -DVEC4
+//! variant add.texel -DADD -DTEXEL
+//! variant mul.scalar
+//! variant mul.vec4 -DVEC4
+//! variant mul.texel -DTEXEL
+// y = a op b with broadcasting. 12 bytes an element: bandwidth-bound.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
+#include "lib/flat.glsl"
 #include "elementwise/binary.h"
-layout(local_size_x = 64) in;
+VIEW(0, a)
+VIEW(1, b)
 #ifdef ADD
 #define OP(a, b) ((a) + (b))
 #else
 #define OP(a, b) ((a) * (b))
 #endif
-layout(constant_id = 0) const bool FLAT = false;
+layout(constant_id = 0) const uint RANK = 6u; // axes used
 
 void main()
 {
-    for (uint i = gl_GlobalInvocationID.x; i < p.n; i += gl_NumWorkGroups.x * 64u) {
-        uint ia = i, ib = i;
-        if (!FLAT) {
-            uint left = i;
-            ia = 0u;
-            ib = 0u;
-            [[unroll]] for (int axis = 5; axis >= 0; axis--) {
-                uint at = left % p.dims[axis];
-                left /= p.dims[axis];
-                ia += at * p.a_strides[axis];
-                ib += at * p.b_strides[axis];
-            }
+    FOR_UNITS(i) {
+        uint left = i, ia = 0u, ib = 0u;
+        for (uint axis = 0u; axis < RANK; axis++) {
+            // What is left at the slowest axis is its index.
+            uint rest = axis + 1u < RANK ? left / p.dims[axis] : 0u;
+            uint at = left - rest * p.dims[axis];
+            ia += at * p.a_strides[axis];
+            ib += at * p.b_strides[axis];
+            left = rest;
         }
-        p.y.v[i] = OP(p.a.v[ia], p.b.v[ib]);
+        p.y.v[i] = OP(GET(a, ia), GET(b, ib));
     }
 }

@@ -1,8 +1,10 @@
 #include "lib/shared.h"
-/* y = x (or y += x), n elements over up to 6 axes, slowest first, strides in elements. */
+/* y = x (or y += x), n units over up to 6 axes, fastest first; strides in units. */
 TUFF_PARAMS_BEGIN(copy)
-    TUFF_PTR(U32) x;
-    TUFF_PTR(U32) y;
+    TUFF_PTR(REF) x;
+    TUFF_PTR(REF) y;
+    tuff_u32 x_at;
+    tuff_u32 y_at;
     tuff_u32 n;
     tuff_u32 dims[6];
     tuff_u32 x_strides[6];

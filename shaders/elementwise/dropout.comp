@@ -1,22 +1,28 @@
 #version 450
-// Dropout: an invocation makes one block of four random words and treats the four elements they
-// belong to. 8 bytes an element and some 25 integer operations.
+//! variant scalar
+//! variant vec4 -DVEC4
+//! variant texel -DTEXEL
+// Dropout. Four elements share a block of four random words: wide forms make it once, the scalar
+// form, for sizes that do not divide by four, four times. 8 bytes and some 25 integer operations
+// an element.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
+#include "lib/flat.glsl"
 #include "elementwise/dropout.h"
 #include "lib/philox.glsl"
-layout(local_size_x = 64) in;
+VIEW(0, x)
 
 void main()
 {
     uvec2 key = uvec2(p.seed.v[0], p.seed.v[1]);
-    uint blocks = (p.n + 3u) / 4u;
-    for (uint i = gl_GlobalInvocationID.x; i < blocks; i += gl_NumWorkGroups.x * 64u) {
+    FOR_UNITS(i) {
+#if defined(VEC4) || defined(TEXEL)
         uvec4 word = tuff_philox(uvec4(i, 0u, 0u, p.stream), key);
-        [[unroll]] for (uint k = 0u; k < 4u; k++) {
-            uint at = 4u * i + k;
-            if (at < p.n)
-                p.y.v[at] = word[k] >> 8 >= p.cut ? p.scale * p.x.v[at] : 0.0;
-        }
+        bvec4 keep = greaterThanEqual(word >> 8, uvec4(p.cut));
+        p.y.v[i] = mix(vec4(0.0), p.scale * GET(x, i), keep);
+#else
+        uvec4 word = tuff_philox(uvec4(i / 4u, 0u, 0u, p.stream), key);
+        p.y.v[i] = word[i % 4u] >> 8 >= p.cut ? p.scale * GET(x, i) : 0.0;
+#endif
     }
 }

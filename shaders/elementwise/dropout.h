@@ -1,9 +1,10 @@
 #include "lib/shared.h"
-/* y[i] = bits of word i >= cut ? scale x[i] : 0; n elements. seed: two words. */
+/* y[i] = bits of word i >= cut ? scale x[i] : 0; n units. seed: two words. */
 TUFF_PARAMS_BEGIN(dropout)
-    TUFF_PTR(F32) x;
+    TUFF_PTR(REF) x;
     TUFF_PTR(U32) seed;
-    TUFF_PTR(F32) y;
+    TUFF_PTR(REF) y;
+    tuff_u32 x_at;
     tuff_u32 n;
     tuff_u32 cut;
     tuff_u32 stream;

@@ -1,12 +1,16 @@
 #version 450
-// y = alpha x + beta. One invocation strides over elements; 8 bytes an element: bandwidth-bound.
+//! variant scalar
+//! variant vec4 -DVEC4
+//! variant texel -DTEXEL
+// y = alpha x + beta. 8 bytes an element: bandwidth-bound.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
+#include "lib/flat.glsl"
 #include "elementwise/scale.h"
-layout(local_size_x = 64) in;
+VIEW(0, x)
 
 void main()
 {
-    for (uint i = gl_GlobalInvocationID.x; i < p.n; i += gl_NumWorkGroups.x * 64u)
-        p.y.v[i] = p.alpha * p.x.v[i] + p.beta;
+    FOR_UNITS(i)
+        p.y.v[i] = p.alpha * GET(x, i) + p.beta;
 }

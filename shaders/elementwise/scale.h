@@ -1,8 +1,9 @@
 #include "lib/shared.h"
-/* y = alpha x + beta, n elements. */
+/* y = alpha x + beta, n units. */
 TUFF_PARAMS_BEGIN(scale)
-    TUFF_PTR(F32) x;
-    TUFF_PTR(F32) y;
+    TUFF_PTR(REF) x;
+    TUFF_PTR(REF) y;
+    tuff_u32 x_at;
     tuff_u32 n;
     tuff_f32 alpha;
     tuff_f32 beta;

@@ -1,9 +1,14 @@
 #version 450
-// Sums over axes: an invocation takes one result's share of terms, in order. 4 bytes a term.
+//! variant scalar
+//! variant vec4 -DVEC4
+//! variant texel -DTEXEL
+// Sums over axes: an invocation takes one result's share of terms, in order; in the wide forms four
+// neighbouring results. 4 bytes a term: bandwidth-bound.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
+#include "lib/flat.glsl"
 #include "reduce/sum.h"
-layout(local_size_x = 64) in;
+VIEW(0, x)
 layout(constant_id = 0) const uint KEPT = 1u;   // axes kept
 layout(constant_id = 1) const uint SUMMED = 1u; // axes summed
 layout(constant_id = 2) const bool ACCUMULATE = false;
@@ -22,17 +27,16 @@ uint place(uint index, uint first, uint n)
 
 void main()
 {
-    uint share = (p.terms + p.slabs - 1u) / p.slabs;
-    for (uint i = gl_GlobalInvocationID.x; i < p.outs * p.slabs; i += gl_NumWorkGroups.x * 64u) {
+    FOR_UNITS(i) {
         uint slab = i / p.outs, base = place(i - slab * p.outs, 0u, KEPT);
-        uint end = min((slab + 1u) * share, p.terms);
-        float sum = 0.0;
+        uint end = min((slab + 1u) * p.share, p.terms);
+        UNIT sum = UNIT(0.0);
         if (SUMMED == 1u)
-            for (uint t = slab * share; t < end; t++)
-                sum += p.x.v[base + t * p.strides[KEPT]];
+            for (uint t = slab * p.share; t < end; t++)
+                sum += GET(x, base + t * p.strides[KEPT]);
         else
-            for (uint t = slab * share; t < end; t++)
-                sum += p.x.v[base + place(t, KEPT, SUMMED)];
+            for (uint t = slab * p.share; t < end; t++)
+                sum += GET(x, base + place(t, KEPT, SUMMED));
         p.y.v[i] = ACCUMULATE ? p.y.v[i] + sum : sum;
     }
 }

@@ -1,6 +1,6 @@
 /* ops/accumulate: adds a value to a variable's copy: the fallback where the op that makes a
  * gradient cannot add it to the arena itself. */
-#include "graph/op.h"
+#include "ops/flat.h"
 #include "tuff/ops.h"
 
 #include "elementwise/accumulate.h"
@@ -28,16 +28,21 @@ struct tuff_tensor *tuff_accumulate(struct tuff_graph *g, struct tuff_tensor *a,
 
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    uint64_t n = (uint64_t) tuff_elements(node->in[1]);
-    struct tuff_accumulate_params p = {.a = tuff_address(r, node->out[0]),
-                                       .x = tuff_address(r, node->in[1]),
-                                       .n = (uint32_t) n};
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "elementwise/accumulate",
-                                                 .push = &p,
-                                                 .push_bytes = sizeof p,
-                                                 .groups = {tuff_groups(n, 1024)},
-                                                 .in = {node->in[0], node->in[1]},
-                                                 .out = {node->out[0]}});
+    const struct tuff_tensor *x = node->in[1], *y = node->out[0];
+    enum tuff_flat_form form = tuff_flat_form(r, (const struct tuff_tensor *[]) {y, x, NULL}, y);
+    struct tuff_accumulate_params p = {.a = tuff_address(r, y),
+                                       .x = tuff_address(r, x),
+                                       .a_at = tuff_flat_at(y),
+                                       .x_at = tuff_flat_at(x),
+                                       .n = (uint32_t) tuff_elements(y) / tuff_flat_width(form)};
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = TUFF_FLAT_KERNELS("elementwise/accumulate")[form],
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .groups = {tuff_flat_groups(p.n)},
+                       .views = {y, x},
+                       .in = {node->in[0], x},
+                       .out = {y}});
 }
 
 const struct tuff_op tuff_op_accumulate = {.name = "accumulate", .record = record, .effect = true};

@@ -1,29 +1,36 @@
 /* ops/activation: gelu and relu, forward and gradient. Not an op itself. */
 #include "ops/activation.h"
 
+#include "ops/flat.h"
+
 #include "elementwise/activation.h"
 
 struct attr {
     enum tuff_activation act;
 };
 
-static void launch(struct tuff_recorder *r, const char *kernel, enum tuff_activation act,
-                   const struct tuff_tensor *x, const struct tuff_tensor *dy,
-                   const struct tuff_tensor *y)
+/* dy NULL: forward. */
+static void launch(struct tuff_recorder *r, enum tuff_activation act, const struct tuff_tensor *x,
+                   const struct tuff_tensor *dy, const struct tuff_tensor *y)
 {
-    uint64_t n = (uint64_t) tuff_elements(y);
+    enum tuff_flat_form form = tuff_flat_form(r, (const struct tuff_tensor *[]) {x, dy, NULL}, y);
     struct tuff_activation_params p = {.x = tuff_address(r, x),
                                        .dy = tuff_address(r, dy),
                                        .y = tuff_address(r, y),
-                                       .n = (uint32_t) n};
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = kernel,
-                                                 .push = &p,
-                                                 .push_bytes = sizeof p,
-                                                 .spec = &(uint32_t) {act},
-                                                 .n_spec = 1,
-                                                 .groups = {tuff_groups(n, 1024)},
-                                                 .in = {x, dy},
-                                                 .out = {y}});
+                                       .x_at = tuff_flat_at(x),
+                                       .dy_at = tuff_flat_at(dy),
+                                       .n = (uint32_t) tuff_elements(y) / tuff_flat_width(form)};
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = dy ? TUFF_FLAT_KERNELS("elementwise/activation.grad")[form]
+                                    : TUFF_FLAT_KERNELS("elementwise/activation.forward")[form],
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .spec = &(uint32_t) {act},
+                       .n_spec = 1,
+                       .groups = {tuff_flat_groups(p.n)},
+                       .views = {x, dy},
+                       .in = {x, dy},
+                       .out = {y}});
 }
 
 struct tuff_tensor *tuff_activation_op(struct tuff_graph *g, const struct tuff_op *op,
@@ -42,7 +49,7 @@ struct tuff_tensor *tuff_activation_op(struct tuff_graph *g, const struct tuff_o
 void tuff_activation_op_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;
-    launch(r, "elementwise/activation.forward", attr->act, node->in[0], NULL, node->out[0]);
+    launch(r, attr->act, node->in[0], NULL, node->out[0]);
 }
 
 void tuff_activation_op_grad(struct tuff_graph *g, struct tuff_node *node,
@@ -56,7 +63,7 @@ void tuff_activation_op_grad(struct tuff_graph *g, struct tuff_node *node,
 static void record_grad(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;
-    launch(r, "elementwise/activation.grad", attr->act, node->in[0], node->in[1], node->out[0]);
+    launch(r, attr->act, node->in[0], node->in[1], node->out[0]);
 }
 
 /* May take dy's place. */

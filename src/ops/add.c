@@ -9,7 +9,7 @@ struct tuff_tensor *tuff_add(struct tuff_graph *g, struct tuff_tensor *a, struct
 
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    tuff_binary_record(r, node, "elementwise/binary.add");
+    tuff_binary_record(r, node, TUFF_FLAT_KERNELS("elementwise/binary.add"));
 }
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],

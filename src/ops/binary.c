@@ -1,6 +1,8 @@
 /* ops/binary: broadcasting for elementwise ops of two operands. Not an op itself. */
 #include "ops/binary.h"
 
+#include "ops/strided.h"
+
 #include "elementwise/binary.h"
 
 /* Size of the broadcast result along `axis` counted from the end; 0: they do not fit. */
@@ -30,37 +32,29 @@ struct tuff_tensor *tuff_binary(struct tuff_graph *g, const struct tuff_op *op,
     return y;
 }
 
-static void strides_for(const struct tuff_tensor *x, const struct tuff_tensor *y, uint32_t out[6])
-{
-    for (int i = 0; i < TUFF_RANK_MAX; i++) {
-        int from_end = TUFF_RANK_MAX - 1 - i, axis = x->rank - 1 - from_end;
-        bool stretched = axis < 0 || (x->dims[axis] == 1 && y->dims[y->rank - 1 - from_end] != 1);
-        out[i] = stretched ? 0 : (uint32_t) x->strides[axis];
-    }
-}
-
-void tuff_binary_record(struct tuff_recorder *r, const struct tuff_node *node, const char *kernel)
+void tuff_binary_record(struct tuff_recorder *r, const struct tuff_node *node,
+                        const char *const kernels[])
 {
     const struct tuff_tensor *a = node->in[0], *b = node->in[1], *y = node->out[0];
-    uint64_t n = (uint64_t) tuff_elements(y);
+    struct tuff_axes axes = tuff_collapse(y, (const struct tuff_tensor *[]) {a, b});
+    enum tuff_flat_form form =
+        tuff_axes_form(r, &axes, (const struct tuff_tensor *[]) {a, b, NULL}, y);
     struct tuff_binary_params p = {.a = tuff_address(r, a),
                                    .b = tuff_address(r, b),
                                    .y = tuff_address(r, y),
-                                   .n = (uint32_t) n};
-    for (int i = 0; i < TUFF_RANK_MAX; i++) {
-        int axis = y->rank - TUFF_RANK_MAX + i;
-        p.dims[i] = axis < 0 ? 1 : (uint32_t) y->dims[axis];
-    }
-    strides_for(a, y, p.a_strides);
-    strides_for(b, y, p.b_strides);
-    uint32_t flat = tuff_same_shape(a, y) && tuff_same_shape(b, y) && tuff_contiguous(a) &&
-                    tuff_contiguous(b);
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = kernel,
+                                   .a_at = tuff_flat_at(a),
+                                   .b_at = tuff_flat_at(b),
+                                   .n = (uint32_t) tuff_elements(y) / tuff_flat_width(form)};
+    memcpy(p.dims, axes.dims, sizeof p.dims);
+    memcpy(p.a_strides, axes.strides[0], sizeof p.a_strides);
+    memcpy(p.b_strides, axes.strides[1], sizeof p.b_strides);
+    tuff_launch(r, &(struct tuff_launch_params) {.kernel = kernels[form],
                                                  .push = &p,
                                                  .push_bytes = sizeof p,
-                                                 .spec = &flat,
+                                                 .spec = &axes.n,
                                                  .n_spec = 1,
-                                                 .groups = {tuff_groups(n, 1024)},
-                                                 .in = {node->in[0], node->in[1]},
-                                                 .out = {node->out[0]}});
+                                                 .groups = {tuff_flat_groups(p.n)},
+                                                 .views = {a, b},
+                                                 .in = {a, b},
+                                                 .out = {y}});
 }

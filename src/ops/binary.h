@@ -2,10 +2,12 @@
 #ifndef TUFF_OPS_BINARY_H
 #define TUFF_OPS_BINARY_H
 
-#include "graph/op.h"
+#include "ops/flat.h"
 
 struct tuff_tensor *tuff_binary(struct tuff_graph *g, const struct tuff_op *op,
                                 struct tuff_tensor *a, struct tuff_tensor *b);
-void tuff_binary_record(struct tuff_recorder *r, const struct tuff_node *node, const char *kernel);
+/* kernels: the three forms, see ops/flat.h. */
+void tuff_binary_record(struct tuff_recorder *r, const struct tuff_node *node,
+                        const char *const kernels[]);
 
 #endif

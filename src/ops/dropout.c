@@ -1,6 +1,6 @@
 /* ops/dropout: y = keep ? x / (1 - p) : 0. The gradient is the same op on dy: the mask comes out
  * of the generator again. */
-#include "graph/op.h"
+#include "ops/flat.h"
 #include "tuff/ops.h"
 
 #include "elementwise/dropout.h"
@@ -40,24 +40,28 @@ struct tuff_tensor *tuff_dropout(struct tuff_graph *g, struct tuff_tensor *x, fl
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;
-    uint64_t n = (uint64_t) tuff_elements(node->out[0]);
+    const struct tuff_tensor *x = node->in[0], *seed = node->in[1], *y = node->out[0];
+    enum tuff_flat_form form = tuff_flat_form(r, (const struct tuff_tensor *[]) {x, NULL}, y);
     /* Comparing whole numbers: 24 bits of the generator / 2^24 >= p exactly when they are at least
      * p 2^24 rounded up. */
     double cut = (double) attr->p * 0x1p24;
     uint32_t floor = (uint32_t) cut;
-    struct tuff_dropout_params p = {.x = tuff_address(r, node->in[0]),
-                                    .seed = tuff_address(r, node->in[1]),
-                                    .y = tuff_address(r, node->out[0]),
-                                    .n = (uint32_t) n,
+    struct tuff_dropout_params p = {.x = tuff_address(r, x),
+                                    .seed = tuff_address(r, seed),
+                                    .y = tuff_address(r, y),
+                                    .x_at = tuff_flat_at(x),
+                                    .n = (uint32_t) tuff_elements(y) / tuff_flat_width(form),
                                     .cut = floor + (floor < cut),
                                     .stream = attr->stream,
                                     .scale = 1 / (1 - attr->p)};
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "elementwise/dropout",
-                                                 .push = &p,
-                                                 .push_bytes = sizeof p,
-                                                 .groups = {tuff_groups(n, 1024)},
-                                                 .in = {node->in[0], node->in[1]},
-                                                 .out = {node->out[0]}});
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = TUFF_FLAT_KERNELS("elementwise/dropout")[form],
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .groups = {tuff_flat_groups(p.n)},
+                       .views = {x},
+                       .in = {x, seed},
+                       .out = {y}});
 }
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],

@@ -1,6 +1,7 @@
 /* ops/reduce: sums over axes. Not an op itself. */
 #include "ops/reduce.h"
 
+#include "ops/flat.h"
 #include "ops/strided.h"
 #include "reduce/sum.h"
 #include "tuff/ops.h"
@@ -54,53 +55,85 @@ uint64_t tuff_reduce_scratch(const struct tuff_node *node, const struct tuff_dev
     return slabs > 1 ? slabs * s.kept.elements * 4 : 0;
 }
 
+/* Units of four results where they are neighbours in x and in y. */
+static enum tuff_flat_form form_of(const struct tuff_recorder *r, const struct split *s,
+                                   const struct tuff_tensor *x, const struct tuff_tensor *y)
+{
+    bool wide = s->kept.n && s->kept.strides[s->kept.n - 1] == 1 &&
+                s->kept.dims[s->kept.n - 1] % 4 == 0;
+    for (uint32_t i = 0; i + 1 < s->kept.n; i++)
+        wide = wide && s->kept.strides[i] % 4 == 0;
+    for (uint32_t i = 0; i < s->summed.n; i++)
+        wide = wide && s->summed.strides[i] % 4 == 0;
+    return wide ? tuff_flat_form(r, (const struct tuff_tensor *[]) {x, NULL}, y) : TUFF_FLAT_SCALAR;
+}
+
+static void add_axes(const struct axes *axes, uint32_t width, struct tuff_sum_params *p,
+                     uint32_t *at)
+{
+    for (uint32_t i = axes->n; i-- > 0; (*at)++) {
+        bool of_units = axes->strides[i] == 1 && width > 1;
+        p->dims[*at] = of_units ? axes->dims[i] / width : axes->dims[i];
+        p->strides[*at] = of_units ? 1 : axes->strides[i] / width;
+    }
+}
+
+/* The second level: `slabs` partial sums of each result, in order. */
+static void record_total(struct tuff_recorder *r, const struct tuff_node *node, uint32_t slabs,
+                         enum tuff_flat_form form)
+{
+    const struct tuff_tensor *y = node->out[0];
+    if (form == TUFF_FLAT_TEXEL) /* scratch has no view */
+        form = TUFF_FLAT_VEC4;
+    uint32_t outs = (uint32_t) tuff_elements(y) / tuff_flat_width(form);
+    struct tuff_sum_params p = {.x = tuff_scratch_address(r, node),
+                                .y = tuff_address(r, y),
+                                .n = outs,
+                                .outs = outs,
+                                .terms = slabs,
+                                .share = slabs,
+                                .dims = {outs, slabs},
+                                .strides = {1, outs}};
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = TUFF_FLAT_KERNELS("reduce/sum")[form],
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .spec = (uint32_t[]) {1, 1, node->accumulate},
+                       .n_spec = 3,
+                       .groups = {tuff_groups(outs, 64)},
+                       .out = {y},
+                       .reads_scratch = true});
+}
+
 void tuff_reduce_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    struct split s = split_axes(node);
-    uint32_t outs = s.kept.elements, slabs = slabs_of(&s), at = 0;
     const struct tuff_tensor *x = node->in[0], *y = node->out[0];
-    uint64_t scratch = slabs > 1 ? tuff_scratch_address(r, node) : 0;
-    struct tuff_sum_params p = {.x = tuff_address(r, x),
-                                .y = slabs > 1 ? scratch : tuff_address(r, y),
-                                .outs = outs,
-                                .slabs = slabs,
-                                .terms = s.summed.elements};
-    for (uint32_t i = s.kept.n; i-- > 0; at++) {
-        p.dims[at] = s.kept.dims[i];
-        p.strides[at] = s.kept.strides[i];
-    }
-    for (uint32_t i = s.summed.n; i-- > 0; at++) {
-        p.dims[at] = s.summed.dims[i];
-        p.strides[at] = s.summed.strides[i];
-    }
-    uint32_t spec[] = {s.kept.n, s.summed.n, slabs == 1 && node->accumulate};
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "reduce/sum",
-                                                 .push = &p,
-                                                 .push_bytes = sizeof p,
-                                                 .spec = spec,
-                                                 .n_spec = TUFF_COUNT(spec),
-                                                 .groups = {tuff_groups((uint64_t) outs * slabs, 64)},
-                                                 .in = {x},
-                                                 .out = {slabs > 1 ? NULL : y},
-                                                 .writes_scratch = slabs > 1});
-    if (slabs == 1)
-        return;
-    struct tuff_sum_params total = {.x = scratch,
-                                    .y = tuff_address(r, y),
-                                    .outs = outs,
-                                    .slabs = 1,
-                                    .terms = slabs,
-                                    .dims = {outs, slabs},
-                                    .strides = {1, outs}};
-    uint32_t total_spec[] = {1, 1, node->accumulate};
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "reduce/sum",
-                                                 .push = &total,
-                                                 .push_bytes = sizeof total,
-                                                 .spec = total_spec,
-                                                 .n_spec = TUFF_COUNT(total_spec),
-                                                 .groups = {tuff_groups(outs, 64)},
-                                                 .out = {y},
-                                                 .reads_scratch = true});
+    struct split s = split_axes(node);
+    enum tuff_flat_form form = form_of(r, &s, x, y);
+    uint32_t slabs = slabs_of(&s), width = tuff_flat_width(form), at = 0;
+    struct tuff_sum_params p = {
+        .x = tuff_address(r, x),
+        .y = slabs > 1 ? tuff_scratch_address(r, node) : tuff_address(r, y),
+        .x_at = tuff_flat_at(x),
+        .n = s.kept.elements / width * slabs,
+        .outs = s.kept.elements / width,
+        .terms = s.summed.elements,
+        .share = (uint32_t) tuff_div_up(s.summed.elements, slabs)};
+    add_axes(&s.kept, width, &p, &at);
+    add_axes(&s.summed, width, &p, &at);
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = TUFF_FLAT_KERNELS("reduce/sum")[form],
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .spec = (uint32_t[]) {s.kept.n, s.summed.n, slabs == 1 && node->accumulate},
+                       .n_spec = 3,
+                       .groups = {tuff_groups(p.n, 64)},
+                       .views = {x},
+                       .in = {x},
+                       .out = {slabs > 1 ? NULL : y},
+                       .writes_scratch = slabs > 1});
+    if (slabs > 1)
+        record_total(r, node, slabs, form);
 }
 
 void tuff_reduce_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],

@@ -1,5 +1,5 @@
 /* ops/scale: y = alpha x + beta. */
-#include "graph/op.h"
+#include "ops/flat.h"
 #include "tuff/ops.h"
 
 #include "elementwise/scale.h"
@@ -24,18 +24,22 @@ struct tuff_tensor *tuff_scale(struct tuff_graph *g, struct tuff_tensor *x, floa
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;
-    uint64_t n = (uint64_t) tuff_elements(node->out[0]);
-    struct tuff_scale_params p = {.x = tuff_address(r, node->in[0]),
-                                  .y = tuff_address(r, node->out[0]),
-                                  .n = (uint32_t) n,
+    const struct tuff_tensor *x = node->in[0], *y = node->out[0];
+    enum tuff_flat_form form = tuff_flat_form(r, (const struct tuff_tensor *[]) {x, NULL}, y);
+    struct tuff_scale_params p = {.x = tuff_address(r, x),
+                                  .y = tuff_address(r, y),
+                                  .x_at = tuff_flat_at(x),
+                                  .n = (uint32_t) tuff_elements(y) / tuff_flat_width(form),
                                   .alpha = attr->alpha,
                                   .beta = attr->beta};
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "elementwise/scale",
-                                                 .push = &p,
-                                                 .push_bytes = sizeof p,
-                                                 .groups = {tuff_groups(n, 1024)},
-                                                 .in = {node->in[0]},
-                                                 .out = {node->out[0]}});
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = TUFF_FLAT_KERNELS("elementwise/scale")[form],
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .groups = {tuff_flat_groups(p.n)},
+                       .views = {x},
+                       .in = {x},
+                       .out = {y}});
 }
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],

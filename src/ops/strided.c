@@ -1,4 +1,4 @@
-/* ops/strided: copies between views. Not an op itself. */
+/* ops/strided: elementwise kernels over views, copies between them. Not an op itself. */
 #include "ops/strided.h"
 
 #include "elementwise/copy.h"
@@ -28,45 +28,76 @@ struct tuff_tensor *tuff_expand(struct tuff_graph *g, struct tuff_tensor *t, int
     return tuff_node_add(g, &expand_op, &t, 1, &y, 1, NULL, 0) ? y : NULL;
 }
 
-/* Drops axes of size 1 and joins neighbours that are evenly spaced in both, so that most copies
- * take the index apart once or not at all. The slowest axis first, right-aligned in 6. */
-static uint32_t collapse(const struct tuff_tensor *x, const struct tuff_tensor *y,
-                         struct tuff_copy_params *p)
+static int64_t stride_of(const struct tuff_tensor *t, const struct tuff_tensor *shape, int axis)
 {
-    int at = TUFF_RANK_MAX;
-    for (int i = x->rank; i-- > 0;) {
-        uint32_t n = (uint32_t) x->dims[i];
-        uint32_t xs = (uint32_t) x->strides[i], ys = (uint32_t) y->strides[i];
-        if (n == 1)
+    int own = axis - shape->rank + t->rank;
+    return own < 0 || t->dims[own] != shape->dims[axis] ? 0 : t->strides[own];
+}
+
+struct tuff_axes tuff_collapse(const struct tuff_tensor *shape,
+                               const struct tuff_tensor *const operands[TUFF_OPERANDS])
+{
+    struct tuff_axes a = {0};
+    for (int axis = shape->rank; axis-- > 0;) {
+        uint32_t dim = (uint32_t) shape->dims[axis], last = a.n - 1;
+        bool joins = a.n > 0;
+        if (dim == 1)
             continue;
-        if (at < TUFF_RANK_MAX && xs == p->dims[at] * p->x_strides[at] &&
-            ys == p->dims[at] * p->y_strides[at]) {
-            p->dims[at] *= n;
+        for (int k = 0; k < TUFF_OPERANDS && joins; k++)
+            joins = stride_of(operands[k], shape, axis) ==
+                    (int64_t) a.dims[last] * a.strides[k][last];
+        if (joins) {
+            a.dims[last] *= dim;
             continue;
         }
-        at--;
-        p->dims[at] = n;
-        p->x_strides[at] = xs;
-        p->y_strides[at] = ys;
+        for (int k = 0; k < TUFF_OPERANDS; k++)
+            a.strides[k][a.n] = (uint32_t) stride_of(operands[k], shape, axis);
+        a.dims[a.n++] = dim;
     }
-    for (int i = 0; i < at; i++)
-        p->dims[i] = 1;
-    return (uint32_t) (TUFF_RANK_MAX - at);
+    return a;
+}
+
+enum tuff_flat_form tuff_axes_form(const struct tuff_recorder *r, struct tuff_axes *axes,
+                                   const struct tuff_tensor *const *read,
+                                   const struct tuff_tensor *y)
+{
+    bool wide = axes->n > 0 && axes->dims[0] % 4 == 0;
+    for (uint32_t i = 0; i < axes->n; i++)
+        for (int k = 0; k < TUFF_OPERANDS && wide; k++)
+            wide = i ? axes->strides[k][i] % 4 == 0 : axes->strides[k][0] == 1;
+    enum tuff_flat_form form = wide ? tuff_flat_form(r, read, y) : TUFF_FLAT_SCALAR;
+    if (form == TUFF_FLAT_SCALAR)
+        return form;
+    axes->dims[0] /= 4;
+    for (uint32_t i = 1; i < axes->n; i++)
+        for (int k = 0; k < TUFF_OPERANDS; k++)
+            axes->strides[k][i] /= 4;
+    return form;
 }
 
 void tuff_strided_copy(struct tuff_recorder *r, const struct tuff_tensor *x,
                        const struct tuff_tensor *y, bool add)
 {
-    uint64_t n = (uint64_t) tuff_elements(x);
-    struct tuff_copy_params p = {
-        .x = tuff_address(r, x), .y = tuff_address(r, y), .n = (uint32_t) n};
-    uint32_t spec[] = {collapse(x, y, &p), add};
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "elementwise/copy",
-                                                 .push = &p,
-                                                 .push_bytes = sizeof p,
-                                                 .spec = spec,
-                                                 .n_spec = TUFF_COUNT(spec),
-                                                 .groups = {tuff_groups(n, 1024)},
-                                                 .in = {x},
-                                                 .out = {y}});
+    struct tuff_axes axes = tuff_collapse(x, (const struct tuff_tensor *[]) {x, y});
+    enum tuff_flat_form form =
+        tuff_axes_form(r, &axes, (const struct tuff_tensor *[]) {x, add ? y : NULL, NULL}, y);
+    struct tuff_copy_params p = {.x = tuff_address(r, x),
+                                 .y = tuff_address(r, y),
+                                 .x_at = tuff_flat_at(x),
+                                 .y_at = tuff_flat_at(y),
+                                 .n = (uint32_t) tuff_elements(x) / tuff_flat_width(form)};
+    memcpy(p.dims, axes.dims, sizeof p.dims);
+    memcpy(p.x_strides, axes.strides[0], sizeof p.x_strides);
+    memcpy(p.y_strides, axes.strides[1], sizeof p.y_strides);
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = add ? TUFF_FLAT_KERNELS("elementwise/copy.add")[form]
+                                     : TUFF_FLAT_KERNELS("elementwise/copy.plain")[form],
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .spec = &axes.n,
+                       .n_spec = 1,
+                       .groups = {tuff_flat_groups(p.n)},
+                       .views = {x, y},
+                       .in = {x},
+                       .out = {y}});
 }

@@ -1,8 +1,24 @@
-/* ops/strided.h: moving elements between two views of one shape. */
+/* ops/strided.h: elementwise kernels over views, and moving elements between two of them. */
 #ifndef TUFF_OPS_STRIDED_H
 #define TUFF_OPS_STRIDED_H
 
-#include "graph/op.h"
+#include "ops/flat.h"
+
+/* The axes of an elementwise kernel over several operands of one shape, fastest first: axes of size
+ * 1 are dropped and neighbours joined that are evenly spaced in every operand, so that kernels
+ * seldom need to take an index apart. Strides in elements, 0 where an operand is stretched. */
+#define TUFF_OPERANDS 2
+struct tuff_axes {
+    uint32_t n, dims[TUFF_RANK_MAX], strides[TUFF_OPERANDS][TUFF_RANK_MAX];
+};
+/* Operands may have fewer axes than `shape`: they are aligned at the end. */
+struct tuff_axes tuff_collapse(const struct tuff_tensor *shape,
+                               const struct tuff_tensor *const operands[TUFF_OPERANDS]);
+/* The form for operands with these axes, whose kernel has views of `read` and writes y. For the
+ * wide forms the axes are turned into units of four elements. */
+enum tuff_flat_form tuff_axes_form(const struct tuff_recorder *r, struct tuff_axes *axes,
+                                   const struct tuff_tensor *const *read,
+                                   const struct tuff_tensor *y);
 
 /* y = x, or y += x, element by element; any strides, 4-byte elements. Records one launch. Adding
  * takes F32. x and y are tensors of the node that is being recorded; y may be a view of an output

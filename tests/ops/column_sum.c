@@ -1,4 +1,5 @@
-/* column_sum: one row, one column, sizes on both sides of the two-level form, odd widths, a view. */
+/* column_sum: one row, one column, sizes on both sides of the two-level form, odd widths, a view,
+ * the gradient of a bias. */
 #include "op_test.h"
 
 static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
@@ -59,6 +60,8 @@ static const struct ot_case cases[] = {
     CASE("wide", {2, {70, 4099}}),
     CASE("layer", {3, {4, 128, 384}}),
     {.name = "bias", .in = {{2, {77, 20}}, {1, {20}}}, .n_in = 2, .build = build_bias,
+     .ref = ref_bias},
+    {.name = "bias, few rows", .in = {{2, {9, 20}}, {1, {20}}}, .n_in = 2, .build = build_bias,
      .ref = ref_bias},
     {.name = "bias odd", .in = {{2, {41, 19}}, {1, {19}}}, .n_in = 2, .build = build_bias,
      .ref = ref_bias},

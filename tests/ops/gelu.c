@@ -1,4 +1,5 @@
-/* gelu: both forms, sizes around the width of a load, a view, values where tanh and erf saturate. */
+/* gelu: both forms, sizes around the width of a load, a view, values where tanh and erf saturate:
+ * the last without gradients. */
 #include "op_test.h"
 
 static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
@@ -39,6 +40,7 @@ static const struct ot_case cases[] = {
     BOTH("one", {1, {1}}),
     BOTH("seven", {1, {7}}),
     BOTH("three axes", {3, {3, 5, 7}}),
+    BOTH("fours", {2, {63, 1028}}),
     BOTH("wide", {2, {61, 1031}, .scale = 3}),
     {.name = "far tanh", .in = {{1, {13}, OT_VALUES, .values = far, .constant = true}}, .n_in = 1,
      .build = build, .ref = ref, .arg = &by_tanh, .no_grad = true},

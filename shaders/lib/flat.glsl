@@ -1,0 +1,47 @@
+// Kernels that treat elements one by one are written once and compiled for three forms; a unit is
+// what an invocation treats at a time:
+//   scalar:           one element, read and written at any address.
+//   vec4 (-DVEC4):    four elements at an address that is a multiple of 16.
+//   texel (-DTEXEL):  as vec4, but read as RGBA32F texels, the only wide load that software drivers
+//                     have: on llvmpipe 2.5 times as fast as addresses.
+// Included before the parameters, which declare pointers as REF and, for each VIEW, the unit
+// <name>_at where the tensor begins in its storage; p.n counts units. With -DBITS units are words
+// that need not be numbers.
+#ifndef TUFF_FLAT
+#define TUFF_FLAT
+layout(local_size_x = 64) in;
+
+#if defined(TEXEL)
+#define VIEW(at, name) layout(set = 0, binding = at) uniform samplerBuffer name##_view;
+#define TEXEL_AT(name, i) texelFetch(name##_view, int(p.name##_at + (i)))
+#ifdef BITS
+#define GET(name, i) floatBitsToUint(TEXEL_AT(name, i))
+#else
+#define GET(name, i) TEXEL_AT(name, i)
+#endif
+#else
+#define VIEW(at, name)
+#define GET(name, i) p.name.v[i]
+#endif
+
+#if defined(BITS) && (defined(TEXEL) || defined(VEC4))
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer U32x4 { uvec4 v[]; };
+#define UNIT uvec4
+#define REF U32x4
+#elif defined(BITS)
+#define UNIT uint
+#define REF U32
+#elif defined(TEXEL) || defined(VEC4)
+#define UNIT vec4
+#define REF F32x4
+#define EACH(f, x) vec4(f((x).x), f((x).y), f((x).z), f((x).w))
+#else
+#define UNIT float
+#define REF F32
+#define EACH(f, x) f(x)
+#endif
+
+// One invocation strides over the units.
+#define FOR_UNITS(i)                                                                               \
+    for (uint i = gl_GlobalInvocationID.x; i < p.n; i += gl_NumWorkGroups.x * 64u)
+#endif
