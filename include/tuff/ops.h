@@ -163,8 +163,10 @@ struct tuff_attention_args {
 /* With k and v NULL, q is packed: [B, T, (H + 2 Hkv) D], queries, then keys, then values.
  * o[b, i, h, :] = sum_j softmax_j(scale q[b, i, h, :] . k[b, j, h', :]) v[b, j, h', :] over the
  * visible keys. q [B, T, H D], k and v [B, S, Hkv D]: usually slices of one packed [B, T, 3 C], so
- * the first two axes may be strided. A query that sees no key gives 0 and no gradient, and what
- * stands at masked positions never leaks, NaN included. o [B, T, H D].
+ * the first two axes may be strided. A query that sees no key gives 0 and no gradient. What stands
+ * at positions outside `visible` never leaks, NaN included; behind the causal diagonal the same holds
+ * for finite values and, with the generic kernels, for NaN (on software drivers a NaN there can reach
+ * queries of its own tile). o [B, T, H D].
  * saves q, k, v, o and the log-sum-exp [B, H, T]: memory grows with T, not T^2.
  * Dao 2023, arXiv:2307.08691; the gradient is deterministic (no atomics). */
 TUFF_API struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor *q,
