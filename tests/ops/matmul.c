@@ -11,11 +11,10 @@ static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const
                                  const void *arg)
 {
     const struct arg *a = arg;
-    int next = 2;
     return tuff_matmul(g, in[0], in[1], .transpose_a = a->ta, .transpose_b = a->tb,
                        .alpha = a->alpha, .activation = a->act,
-                       .bias = a->bias ? in[next++] : NULL,
-                       .residual = a->residual ? in[next++] : NULL);
+                       .bias = a->bias ? in[2] : NULL,
+                       .residual = a->residual ? in[a->bias ? 3 : 2] : NULL);
 }
 
 static double activate(enum tuff_activation act, double x)
