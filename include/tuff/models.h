@@ -22,9 +22,13 @@ struct tuff_gpt2_config {
 };
 
 /* Reads `path`, a config.json or the folder that holds one. TUFF_E_FORMAT for a value that makes no
- * sense (named), TUFF_E_UNSUPPORTED for another architecture or an option not supported. */
+ * sense (named), TUFF_E_UNSUPPORTED for another architecture or an option not supported. The text
+ * form reads the same JSON from memory; `name` stands for the path in error lines. */
 TUFF_API enum tuff_status tuff_gpt2_config_load(struct tuff_ctx *ctx, const char *path,
                                                 struct tuff_gpt2_config *config);
+TUFF_API enum tuff_status tuff_gpt2_config_load_text(struct tuff_ctx *ctx, const char *name,
+                                                     const void *text, size_t size,
+                                                     struct tuff_gpt2_config *config);
 /* Writes folder/config.json. */
 TUFF_API enum tuff_status tuff_gpt2_config_save(struct tuff_ctx *ctx, const char *folder,
                                                 const struct tuff_gpt2_config *config);

@@ -138,16 +138,29 @@ enum tuff_status tuff_gpt2_config_load(struct tuff_ctx *ctx, const char *path,
 {
     char *inside = tuff_os_path_kind(path) == TUFF_PATH_DIR ? tuff_os_path_join(path, "config.json")
                                                             : strdup(path);
+    struct tuff_map map;
+    *config = defaults;
+    if (!inside)
+        return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path);
+    enum tuff_status status = tuff_os_map(ctx, inside, &map);
+    if (status == TUFF_OK) {
+        status = tuff_gpt2_config_load_text(ctx, inside, map.data, map.size, config);
+        tuff_os_unmap(&map);
+    }
+    free(inside);
+    return status;
+}
+
+enum tuff_status tuff_gpt2_config_load_text(struct tuff_ctx *ctx, const char *name,
+                                            const void *text, size_t size,
+                                            struct tuff_gpt2_config *config)
+{
     json_t *root = NULL;
     *config = defaults;
     config->bos_token_id = config->eos_token_id = -1;
-    if (!inside)
-        return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path);
-    enum tuff_status status = tuff_json_load(ctx, inside, &root);
-    if (status == TUFF_OK)
-        status = parse(ctx, inside, root, config);
+    TUFF_TRY(tuff_json_parse(ctx, name, text, size, &root));
+    enum tuff_status status = parse(ctx, name, root, config);
     json_decref(root);
-    free(inside);
     return status;
 }
 
