@@ -155,6 +155,7 @@ bool tuff_check_f32(struct tuff_graph *g, const char *op, const char *argument,
 /* What one launch needs. Unused tensors are NULL. */
 struct tuff_launch_params {
     const char *kernel;
+    const struct tuff_kernel *own;  /* instead: one that is not in the table */
     const void *push;
     uint32_t push_bytes;
     uint32_t groups[3];             /* 0 counts as 1 */

@@ -134,13 +134,16 @@ void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *param
         tuff_record_fail(r, TUFF_E_NOMEM, "out of host memory");
         return;
     }
-    r->status = tuff_kernels_get(r->program->store->kernels, params->kernel, params->spec,
-                                 params->n_spec, &l->pipeline, &kernel);
+    struct tuff_kernels *kernels = r->program->store->kernels;
+    r->status = params->own
+                    ? tuff_kernels_get_own(kernels, params->own, &l->pipeline, &kernel)
+                    : tuff_kernels_get(kernels, params->kernel, params->spec, params->n_spec,
+                                       &l->pipeline, &kernel);
     if (r->status != TUFF_OK)
         return;
     if (params->push_bytes != kernel->push_bytes) {
         tuff_record_fail(r, TUFF_E_STATE, "kernel %s takes %u parameter bytes, not %u",
-                         params->kernel, kernel->push_bytes, params->push_bytes);
+                         kernel->name, kernel->push_bytes, params->push_bytes);
         return;
     }
     l->kernel = kernel->name;

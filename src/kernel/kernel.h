@@ -26,5 +26,10 @@ enum tuff_status tuff_kernels_get(struct tuff_kernels *kernels, const char *name
                                   const uint32_t *spec, uint32_t n_spec,
                                   const struct tuff_pipeline **pipeline,
                                   const struct tuff_kernel **kernel);
+/* The same for a kernel that is not in the table and may go before the device does: it is known by
+ * its name and code, and *kernel is a copy. */
+enum tuff_status tuff_kernels_get_own(struct tuff_kernels *kernels, const struct tuff_kernel *own,
+                                      const struct tuff_pipeline **pipeline,
+                                      const struct tuff_kernel **kernel);
 
 #endif
