@@ -113,15 +113,22 @@ uint32_t tuff_groups(uint64_t n, uint64_t per)
     return (uint32_t) TUFF_MIN(TUFF_MAX(groups, 1), 65535);
 }
 
-/* The span of bytes a tensor covers, from its first to its last element. */
+/* The span of bytes a tensor covers, from its first to its last element. Of a tensor made with padded
+ * rows kernels may read and write the padding too, also behind the last row. (Of a slice of columns
+ * that starts its storage this says more than is touched: at worst a barrier that was not needed.) */
 static struct tuff_access span(const struct tuff_recorder *r, const struct tuff_tensor *t,
                                bool write)
 {
     uint64_t at = tuff_address(r, t), size = tuff_dtype_size(t->dtype);
-    uint64_t last = 0;
+    uint64_t last = 0, end;
     for (int i = 0; i < t->rank; i++)
         last += (uint64_t) ((t->dims[i] - 1) * t->strides[i]);
-    return (struct tuff_access) {at, at + (last + 1) * size, write};
+    end = (last + 1) * size;
+    if (!t->offset && t->rank > 1 && t->strides[t->rank - 1] == 1) {
+        int64_t pad = t->strides[t->rank - 2] - t->dims[t->rank - 1];
+        end = TUFF_MIN(end + (uint64_t) TUFF_MAX(pad, 0) * size, t->storage->bytes);
+    }
+    return (struct tuff_access) {at, at + end, write};
 }
 
 void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *params)

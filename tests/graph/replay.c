@@ -147,11 +147,55 @@ static void test_lost(struct tuff_ctx *ctx, enum tuff_fault kind)
     }
 }
 
+/* What a node's first launch declares to write is so many bytes. */
+static void check_writes(const struct tuff_program *p, const char *op, uint64_t bytes)
+{
+    for (size_t i = 0; i < p->launches[0].n; i++) {
+        const struct tuff_launch *l = &p->launches[0].items[i];
+        for (int k = 0; k < l->n_access && !strcmp(l->node->op->name, op); k++)
+            if (l->access[k].write) {
+                uint64_t got = l->access[k].end - l->access[k].begin;
+                CHECK_MSG(got == bytes, "%s writes %llu bytes", op, (unsigned long long) got);
+                return;
+            }
+    }
+    CHECK_MSG(false, "no launch of %s writes", op);
+}
+
+/* Padding belongs to what a kernel writes, behind the last row too: 3 rows of 5, 8 apart. */
+static void test_padding(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    struct tuff_store *store = NULL;
+    struct tuff_graph *g = NULL;
+    struct tuff_program *p = NULL;
+    struct tuff_variable *w = NULL;
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
+    CHECK_OK(ctx, tuff_store_add(store,
+                                 &(struct tuff_variable_params) {.name = "w", .dtype = TUFF_F32,
+                                                                 .rank = 2, .dims = {4, 5}},
+                                 &w));
+    CHECK_OK(ctx, tuff_graph_create(ctx, &g));
+    struct tuff_tensor *x = tuff_input(g, "x", TUFF_F32, 2, (int64_t[]) {3, 4});
+    struct tuff_tensor *logits = tuff_matmul(g, x, tuff_use(g, w), .pad_rows = true);
+    tuff_backward(g, tuff_cross_entropy(g, logits, tuff_input(g, "t", TUFF_U32, 1, (int64_t[]) {3}),
+                                        tuff_input(g, "n", TUFF_F32, 1, (int64_t[]) {1}), NULL));
+    CHECK_OK(ctx, tuff_program_create(store, g, NULL, &p));
+    CHECK_OK(ctx, tuff_store_allocate(store, true, 0));
+    if (tuff_graph_status(g) == TUFF_OK && tuff_program_prepare(p) == TUFF_OK) {
+        CHECK(!tuff_contiguous(logits));
+        check_writes(p, "matmul", 3 * 8 * 4);
+        check_writes(p, "cross_entropy_grad", 3 * 8 * 4);
+    }
+    tuff_program_destroy(p);
+    tuff_store_destroy(store);
+}
+
 int main(void)
 {
     struct tuff_ctx *ctx = test_ctx();
     struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
     if (device) {
+        test_padding(ctx, device);
         struct outcome whole = train(ctx, device);
         test_device_end(device);
         test_cuts(ctx, &whole);
