@@ -1,7 +1,10 @@
 # tests/fuzz/fuzz_<format>.c is a libFuzzer program of its own. Needs clang:
 #   cmake -B build-fuzz -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
 #         -DTUFF_FUZZ=ON -DTUFF_SANITIZE=ON && cmake --build build-fuzz
-#   build-fuzz/tests/fuzz_tokenizer -max_total_time=60 tests/fuzz/corpus/tokenizer
+#   mkdir -p build-fuzz/found      (what it finds goes to the first folder)
+#   build-fuzz/tests/fuzz_tokenizer -max_total_time=60 build-fuzz/found tests/fuzz/corpus/tokenizer
+# tests/fuzz/corpus/<format>/ are small valid files to start from: without one a fuzzer hardly passes
+# the first check.
 if(TUFF_FUZZ)
   if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
     message(FATAL_ERROR "TUFF_FUZZ needs clang: -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++")
