@@ -2,7 +2,7 @@
  * gradient, checked against differences of its own values.
  *
  *     glslangValidator --target-env vulkan1.2 --vn softsign -o softsign.h new_op.comp
- *     glslangValidator --target-env vulkan1.2 --vn softsign_grad -o softsign_grad.h -DGRAD new_op.comp
+ *     glslangValidator --target-env vulkan1.2 -DGRAD --vn softsign_grad -o grad.h new_op.comp
  *     cc new_op.c -I. $(pkg-config --cflags --libs tuff) -lm -o new_op && ./new_op */
 #include <math.h>
 #include <stdint.h>
@@ -11,8 +11,8 @@
 #include <tuff/op.h>
 #include <tuff/ops.h>
 
+#include "grad.h"
 #include "softsign.h"
-#include "softsign_grad.h"
 
 enum { N = 1000 };
 struct constants { /* of both kernels, behind the addresses */
@@ -40,7 +40,8 @@ static void softsign_backward(struct tuff_graph *g, struct tuff_tensor *const in
                         .groups = {(N + 63) / 64});
 }
 
-static const float *run(struct tuff_ctx *ctx, struct tuff_program *program, struct tuff_tensor *result)
+static const float *run(struct tuff_ctx *ctx, struct tuff_program *program,
+                        struct tuff_tensor *result)
 {
     if (tuff_program_begin(program) || tuff_program_submit(program) ||
         tuff_program_wait(program, 0))

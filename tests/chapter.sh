@@ -1,6 +1,6 @@
 # A chapter of docs/ is run: lines "    $ command" (continued after a backslash), then the indented
-# lines under them, which are its output; "    ..." alone stands for any. Files that it names must be
-# there. A test sources this and calls: chapter ROOT TUFF SCRATCH docs/NAME.md CHECKS (at least so many).
+# lines under them, which are its output; "    ..." alone stands for any. Files that it names must
+# be there. A test sources this and calls: chapter ROOT TUFF SCRATCH docs/NAME.md CHECKS (at least).
 chapter() {
   local root=$1 scratch=$3 file=$4 least=$5 line command='' wanted='' name
   rm -rf "$scratch"

@@ -18,13 +18,13 @@ typedef void (*tuff_custom_grad)(struct tuff_graph *g, struct tuff_tensor *const
                                  struct tuff_tensor *y, struct tuff_tensor *dy,
                                  struct tuff_tensor *dx[], void *user);
 
-/* The kernel is a SPIR-V compute shader for Vulkan 1.2 with the entry point "main", no bindings, and
- * one push-constant block laid out so: the address of each input, the address of the result (8 bytes
- * each, in GLSL a buffer_reference), then `constants`. 128 bytes at most. Inputs and result are dense,
- * row-major, and start on 4 bytes at least. It must write every element of the result and nothing
- * else; barriers between kernels are Tuff's business. A device runs it if it has what the SPIR-V asks
- * for: every device of Tuff's has Vulkan 1.2's minimum and buffer addresses (128 invocations a group,
- * 16 KiB of shared memory, no 8-, 16- or 64-bit types). */
+/* The kernel is a SPIR-V compute shader for Vulkan 1.2 with the entry point "main", no bindings,
+ * and one push-constant block laid out so: the address of each input, the address of the result
+ * (8 bytes each, in GLSL a buffer_reference), then `constants`. 128 bytes at most. Inputs and
+ * result are dense, row-major, and start on 4 bytes at least. It must write every element of the
+ * result and nothing else; barriers between kernels are Tuff's business. A device runs it if it
+ * has what the SPIR-V asks for: every device of Tuff's has Vulkan 1.2's minimum and buffer
+ * addresses (128 invocations a group, 16 KiB of shared memory, no 8-, 16- or 64-bit types). */
 struct tuff_custom_args {
     const char *name;                           /* in errors, dumps and profiles; copied */
     const uint32_t *code;                       /* SPIR-V; copied */
@@ -40,11 +40,11 @@ struct tuff_custom_args {
     tuff_custom_grad grad;                      /* NULL: not differentiable */
     void *user;                                 /* for grad: valid until tuff_backward is done */
 };
-/* Adds the op; returns its result. NULL among the inputs gives NULL. TUFF_E_ARG: no name, code or
- * constants; TUFF_E_FORMAT: the code is no SPIR-V; TUFF_E_RANGE: more inputs, groups or bytes of push
- * constants than there may be; TUFF_E_DTYPE; TUFF_E_SHAPE. SPIR-V that the driver refuses is an error
- * of tuff_program_prepare. Only its header is looked at: a shader that reaches outside its tensors is
- * undefined behaviour, on a software driver of this very process. */
+/* Adds the op; returns its result. NULL among the inputs gives NULL. TUFF_E_ARG: no name, code
+ * or constants; TUFF_E_FORMAT: the code is no SPIR-V; TUFF_E_RANGE: more inputs, groups or bytes
+ * of push constants than there may be; TUFF_E_DTYPE; TUFF_E_SHAPE. SPIR-V that the driver
+ * refuses is an error of tuff_program_prepare. Only its header is looked at: a shader that
+ * reaches outside its tensors is undefined behaviour, on a software driver of this very process. */
 TUFF_API struct tuff_tensor *tuff_custom_with(struct tuff_graph *g,
                                               const struct tuff_custom_args *args);
 #define tuff_custom(g, ...) tuff_custom_with(g, &(const struct tuff_custom_args) {__VA_ARGS__})

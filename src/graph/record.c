@@ -113,9 +113,10 @@ uint32_t tuff_groups(uint64_t n, uint64_t per)
     return (uint32_t) TUFF_MIN(TUFF_MAX(groups, 1), 65535);
 }
 
-/* The span of bytes a tensor covers, from its first to its last element. Of a tensor made with padded
- * rows kernels may read and write the padding too, also behind the last row. (Of a slice of columns
- * that starts its storage this says more than is touched: at worst a barrier that was not needed.) */
+/* The span of bytes a tensor covers, from its first to its last element. Of a tensor made with
+ * padded rows kernels may read and write the padding too, also behind the last row. (Of a slice
+ * of columns that starts its storage this says more than is touched: at worst a barrier that was
+ * not needed.) */
 static struct tuff_access span(const struct tuff_recorder *r, const struct tuff_tensor *t,
                                bool write)
 {

@@ -32,7 +32,7 @@ static bool check(struct tuff_graph *g, const struct tuff_custom_args *a)
                         name);
     else if (a->constants_bytes % 4 || a->constants_bytes > most)
         tuff_graph_fail(g, TUFF_E_RANGE,
-                        "%s: %u bytes of constants; with %d inputs it may have a multiple of 4 up to %u",
+                        "%s: %u bytes of constants; with %d inputs a multiple of 4 up to %u",
                         name, a->constants_bytes, a->n_in, most);
     else if (a->dtype != TUFF_F32 && a->dtype != TUFF_U32)
         tuff_graph_fail(g, TUFF_E_DTYPE, "%s: the result is %s; only F32 and U32 are supported",
