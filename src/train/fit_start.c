@@ -286,19 +286,20 @@ static enum tuff_status create_trainer(struct fit *f)
     TUFF_TRY(tuff_gpt2_create(f->store, &f->config, &f->model));
     const struct tuff_gpt2_config *c = &f->config;
     bool dropout = c->embd_pdrop > 0 || c->resid_pdrop > 0 || c->attn_pdrop > 0;
+    f->adamw = (struct tuff_adamw_params) {.beta1 = p->beta1,
+                                           .beta2 = p->beta2,
+                                           .eps = 1e-8,
+                                           .clip = p->clip,
+                                           .lr = f->lr,
+                                           .lr_count = rates,
+                                           .weight_decay = {p->weight_decay}};
     return tuff_trainer_create(
         f->ctx,
         &(struct tuff_trainer_params) {.store = f->store,
                                        .model = f->model,
                                        .batch = p->batch,
                                        .context = p->context,
-                                       .adamw = {.beta1 = p->beta1,
-                                                 .beta2 = p->beta2,
-                                                 .eps = 1e-8,
-                                                 .clip = p->clip,
-                                                 .lr = f->lr,
-                                                 .lr_count = rates,
-                                                 .weight_decay = {p->weight_decay}},
+                                       .adamw = f->adamw,
                                        .dropout = dropout,
                                        .seed = p->seed},
         &f->trainer);
