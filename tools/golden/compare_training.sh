@@ -6,7 +6,8 @@
 #   tools/golden/compare_training.sh [RUN]
 #
 # RUN is build/demo/run unless given; what is not there yet is trained by tools/demo first. PYTHON
-# names a Python that has torch, numpy and safetensors (python3). THREADS is how many PyTorch takes (2).
+# names a Python that has torch, numpy and safetensors (python3), THREADS how many threads PyTorch
+# takes (1, which is best for so small a model).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -19,7 +20,7 @@ cmake --build build --target export_run > build/export_run.log || { cat build/ex
 last=$run/$(cat "$run/last") folder=build/compare
 rm -rf "$folder"
 build/export_run "$run" "$folder"
-"$python" tools/golden/train_reference.py "$folder" --json --threads "${THREADS:-2}" --trained "$last" \
+"$python" tools/golden/train_reference.py "$folder" --json --threads "${THREADS:-1}" --trained "$last" \
   > "$folder/reference.json"
 
 "$python" - "$run/metrics.csv" "$folder/reference.json" << 'EOF'
