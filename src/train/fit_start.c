@@ -421,8 +421,8 @@ static void tell_ready(struct fit *f)
     char text[512];
     tuff_trainer_sizes(f->trainer, &s);
     snprintf(text, sizeof text, "model: %lld layers, width %lld, vocabulary %lld, %lld parameters; "
-             "bytes: parameters %llu, gradients %llu, optimizer %llu, activations %llu, all %llu, of "
-             "%llu",
+             "bytes: parameters %llu, gradients %llu, optimizer %llu, activations %llu, all %llu, "
+             "of %llu",
              (long long) f->config.n_layer, (long long) f->config.n_embd,
              (long long) f->config.vocab_size, (long long) tuff_gpt2_parameter_count(&f->config),
              (unsigned long long) s.parameters, (unsigned long long) s.gradients,

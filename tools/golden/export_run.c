@@ -6,9 +6,9 @@
  * makes OUT/init (the weights that the run began with), OUT/batches.bin, OUT/heldout.bin and
  * OUT/plan.json as tools/golden/train_reference.py describes them, for the steps that RUN's newest
  * checkpoint has behind it. All of it comes from the function that `tuff train` itself starts with,
- * given the settings in that checkpoint; nothing is trained. A run with dropout or with skipped steps
- * is refused, because nobody else can follow it. One begun with --init looks like any other, but its
- * first loss is not the reference's. */
+ * given the settings in that checkpoint; nothing is trained. A run with dropout or with skipped
+ * steps is refused, because nobody else can follow it. One begun with --init looks like any other,
+ * but its first loss is not the reference's. */
 #include "base/os.h"
 #include "graph/store.h"
 #include "io/checkpoint.h"
@@ -52,6 +52,10 @@ static enum tuff_status begin(struct export *e, const char *run, struct tuff_dev
         return tuff_fail(e->ctx, TUFF_E_UNSUPPORTED, "%s: %llu of its %llu steps were skipped", run,
                          (unsigned long long) (e->done.step - e->done.applied),
                          (unsigned long long) e->done.step);
+    const struct tuff_gpt2_config *c = &p->config;
+    if (c->embd_pdrop > 0 || c->resid_pdrop > 0 || c->attn_pdrop > 0)
+        return tuff_fail(e->ctx, TUFF_E_UNSUPPORTED, "%s: trained with dropout, which is random",
+                         run);
     const char **tokens = tuff_arena_alloc(&e->arena, sizeof *tokens);
     char *file = tuff_arena_printf(&e->arena, "%s/data.tok", run);
     p->out = tuff_arena_printf(&e->arena, "%s/export.tmp", e->out);
@@ -67,9 +71,6 @@ static enum tuff_status begin(struct export *e, const char *run, struct tuff_dev
     TUFF_TRY(tuff_os_remove_tree(e->ctx, p->out)); /* what an export that was cut off has left */
     e->fit = (struct fit) {.ctx = e->ctx, .params = p, .report = &e->report};
     TUFF_TRY(tuff_fit_start(&e->fit));
-    const struct tuff_gpt2_config *c = &e->fit.config;
-    if (c->embd_pdrop > 0 || c->resid_pdrop > 0 || c->attn_pdrop > 0)
-        return tuff_fail(e->ctx, TUFF_E_UNSUPPORTED, "%s: trained with dropout, which is random", run);
     if (!e->fit.held_out)
         return tuff_fail(e->ctx, TUFF_E_UNSUPPORTED, "%s: no text was held out", run);
     return TUFF_OK;
@@ -84,7 +85,7 @@ static enum tuff_status open_file(struct export *e, const char *name, struct tuf
                 : tuff_fail(e->ctx, TUFF_E_NOMEM, "out of host memory");
 }
 
-/* Row by row context + 1 tokens: the first input and all targets, which are the inputs moved by
+/* Row by row context + 1 tokens: the first input, then the targets, which are the inputs moved by
  * one. */
 static enum tuff_status write_windows(struct tuff_os_file *file, const uint32_t *ids,
                                       const uint32_t *targets, size_t rows, size_t context)
