@@ -25,12 +25,11 @@ static const struct tuff_gpt2_config tiny_config = {
     .resid_pdrop = 0.1, .attn_pdrop = 0.1, .tie_word_embeddings = true, .bos_token_id = -1,
     .eos_token_id = -1};
 
-static inline bool tiny_create(struct tuff_ctx *ctx, struct tuff_device *device,
-                               struct tuff_trainer_params params, struct tiny *t)
+/* t->store is there; without a device nothing is allocated. */
+static inline bool tiny_fill(struct tuff_ctx *ctx, struct tuff_trainer_params params,
+                             struct tiny *t)
 {
     static const double rate = 1e-2;
-    *t = (struct tiny) {.ctx = ctx};
-    CHECK_OK(ctx, tuff_store_create(ctx, device, &t->store));
     CHECK_OK(ctx, tuff_gpt2_create(t->store, &tiny_config, &t->model));
     params.store = t->store;
     params.model = t->model;
@@ -41,11 +40,28 @@ static inline bool tiny_create(struct tuff_ctx *ctx, struct tuff_device *device,
                                                .weight_decay = {0.1}};
     enum tuff_status status = tuff_trainer_create(ctx, &params, &t->trainer);
     CHECK_OK(ctx, status);
-    if (status != TUFF_OK || !device)
+    if (status != TUFF_OK || !tuff_store_device(t->store))
         return status == TUFF_OK;
     CHECK_OK(ctx, tuff_gpt2_init(t->model, 3));
     CHECK_OK(ctx, tuff_trainer_start(t->trainer, 0, 0));
     return true;
+}
+
+static inline bool tiny_create(struct tuff_ctx *ctx, struct tuff_device *device,
+                               struct tuff_trainer_params params, struct tiny *t)
+{
+    *t = (struct tiny) {.ctx = ctx};
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &t->store));
+    return tiny_fill(ctx, params, t);
+}
+
+/* For such a device, which need not be here; with dropout. */
+static inline bool tiny_create_planned(struct tuff_ctx *ctx, const struct tuff_device_info *info,
+                                       struct tiny *t)
+{
+    *t = (struct tiny) {.ctx = ctx};
+    CHECK_OK(ctx, tuff_store_create_planned(ctx, info, &t->store));
+    return tiny_fill(ctx, (struct tuff_trainer_params) {.dropout = true}, t);
 }
 
 static inline void tiny_destroy(struct tiny *t)

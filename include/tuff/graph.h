@@ -150,13 +150,20 @@ TUFF_API enum tuff_status tuff_program_wait(struct tuff_program *program, int ag
 /* Result of that run, which must have been waited for; valid until its slot is used again. */
 TUFF_API const void *tuff_program_output(const struct tuff_program *program,
                                          const struct tuff_tensor *tensor, int age);
-/* What the plan needs, in bytes. */
+/* What the plan needs, in bytes as they are allocated: the driver's own objects (pipelines, command
+ * buffers) are all that is not counted. */
 struct tuff_plan_sizes {
-    uint64_t parameters, frozen, gradients, states, activations, inputs;
+    uint64_t parameters, frozen, gradients, states, activations;
+    uint64_t inputs;    /* and outputs, two slots each */
+    uint64_t tables;    /* which parameter 256 elements of an arena belong to */
+    uint64_t constants; /* what kernels are told, two slots */
+    uint64_t staging;   /* for copies to memory that the host does not see */
     size_t nodes, tensors;
     double flops, bytes; /* of one run, as counted */
 };
 TUFF_API void tuff_program_sizes(const struct tuff_program *program, struct tuff_plan_sizes *sizes);
+/* All of them together. */
+TUFF_API uint64_t tuff_plan_peak(const struct tuff_plan_sizes *sizes);
 /* The graph with its plan as a text: every node, shape, saved tensor, gradient edge and place. */
 enum tuff_dump { TUFF_DUMP_TEXT, TUFF_DUMP_DOT, TUFF_DUMP_SVG };
 /* *text is malloc'ed and the caller's, *n its bytes. */

@@ -3,13 +3,14 @@
 #include "cli/caps.h"
 #include "cli/cli.h"
 #include "cli/model.h"
+#include "tuff/fit.h"
 #include "tuff/train.h"
 
 struct plan {
     struct cli *cli;
     struct cli_model model;
     const char *caps;
-    int64_t batch, context;
+    int64_t batch, context, steps;
     bool json, has_device;
     struct tuff_gpt2_config config;
     struct tuff_device_info device; /* here, or described by a file */
@@ -41,10 +42,15 @@ static enum tuff_status make(const struct plan *p, int64_t batch, int64_t contex
     struct tuff_store *store = NULL;
     struct tuff_gpt2 *model = NULL;
     struct tuff_trainer *trainer = NULL;
-    double rate = 1e-3;
-    TUFF_TRY(p->has_device ? tuff_store_create_planned(ctx, &p->device, &store)
-                           : tuff_store_create(ctx, NULL, &store));
-    enum tuff_status status = tuff_gpt2_create(store, &p->config, &model);
+    const struct tuff_gpt2_config *c = &p->config;
+    bool dropout = c->embd_pdrop > 0 || c->resid_pdrop > 0 || c->attn_pdrop > 0;
+    double *rates = tuff_calloc((size_t) p->steps, sizeof *rates); /* their values do not matter */
+    if (!rates)
+        return tuff_fail(ctx, TUFF_E_NOMEM, "plan: out of host memory");
+    enum tuff_status status = p->has_device ? tuff_store_create_planned(ctx, &p->device, &store)
+                                            : tuff_store_create(ctx, NULL, &store);
+    if (status == TUFF_OK)
+        status = tuff_gpt2_create(store, &p->config, &model);
     if (status == TUFF_OK)
         status = tuff_trainer_create(
             ctx,
@@ -53,27 +59,24 @@ static enum tuff_status make(const struct plan *p, int64_t batch, int64_t contex
                 .model = model,
                 .batch = batch,
                 .context = context,
-                .dropout = true,
-                .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = &rate, .lr_count = 1}},
+                .dropout = dropout,
+                .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = rates,
+                          .lr_count = p->steps}},
             &trainer);
     if (status == TUFF_OK)
         tuff_trainer_sizes(trainer, sizes);
     tuff_trainer_destroy(trainer);
     tuff_gpt2_destroy(model);
     tuff_store_destroy(store);
+    free(rates);
     return status;
-}
-
-static uint64_t peak(const struct tuff_plan_sizes *s)
-{
-    return s->parameters + s->frozen + s->gradients + s->states + s->activations + s->inputs;
 }
 
 static bool fits(const struct plan *p, int64_t batch, int64_t context)
 {
     struct tuff_plan_sizes sizes;
     return make(p, batch, context, &sizes) == TUFF_OK &&
-           (!p->has_device || peak(&sizes) <= p->device.memory_available);
+           (!p->has_device || tuff_plan_peak(&sizes) <= p->device.memory_available);
 }
 
 /* The change that keeps most: the largest part of the batch (accumulated to the same step), else
@@ -136,7 +139,7 @@ static int report(const struct plan *p, const struct cli_command *command,
                   const struct tuff_plan_sizes *s)
 {
     const double mib = 1048576;
-    bool ok = !p->has_device || peak(s) <= p->device.memory_available;
+    bool ok = !p->has_device || tuff_plan_peak(s) <= p->device.memory_available;
     char advice[160] = "";
     if (!ok)
         remedy(p, advice, sizeof advice);
@@ -146,7 +149,10 @@ static int report(const struct plan *p, const struct cli_command *command,
                                {"optimizer", s->states},
                                {"activations", s->activations},
                                {"inputs", s->inputs},
-                               {"peak", peak(s)}};
+                               {"tables", s->tables},
+                               {"constants", s->constants},
+                               {"staging", s->staging},
+                               {"peak", tuff_plan_peak(s)}};
     if (p->json)
         return print_json(p, s, rows, TUFF_COUNT(rows), ok, advice);
     printf("%lld parameters, batch %lld, context %lld: %.2f GFLOP a step, %zu nodes\n",
@@ -165,11 +171,13 @@ static int report(const struct plan *p, const struct cli_command *command,
 
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    struct plan p = {.cli = cli, .batch = 8};
+    struct plan p = {.cli = cli, .batch = 8, .steps = 1000};
     const struct cli_option options[] = {
         CLI_MODEL_OPTIONS(&p.model),
         {"batch", CLI_INT, &p.batch, "N", "sequences", 1, 65535},
         {"context", CLI_INT, &p.context, "N", "tokens; 0: the model's positions", 0, 1 << 20},
+        {"steps", CLI_INT, &p.steps, "N", "of the run: each has its learning rate in a table", 1,
+         TUFF_FIT_STEPS_MAX},
         {"no-device", CLI_STRING, &p.caps, "CAPS.json",
          "for a device described by `tuff devices --json`", 0, 0},
         {"json", CLI_FLAG, &p.json, NULL, "one JSON object", 0, 0},

@@ -105,6 +105,11 @@ static enum tuff_status take_buffer(struct tuff_program *p, uint64_t bytes, enum
     return buffer->vk ? TUFF_OK : tuff_buffer_create(p->store->device, bytes, memory, buffer);
 }
 
+static uint64_t constant_bytes(const struct tuff_program *p)
+{
+    return p->graph->nodes.n * TUFF_CONSTANTS_MAX;
+}
+
 enum tuff_status tuff_program_prepare(struct tuff_program *p)
 {
     if (p->prepared)
@@ -115,8 +120,7 @@ enum tuff_status tuff_program_prepare(struct tuff_program *p)
     for (int slot = 0; slot < 2; slot++) {
         TUFF_TRY(take_buffer(p, p->plan.input_bytes, TUFF_MEMORY_UPLOAD, &p->inputs[slot]));
         TUFF_TRY(take_buffer(p, p->plan.output_bytes, TUFF_MEMORY_DOWNLOAD, &p->outputs[slot]));
-        TUFF_TRY(take_buffer(p, p->graph->nodes.n * TUFF_CONSTANTS_MAX, TUFF_MEMORY_UPLOAD,
-                             &p->constants[slot]));
+        TUFF_TRY(take_buffer(p, constant_bytes(p), TUFF_MEMORY_UPLOAD, &p->constants[slot]));
         TUFF_TRY(tuff_record(p, slot));
     }
     p->prepared = true;
@@ -223,11 +227,17 @@ const void *tuff_program_output(const struct tuff_program *p, const struct tuff_
 
 void tuff_program_sizes(const struct tuff_program *p, struct tuff_plan_sizes *sizes)
 {
-    *sizes = (struct tuff_plan_sizes) {.activations = p->plan.activation_bytes,
-                                       .inputs = 2 * (p->plan.input_bytes + p->plan.output_bytes),
-                                       .tensors = p->graph->tensors.n,
-                                       .flops = p->plan.flops,
-                                       .bytes = p->plan.bytes};
+    *sizes = (struct tuff_plan_sizes) {
+        .inputs =
+            2 * (tuff_buffer_bytes(p->plan.input_bytes) + tuff_buffer_bytes(p->plan.output_bytes)),
+        .tables = tuff_store_table_bytes(p->store),
+        .constants = 2 * tuff_buffer_bytes(constant_bytes(p)),
+        .staging = tuff_staging_bytes(tuff_store_info(p->store)),
+        .tensors = p->graph->tensors.n,
+        .flops = p->plan.flops,
+        .bytes = p->plan.bytes};
+    for (size_t i = 0; i < p->plan.chunk_bytes.n; i++)
+        sizes->activations += tuff_buffer_bytes(p->plan.chunk_bytes.items[i]);
     for (size_t i = 0; i < p->graph->nodes.n; i++)
         sizes->nodes += p->graph->nodes.items[i]->live;
     for (size_t i = 0; i < p->store->variables.n; i++) {
@@ -239,4 +249,10 @@ void tuff_program_sizes(const struct tuff_program *p, struct tuff_plan_sizes *si
     }
     if (p->graph->has_backward)
         sizes->gradients = sizes->parameters;
+}
+
+uint64_t tuff_plan_peak(const struct tuff_plan_sizes *s)
+{
+    return s->parameters + s->frozen + s->gradients + s->states + s->activations + s->inputs +
+           s->tables + s->constants + s->staging;
 }

@@ -20,6 +20,7 @@ enum tuff_status tuff_store_create(struct tuff_ctx *ctx, struct tuff_device *dev
         }
     } else {
         store->planned.max_allocation = store->planned.max_buffer = 512ull << 20;
+        store->planned.unified_memory = true; /* of no device: nothing is staged */
     }
     *out = store;
     return TUFF_OK;
@@ -121,6 +122,27 @@ const struct tuff_device_info *tuff_store_info(const struct tuff_store *store)
 uint64_t tuff_store_chunk_bytes(const struct tuff_store *store)
 {
     return tuff_device_chunk_limit(tuff_store_info(store));
+}
+
+uint64_t tuff_store_activation_bytes(const struct tuff_store *store)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < store->activation_need.n; i++)
+        bytes += tuff_buffer_bytes(store->activation_need.items[i]);
+    return bytes;
+}
+
+static uint64_t table_entries(const struct tuff_store *store, size_t chunk)
+{
+    return store->trainable_elements.items[chunk] / TUFF_SEGMENT;
+}
+
+uint64_t tuff_store_table_bytes(const struct tuff_store *store)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < store->trainable_elements.n; i++)
+        bytes += tuff_buffer_bytes(table_entries(store, i) * 4);
+    return bytes;
 }
 
 /* Order of the last gradient contribution of each variable. A tied weight stands where its last
@@ -251,7 +273,7 @@ static enum tuff_status allocate_f32(struct tuff_store *store, struct tuff_chunk
 static enum tuff_status fill_table(struct tuff_store *store)
 {
     for (size_t c = store->table.n; c < store->trainable_elements.n; c++) {
-        uint64_t entries = store->trainable_elements.items[c] / TUFF_SEGMENT, bytes = entries * 4;
+        uint64_t entries = table_entries(store, c), bytes = entries * 4;
         uint32_t *table = tuff_calloc(entries, sizeof *table);
         if (!table)
             return tuff_fail(store->ctx, TUFF_E_NOMEM, "store: out of host memory");

@@ -49,6 +49,10 @@ enum tuff_status tuff_store_layout(struct tuff_store *store);
 /* Of the device, or of the one planned for. */
 const struct tuff_device_info *tuff_store_info(const struct tuff_store *store);
 uint64_t tuff_store_chunk_bytes(const struct tuff_store *store);
+/* What the arena has that programs created so far share, and what the tables have (0 before the
+ * layout). */
+uint64_t tuff_store_activation_bytes(const struct tuff_store *store);
+uint64_t tuff_store_table_bytes(const struct tuff_store *store);
 /* Buffer that holds a copy of the variable. NULL: not allocated. */
 struct tuff_buffer *tuff_variable_buffer(struct tuff_store *store, const struct tuff_variable *v,
                                          enum tuff_copy copy);

@@ -246,7 +246,7 @@ static void discard(struct fit *f)
     tuff_os_list_free(&list);
 }
 
-static enum tuff_status close_all(struct fit *f, enum tuff_status status)
+enum tuff_status tuff_fit_end(struct fit *f, enum tuff_status status)
 {
     enum tuff_status closed[] = {tuff_csv_close(&f->csv), tuff_events_close(&f->events)};
     for (size_t i = 0; i < TUFF_COUNT(closed) && status == TUFF_OK; i++)
@@ -282,5 +282,5 @@ enum tuff_status tuff_fit(struct tuff_ctx *ctx, const struct tuff_fit_params *pa
     report->step = (int64_t) f.state.step;
     report->steps = f.steps;
     report->seconds = tuff_os_now() - f.begin;
-    return close_all(&f, status);
+    return tuff_fit_end(&f, status);
 }

@@ -31,6 +31,7 @@ struct fit {
     struct tuff_gpt2 *model;
     struct tuff_trainer *trainer;
     double *lr; /* by applied step */
+    struct tuff_adamw_params adamw; /* as the trainer has it */
     int64_t steps, eval_every, save_every;
     /* while it runs */
     enum tuff_fit_wish wished;
@@ -43,6 +44,9 @@ struct fit {
 
 /* Everything up to the first step. */
 enum tuff_status tuff_fit_start(struct fit *f);
+/* Frees what tuff_fit_start made, after its failure too; a run folder that this call made and that
+ * holds no step goes with `status` not TUFF_OK. Returns `status`, or what failed in closing. */
+enum tuff_status tuff_fit_end(struct fit *f, enum tuff_status status);
 void tuff_fit_tell(struct fit *f, struct tuff_fit_event event);
 /* Asks the caller; the strongest wish stays in f->wished until it is granted. */
 void tuff_fit_ask(struct fit *f);

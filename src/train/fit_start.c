@@ -286,19 +286,20 @@ static enum tuff_status create_trainer(struct fit *f)
     TUFF_TRY(tuff_gpt2_create(f->store, &f->config, &f->model));
     const struct tuff_gpt2_config *c = &f->config;
     bool dropout = c->embd_pdrop > 0 || c->resid_pdrop > 0 || c->attn_pdrop > 0;
+    f->adamw = (struct tuff_adamw_params) {.beta1 = p->beta1,
+                                           .beta2 = p->beta2,
+                                           .eps = 1e-8,
+                                           .clip = p->clip,
+                                           .lr = f->lr,
+                                           .lr_count = rates,
+                                           .weight_decay = {p->weight_decay}};
     return tuff_trainer_create(
         f->ctx,
         &(struct tuff_trainer_params) {.store = f->store,
                                        .model = f->model,
                                        .batch = p->batch,
                                        .context = p->context,
-                                       .adamw = {.beta1 = p->beta1,
-                                                 .beta2 = p->beta2,
-                                                 .eps = 1e-8,
-                                                 .clip = p->clip,
-                                                 .lr = f->lr,
-                                                 .lr_count = rates,
-                                                 .weight_decay = {p->weight_decay}},
+                                       .adamw = f->adamw,
                                        .dropout = dropout,
                                        .seed = p->seed},
         &f->trainer);
@@ -420,11 +421,13 @@ static void tell_ready(struct fit *f)
     char text[512];
     tuff_trainer_sizes(f->trainer, &s);
     snprintf(text, sizeof text, "model: %lld layers, width %lld, vocabulary %lld, %lld parameters; "
-             "bytes: parameters %llu, gradients %llu, optimizer %llu, activations %llu, of %llu",
+             "bytes: parameters %llu, gradients %llu, optimizer %llu, activations %llu, all %llu, "
+             "of %llu",
              (long long) f->config.n_layer, (long long) f->config.n_embd,
              (long long) f->config.vocab_size, (long long) tuff_gpt2_parameter_count(&f->config),
              (unsigned long long) s.parameters, (unsigned long long) s.gradients,
              (unsigned long long) s.states, (unsigned long long) s.activations,
+             (unsigned long long) tuff_plan_peak(&s),
              (unsigned long long) tuff_device_info(f->params->device)->memory_available);
     tuff_fit_tell(f, (struct tuff_fit_event) {.kind = TUFF_FIT_READY, .text = text,
                                               .step = (int64_t) f->state.step});

@@ -1,6 +1,7 @@
 /* train/trainer: three programs over one store: micro (forward, backward, gradients added up),
  * apply (clip, AdamW, zero), evaluate. Each is recorded once and replayed. */
 #include "base/os.h"
+#include "graph/store.h"
 #include "tuff/ops.h"
 #include "tuff/train.h"
 
@@ -105,7 +106,7 @@ static enum tuff_status check_memory(struct tuff_trainer *t)
     struct tuff_device *device = tuff_store_device(t->params.store);
     struct tuff_plan_sizes s;
     tuff_trainer_sizes(t, &s);
-    uint64_t need = s.parameters + s.frozen + s.gradients + s.states + s.activations + s.inputs;
+    uint64_t need = tuff_plan_peak(&s);
     uint64_t have = tuff_device_info(device)->memory_available;
     if (have && need > have)
         return tuff_fail(t->ctx, TUFF_E_DEVICE_MEMORY,
@@ -322,11 +323,12 @@ void tuff_trainer_sizes(const struct tuff_trainer *t, struct tuff_plan_sizes *si
     tuff_program_sizes(t->train.program, sizes);
     sizes->gradients = sizes->parameters;
     sizes->states += 2 * sizes->parameters;
+    sizes->activations = tuff_store_activation_bytes(t->params.store);
     const struct tuff_program *rest[] = {t->eval.program, t->apply};
     for (size_t i = 0; i < TUFF_COUNT(rest); i++) {
         tuff_program_sizes(rest[i], &other);
-        sizes->activations = TUFF_MAX(sizes->activations, other.activations);
         sizes->inputs += other.inputs;
+        sizes->constants += other.constants;
     }
 }
 

@@ -54,7 +54,7 @@ struct tuff_device {
     VkPipelineLayout layouts[TUFF_VIEW_KINDS][TUFF_LAYOUTS];
     double submit_seconds;
     bool force_discrete;
-    uint64_t memory_limit, memory_used;
+    uint64_t memory_limit;
     struct tuff_buffer staging;
     struct tuff_vk_counts counts;
     uint64_t faults[TUFF_FAULT_KINDS]; /* calls left until failure; 0: never */

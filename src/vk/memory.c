@@ -19,6 +19,16 @@ uint64_t tuff_buffer_max_size(const struct tuff_device *device)
     return tuff_device_chunk_limit(&device->info);
 }
 
+uint64_t tuff_buffer_bytes(uint64_t size)
+{
+    return tuff_align_up(TUFF_MAX(size, 256), 256);
+}
+
+uint64_t tuff_staging_bytes(const struct tuff_device_info *info)
+{
+    return info->unified_memory ? 0 : STAGING_BYTES;
+}
+
 /* Index of the first memory type that is allowed and has all of `want`; -1 when there is none. */
 static int find_type(const struct tuff_device *device, uint32_t allowed, VkMemoryPropertyFlags want)
 {
@@ -72,7 +82,7 @@ static enum tuff_status bind(struct tuff_device *device, uint64_t size, enum tuf
                                  .memoryTypeIndex = (uint32_t) type};
     VkResult result = tuff_vk_faulted(device, TUFF_FAULT_ALLOCATE) ||
                               (device->memory_limit &&
-                               device->memory_used > device->memory_limit)
+                               device->counts.bytes > device->memory_limit)
                           ? VK_ERROR_OUT_OF_DEVICE_MEMORY
                           : device->vk.AllocateMemory(device->device, &info, NULL,
                                                       &buffer->vk->memory);
@@ -120,7 +130,7 @@ enum tuff_status tuff_buffer_create(struct tuff_device *device, uint64_t size,
                                     enum tuff_memory memory, struct tuff_buffer *buffer)
 {
     *buffer = (struct tuff_buffer) {0};
-    size = tuff_align_up(TUFF_MAX(size, 256), 256);
+    size = tuff_buffer_bytes(size);
     if (size > tuff_buffer_max_size(device))
         return tuff_fail(device->ctx, TUFF_E_DEVICE_MEMORY,
                          "%.1f MiB asked for in one piece; device %s gives at most %.1f MiB",
@@ -140,7 +150,7 @@ enum tuff_status tuff_buffer_create(struct tuff_device *device, uint64_t size,
     TUFF_TRY_GOTO(tuff_vk_error(
         device, device->vk.CreateBuffer(device->device, &info, NULL, &buffer->vk->buffer),
         "creating a buffer"));
-    device->memory_used += size; /* destroy takes it off again, after a failure too */
+    device->counts.bytes += size; /* destroy takes it off again, after a failure too */
     TUFF_TRY_GOTO(bind(device, size, memory, buffer));
     TUFF_TRY_GOTO(zero_fill(device, buffer));
     return TUFF_OK;
@@ -155,7 +165,7 @@ void tuff_buffer_destroy(struct tuff_device *device, struct tuff_buffer *buffer)
         return;
     device->vk.DestroyBuffer(device->device, buffer->vk->buffer, NULL);
     device->vk.FreeMemory(device->device, buffer->vk->memory, NULL);
-    device->memory_used -= buffer->size;
+    device->counts.bytes -= buffer->size;
     free(buffer->vk);
     *buffer = (struct tuff_buffer) {0};
 }

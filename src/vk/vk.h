@@ -10,9 +10,9 @@
 #include "tuff/device.h"
 
 /* What has been asked of the driver so far: a replayed step must not move any but `submits`,
- * `waits`. */
+ * `waits`. `bytes` are those of the buffers there are now. */
 struct tuff_vk_counts {
-    uint64_t allocations, pipelines, descriptor_writes, command_buffers, submits, waits;
+    uint64_t allocations, bytes, pipelines, descriptor_writes, command_buffers, submits, waits;
 };
 const struct tuff_vk_counts *tuff_vk_counts(const struct tuff_device *device);
 
@@ -43,6 +43,10 @@ struct tuff_buffer {
 /* Largest size one buffer may have on this device (at most 512 MiB where the limit is 1 GiB). */
 uint64_t tuff_device_chunk_limit(const struct tuff_device_info *info);
 uint64_t tuff_buffer_max_size(const struct tuff_device *device);
+/* What a buffer made for `size` bytes has. */
+uint64_t tuff_buffer_bytes(uint64_t size);
+/* What copies to and from buffers that are not mapped take, once, on such a device. */
+uint64_t tuff_staging_bytes(const struct tuff_device_info *info);
 /* Zero-filled. TUFF_E_DEVICE_MEMORY names the size when it cannot be had. */
 enum tuff_status tuff_buffer_create(struct tuff_device *device, uint64_t size,
                                     enum tuff_memory memory, struct tuff_buffer *buffer);

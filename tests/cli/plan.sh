@@ -21,7 +21,7 @@ p=$(number parameters)
 [ "$(number gradients)" -eq "$p" ] || fail "gradients: $(cat out)"
 [ "$(number optimizer)" -ge $((2 * p)) ] || fail "optimizer: $(cat out)"
 [ "$(number peak)" -eq $((p + $(number frozen) + $(number gradients) + $(number optimizer) +
-  $(number activations) + $(number inputs))) ] || fail "the peak is not the sum: $(cat out)"
+  $(number activations) + $(number inputs) + $(number tables) + $(number constants) + $(number staging))) ] || fail "the peak is not the sum: $(cat out)"
 plan --preset gpt2 --batch 1 --context 256 || fail "plan: $(cat log)"
 grep -q 'Small GPU has .* it fits' out || fail "no verdict: $(cat out)"
 
@@ -49,6 +49,25 @@ grep -q 'only a smaller model' log || fail "gpt2-xl: $(cat log)"
 VK_DRIVER_FILES=/nonexistent VK_ICD_FILENAMES=/nonexistent "$tuff" plan --preset tiny > out 2> log ||
   fail "no driver: $(cat log)"
 grep -q '^  peak' out || fail "no driver: $(cat out)"
+# What `tuff train` then counts is what was planned.
+seq 1 200 | awk '{ print "line", $1, "of", $1 * 7 % 13, "sheep." }' > text.txt
+"$tuff" tokenizer train --type bpe --vocab-size 280 --out tok text.txt > log 2>&1 || fail "tokenizer: $(cat log)"
+cat > config.json << EOF
+{"model_type": "gpt2", "vocab_size": 280, "n_positions": 16, "n_embd": 32, "n_layer": 2, "n_head": 4,
+ "embd_pdrop": 0, "resid_pdrop": 0.1, "attn_pdrop": 0}
+EOF
+XDG_CACHE_HOME=$2 "$tuff" train --config config.json --data text.txt --tokenizer tok --out run --context 12 \
+  --batch 3 --steps 700 > out 2> log < /dev/null & # stopped as soon as it has said what it takes
+train=$!
+for _ in $(seq 300); do
+  grep -q '^ready' log && break
+  sleep 0.1
+done
+kill $train 2> /dev/null
+wait $train
+taken=$(sed -n 's/.*bytes: parameters.*, all \([0-9]*\), of .*/\1/p' log)
+"$tuff" plan --config config.json --context 12 --batch 3 --steps 700 --json > out 2> log || fail "plan: $(cat log)"
+[ "$(number peak)" = "$taken" ] || fail "planned $(number peak), train took $taken"
 # The list of `tuff devices --json` is accepted as it is.
 "$tuff" devices --json > list.json 2> log || fail "devices: $(cat log)"
 "$tuff" plan --no-device list.json --preset tiny > here 2> log || fail "own list: $(cat log)"

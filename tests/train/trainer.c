@@ -85,6 +85,35 @@ static void test_barriers(struct tuff_ctx *ctx, struct tuff_device *device)
     tiny_destroy(&t);
 }
 
+/* What was planned, with and without staging, is what the device has handed out after a step. */
+static void test_bytes(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    struct tuff_device *discrete =
+        test_device(ctx, (struct tuff_device_params) {.force_discrete = true});
+    struct tuff_device *devices[] = {device, discrete};
+    for (size_t i = 0; i < TUFF_COUNT(devices) && discrete; i++) {
+        const struct tuff_vk_counts *counts = tuff_vk_counts(devices[i]);
+        uint64_t before = counts->bytes;
+        struct tuff_plan_sizes planned = {0}, sizes = {0};
+        struct tiny t;
+        if (tiny_create_planned(ctx, tuff_device_info(devices[i]), &t))
+            tuff_trainer_sizes(t.trainer, &planned);
+        tiny_destroy(&t);
+        if (tiny_create(ctx, devices[i], (struct tuff_trainer_params) {.dropout = true}, &t)) {
+            tiny_step(&t, 0);
+            tuff_trainer_sizes(t.trainer, &sizes);
+            CHECK_MSG(counts->bytes - before == tuff_plan_peak(&planned),
+                      "%llu bytes allocated, %llu planned",
+                      (unsigned long long) (counts->bytes - before),
+                      (unsigned long long) tuff_plan_peak(&planned));
+            CHECK(!memcmp(&planned, &sizes, sizeof sizes) && (sizes.staging > 0) == (i == 1));
+        }
+        tiny_destroy(&t);
+    }
+    if (discrete)
+        test_device_end(discrete);
+}
+
 /* No two storages alive at the same time may share bytes: an independent look at the plan. */
 static void test_plan(struct tuff_ctx *ctx, struct tuff_device *device)
 {
@@ -255,6 +284,7 @@ int main(void)
         test_orders(ctx, device);
         test_barriers(ctx, device);
         test_plan(ctx, device);
+        test_bytes(ctx, device);
         test_accumulation(ctx, device);
         test_discrete(ctx, device);
         test_alternating(ctx, device);

@@ -4,6 +4,7 @@ for the same steps, and evaluates it on the same held-out text: what Tuff's own 
 with. Needs torch, numpy and safetensors.
 
     tools/golden/train_reference.py FOLDER [--json] [--steps N] [--threads N] [--out MODEL_DIR]
+                                    [--trained MODEL_DIR]
 
 FOLDER holds
 
@@ -12,7 +13,8 @@ FOLDER holds
                "transformer."; f32; tied head; dropout probabilities are ignored: no dropout)
   batches.bin  uint32, little-endian: token ids [steps, accumulate, batch, context + 1]; position i
                of a window predicts id i + 1
-  heldout.bin  uint32, little-endian: token ids [heldout_windows, context + 1], read the same way
+  heldout.bin  uint32, little-endian: token ids [heldout_windows, context + 1], read the same way;
+               4294967295 fills up the last window and is not counted
   plan.json    {
     "steps": 800, "batch": 8, "context": 256,
     "accumulate": 1,               micro-batches a step (default 1); a step's loss is the mean over
@@ -28,7 +30,8 @@ FOLDER holds
 
 Printed: loss of the first and last step, held-out nats per token and bits per byte,
 bits/byte = nats/token * predicted tokens / heldout_bytes / ln 2. --json prints one object, with the
-loss of every step. --out writes the trained model as a Hugging Face folder."""
+loss of every step. --out writes the trained model as a Hugging Face folder. --trained evaluates one
+on the same held-out text: Tuff's own result, computed by PyTorch."""
 import argparse
 import json
 import math
@@ -43,12 +46,15 @@ from safetensors.torch import load_file, save_file
 
 from gpt2 import GPT2
 
+FILLER = 0xFFFFFFFF  # in heldout.bin
+
 
 def full_name(name):
     return name if name.startswith("transformer.") else "transformer." + name
 
 
 def load_model(folder):
+    """The model in a Hugging Face folder."""
     with open(os.path.join(folder, "config.json")) as file:
         model = GPT2.from_config(json.load(file))
     # Masks saved by old versions and the tied copy of the token table are no parameters.
@@ -59,12 +65,13 @@ def load_model(folder):
     return model
 
 
-def load_ids(path, shape, vocab):
+def load_ids(path, shape, vocab, filler=None):
     ids = np.fromfile(path, dtype="<u4")
     if ids.size != math.prod(shape):
         sys.exit(f"{path}: {ids.size} ids, but plan.json says {shape}")
-    if ids.size and ids.max() >= vocab:
-        sys.exit(f"{path}: id {ids.max()} is outside the vocabulary of {vocab}")
+    real = ids[ids != filler] if filler is not None else ids
+    if real.size and real.max() >= vocab:
+        sys.exit(f"{path}: id {real.max()} is outside the vocabulary of {vocab}")
     return torch.from_numpy(ids.astype(np.int64)).view(shape)
 
 
@@ -82,8 +89,16 @@ def make_optimizer(model, plan):
 
 @torch.no_grad()
 def nats_per_token(model, windows, batch):
-    total = sum(model.loss(part, reduction="sum").item() for part in windows.split(batch))
-    return total / windows[:, 1:].numel()
+    total = 0.0
+    for part in windows.split(batch):
+        targets = part[:, 1:]
+        rows = model.loss(part.where(part != FILLER, 0), reduction="none").view(targets.shape)
+        total += rows[targets != FILLER].double().sum().item()
+    return total / predicted(windows)
+
+
+def predicted(windows):
+    return (windows[:, 1:] != FILLER).sum().item()
 
 
 def train(model, batches, plan, steps):
@@ -126,6 +141,7 @@ def main():
     parser.add_argument("--steps", type=int, help="stop after so many steps")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", help="write the trained model there")
+    parser.add_argument("--trained", help="evaluate this trained model too")
     parser.add_argument("--json", action="store_true")
     o = parser.parse_args()
     torch.set_num_threads(o.threads)
@@ -140,22 +156,26 @@ def main():
     window = plan["context"] + 1
     batches = load_ids(path("batches.bin"), (plan["steps"], plan.get("accumulate", 1),
                                              plan["batch"], window), vocab)
-    heldout = load_ids(path("heldout.bin"), (plan["heldout_windows"], window), vocab)
+    heldout = load_ids(path("heldout.bin"), (plan["heldout_windows"], window), vocab, FILLER)
 
     before = nats_per_token(model, heldout, plan["batch"])
     losses = train(model, batches, plan, steps)
     after = nats_per_token(model, heldout, plan["batch"])
-    to_bits = heldout[:, 1:].numel() / plan["heldout_bytes"] / math.log(2)
+    to_bits = predicted(heldout) / plan["heldout_bytes"] / math.log(2)
+    other = nats_per_token(load_model(o.trained), heldout, plan["batch"]) if o.trained else None
     if o.out:
         save_model(model, path("init"), o.out)
     if o.json:
         print(json.dumps({"torch": torch.__version__, "steps": steps, "losses": losses,
                           "heldout_nats_before": before, "heldout_nats": after,
-                          "heldout_bits_per_byte": after * to_bits}))
+                          "heldout_bits_per_byte": after * to_bits,
+                          "trained_bits_per_byte": other and other * to_bits}))
     else:
         print(f"torch {torch.__version__}: {steps} steps, loss {losses[0]:.4f} -> {losses[-1]:.4f}")
         print(f"held-out before: {before:.5f} nats/token, {before * to_bits:.5f} bits/byte")
         print(f"held-out: {after:.5f} nats/token, {after * to_bits:.5f} bits/byte")
+        if o.trained:
+            print(f"{o.trained}: {other:.5f} nats/token, {other * to_bits:.5f} bits/byte")
 
 
 if __name__ == "__main__":
