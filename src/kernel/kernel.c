@@ -1,11 +1,9 @@
 /* kernel: see kernel.h. */
 #include "kernel/kernel.h"
 
-#define SPEC_MAX 32
-
 struct entry {
     const struct tuff_kernel *kernel;
-    uint32_t spec[SPEC_MAX], n_spec;
+    uint32_t spec[TUFF_SPEC_MAX], n_spec;
     struct tuff_pipeline *pipeline;
 };
 
@@ -15,6 +13,7 @@ struct tuff_kernels {
         struct entry *items;
         size_t n, cap;
     } entries;
+    size_t made; /* entries that have their pipeline: the first ones */
 };
 
 const struct tuff_kernel *tuff_kernel_find(const char *name)
@@ -47,49 +46,84 @@ enum tuff_status tuff_kernels_of(struct tuff_device *device, struct tuff_kernels
     return TUFF_OK;
 }
 
-enum tuff_status tuff_kernels_get(struct tuff_kernels *kernels, const char *name,
-                                  const uint32_t *spec, uint32_t n_spec,
-                                  const struct tuff_pipeline **pipeline,
-                                  const struct tuff_kernel **kernel)
+enum tuff_status tuff_kernels_want(struct tuff_kernels *kernels, const char *name,
+                                   const uint32_t *spec, uint32_t n_spec, size_t *number,
+                                   const struct tuff_kernel **kernel)
 {
     struct tuff_ctx *ctx = tuff_device_ctx(kernels->device);
     *kernel = tuff_kernel_find(name);
-    *pipeline = NULL;
-    if (!*kernel || n_spec > SPEC_MAX)
+    if (!*kernel || n_spec > TUFF_SPEC_MAX)
         return tuff_fail(ctx, TUFF_E_STATE, "kernel %s: not in this build", name);
-    for (size_t i = 0; i < kernels->entries.n; i++) {
-        const struct entry *e = &kernels->entries.items[i];
+    for (*number = 0; *number < kernels->entries.n; ++*number) {
+        const struct entry *e = &kernels->entries.items[*number];
         if (e->kernel == *kernel && e->n_spec == n_spec &&
-            (!n_spec || !memcmp(e->spec, spec, n_spec * sizeof *spec))) {
-            *pipeline = e->pipeline;
+            (!n_spec || !memcmp(e->spec, spec, n_spec * sizeof *spec)))
             return TUFF_OK;
-        }
     }
     uint32_t wanted = (*kernel)->subgroup_size;
     uint32_t have = tuff_device_info(kernels->device)->subgroup_size;
     if (wanted && wanted != have)
         return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "kernel %s: made for subgroups of %u, not %u",
                          name, wanted, have);
-    struct entry made = {.kernel = *kernel, .n_spec = n_spec};
-    if (n_spec)
-        memcpy(made.spec, spec, n_spec * sizeof *spec);
-    TUFF_TRY(tuff_pipeline_create(kernels->device,
-                                  &(struct tuff_pipeline_params) {
-                                      .name = name,
-                                      .code = (*kernel)->code,
-                                      .words = (*kernel)->words,
-                                      .push_bytes = (*kernel)->push_bytes,
-                                      .texel_views = (*kernel)->texel_views,
-                                      .storage_views = (*kernel)->storage_views,
-                                      .spec = spec,
-                                      .n_spec = n_spec},
-                                  &made.pipeline));
     struct entry *slot = TUFF_PUSH(&kernels->entries);
-    if (!slot) {
-        tuff_pipeline_destroy(kernels->device, made.pipeline);
+    if (!slot)
         return tuff_fail(ctx, TUFF_E_NOMEM, "kernels: out of host memory");
+    *slot = (struct entry) {.kernel = *kernel, .n_spec = n_spec};
+    if (n_spec)
+        memcpy(slot->spec, spec, n_spec * sizeof *spec);
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_kernels_make(struct tuff_kernels *kernels)
+{
+    size_t first = kernels->made, n = kernels->entries.n - first;
+    struct tuff_pipeline_params *params = n ? tuff_calloc(n, sizeof *params) : NULL;
+    struct tuff_pipeline **made = n ? tuff_calloc(n, sizeof *made) : NULL;
+    enum tuff_status status = TUFF_OK;
+    if (n && (!params || !made))
+        status = tuff_fail(tuff_device_ctx(kernels->device), TUFF_E_NOMEM,
+                           "kernels: out of host memory");
+    for (size_t i = 0; i < n && status == TUFF_OK; i++) {
+        const struct entry *e = &kernels->entries.items[first + i];
+        params[i] = (struct tuff_pipeline_params) {.name = e->kernel->name,
+                                                   .code = e->kernel->code,
+                                                   .words = e->kernel->words,
+                                                   .push_bytes = e->kernel->push_bytes,
+                                                   .texel_views = e->kernel->texel_views,
+                                                   .storage_views = e->kernel->storage_views,
+                                                   .spec = e->spec,
+                                                   .n_spec = e->n_spec};
     }
-    *slot = made;
-    *pipeline = made.pipeline;
+    if (status == TUFF_OK)
+        status = tuff_pipelines_create(kernels->device, params, n, made);
+    for (size_t i = 0; i < n && made; i++) {
+        if (status == TUFF_OK)
+            kernels->entries.items[first + i].pipeline = made[i];
+        else
+            tuff_pipeline_destroy(kernels->device, made[i]);
+    }
+    free(params);
+    free(made);
+    if (status != TUFF_OK)
+        kernels->entries.n = first;
+    kernels->made = kernels->entries.n;
+    return status;
+}
+
+struct tuff_pipeline *tuff_kernels_pipeline(const struct tuff_kernels *kernels, size_t number)
+{
+    return number < kernels->made ? kernels->entries.items[number].pipeline : NULL;
+}
+
+enum tuff_status tuff_kernels_get(struct tuff_kernels *kernels, const char *name,
+                                  const uint32_t *spec, uint32_t n_spec,
+                                  struct tuff_pipeline **pipeline,
+                                  const struct tuff_kernel **kernel)
+{
+    size_t number;
+    *pipeline = NULL;
+    TUFF_TRY(tuff_kernels_want(kernels, name, spec, n_spec, &number, kernel));
+    TUFF_TRY(tuff_kernels_make(kernels));
+    *pipeline = tuff_kernels_pipeline(kernels, number);
     return TUFF_OK;
 }
