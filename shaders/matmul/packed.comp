@@ -56,12 +56,9 @@ uint lane = gl_SubgroupInvocationID;
 #define ROW(y, element) \
     float y; \
     { \
-        float w[SG]; \
-        [[unroll]] for (int l = 0; l < SG; l++) \
-            w[l] = element(l); \
-        y = w[0]; \
+        y = element(0); \
         [[unroll]] for (int l = 1; l < SG; l++) \
-            y = lane == l ? w[l] : y; \
+            y = mix(y, element(l), lane == l); \
     }
 
 float acc[R][NC];

@@ -16,7 +16,7 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 
-layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Source { float v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Source { volatile float v[]; };
 const uint DROP = 0x3fffffffu;
 
 // x < 16^digits, from its base-16 digits.

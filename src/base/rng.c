@@ -66,3 +66,8 @@ double tuff_rng_normal(struct tuff_rng *rng)
     double v = tuff_rng_uniform(rng);
     return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
 }
+
+void tuff_rng_skip_normals(struct tuff_rng *rng, uint64_t n)
+{
+    rng->index += n; /* a normal takes two uniforms, so one block of four words */
+}

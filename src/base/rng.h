@@ -20,5 +20,6 @@ uint32_t tuff_rng_u32(struct tuff_rng *rng);
 uint64_t tuff_rng_below(struct tuff_rng *rng, uint64_t bound); /* unbiased; 0 for bound 0 */
 double tuff_rng_uniform(struct tuff_rng *rng);                 /* [0, 1), 53 bits */
 double tuff_rng_normal(struct tuff_rng *rng);                  /* Box-Muller, one of the pair */
+void tuff_rng_skip_normals(struct tuff_rng *rng, uint64_t n);  /* of a fresh stream */
 
 #endif

@@ -25,7 +25,8 @@ struct tuff_access {
     bool write;
 };
 struct tuff_launch {
-    const struct tuff_pipeline *pipeline;
+    size_t pipeline_number; /* among the device's kernels */
+    struct tuff_pipeline *pipeline;
     const char *kernel;
     const struct tuff_node *node;
     struct tuff_view views[TUFF_VIEWS_MAX];
@@ -66,6 +67,10 @@ struct tuff_program {
         } *items;
         size_t n, cap;
     } segments[2];
+    struct tuff_warming { /* dispatches of no groups, submitted while recording */
+        struct tuff_commands **items;
+        size_t n, cap;
+    } warming;
     uint64_t value[2]; /* timeline value of the slot's last submission; 0: none */
     int slot;          /* the one being prepared */
     bool prepared, begun;

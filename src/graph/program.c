@@ -37,12 +37,22 @@ enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph
     return TUFF_OK;
 }
 
+/* Of work that the device has finished. */
+static void forget_warming(struct tuff_program *p)
+{
+    for (size_t i = 0; i < p->warming.n; i++)
+        tuff_commands_destroy(p->store->device, p->warming.items[i]);
+    p->warming.n = 0;
+}
+
 void tuff_program_destroy(struct tuff_program *p)
 {
     if (!p)
         return;
-    if (p->value[0] || p->value[1])
+    if (p->value[0] || p->value[1] || p->warming.n)
         tuff_queue_idle(p->store->device);
+    forget_warming(p);
+    free(p->warming.items);
     for (int slot = 0; slot < 2; slot++) {
         for (size_t i = 0; i < p->segments[slot].n; i++)
             tuff_commands_destroy(p->store->device, p->segments[slot].items[i].commands);
@@ -203,6 +213,7 @@ enum tuff_status tuff_program_submit(struct tuff_program *p)
     if (p->graph->taps.n || !p->runs) {
         if (p->value[p->slot])
             TUFF_TRY(tuff_queue_wait(p->store->device, p->value[p->slot]));
+        forget_warming(p);
         TUFF_TRY(run_taps(p));
         if (!p->runs)
             TUFF_TRY(recut(p));

@@ -144,9 +144,9 @@ void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *param
     }
     struct tuff_kernels *kernels = r->program->store->kernels;
     r->status = params->own
-                    ? tuff_kernels_get_own(kernels, params->own, &l->pipeline, &kernel)
-                    : tuff_kernels_get(kernels, params->kernel, params->spec, params->n_spec,
-                                       &l->pipeline, &kernel);
+                    ? tuff_kernels_want_own(kernels, params->own, &l->pipeline_number, &kernel)
+                    : tuff_kernels_want(kernels, params->kernel, params->spec, params->n_spec,
+                                        &l->pipeline_number, &kernel);
     if (r->status != TUFF_OK)
         return;
     if (params->push_bytes != kernel->push_bytes) {
@@ -247,6 +247,40 @@ static enum tuff_status cut_segments(struct tuff_program *p, int slot)
     return launches->n > first ? record_segment(p, slot, first, launches->n - first) : TUFF_OK;
 }
 
+/* Makes what pipelines are missing. The driver finishes them on the device's time line while this
+ * thread goes on: all are ready before the first run, whose measured time is the work's alone. */
+static enum tuff_status make_pipelines(struct tuff_program *p, struct tuff_launches *launches)
+{
+    const struct tuff_kernels *kernels = p->store->kernels;
+    struct tuff_device *device = p->store->device;
+    uint32_t fresh = 0, views = 0;
+    uint64_t value;
+    TUFF_TRY(tuff_kernels_make(p->store->kernels));
+    for (size_t i = 0; i < launches->n; i++) {
+        struct tuff_launch *l = &launches->items[i];
+        l->pipeline = tuff_kernels_pipeline(kernels, l->pipeline_number);
+        if (!tuff_pipeline_is_warm(l->pipeline)) {
+            fresh++;
+            views += l->n_views;
+        }
+    }
+    if (!fresh)
+        return TUFF_OK;
+    struct tuff_commands **commands = TUFF_PUSH(&p->warming);
+    if (!commands)
+        return tuff_fail(p->ctx, TUFF_E_NOMEM, "program: out of host memory");
+    *commands = NULL;
+    TUFF_TRY(tuff_commands_create(device, fresh, views, 0, commands));
+    TUFF_TRY(tuff_commands_begin(*commands));
+    for (size_t i = 0; i < launches->n; i++) {
+        const struct tuff_launch *l = &launches->items[i];
+        if (!tuff_pipeline_is_warm(l->pipeline))
+            TUFF_TRY(tuff_commands_warm(*commands, l->pipeline, l->views, l->push, l->push_bytes));
+    }
+    TUFF_TRY(tuff_commands_end(*commands));
+    return tuff_queue_submit(device, commands, 1, &value);
+}
+
 enum tuff_status tuff_record(struct tuff_program *p, int slot)
 {
     for (size_t i = 0; i < p->segments[slot].n; i++)
@@ -260,6 +294,7 @@ enum tuff_status tuff_record(struct tuff_program *p, int slot)
             r.node->op->record(&r, r.node);
     }
     TUFF_TRY(r.status);
+    TUFF_TRY(make_pipelines(p, &p->launches[slot]));
     tuff_barriers_place(&p->launches[slot]);
     TUFF_TRY(tuff_barriers_check(p->ctx, &p->launches[slot]));
     tuff_launches_reorder(&p->launches[slot], p->params.order, p->params.order_seed);

@@ -1,11 +1,9 @@
 /* kernel: see kernel.h. */
 #include "kernel/kernel.h"
 
-#define SPEC_MAX 32
-
 struct entry {
     const struct tuff_kernel *kernel;
-    uint32_t spec[SPEC_MAX], n_spec;
+    uint32_t spec[TUFF_SPEC_MAX], n_spec;
     struct tuff_pipeline *pipeline;
 };
 
@@ -15,6 +13,7 @@ struct tuff_kernels {
         struct entry *items;
         size_t n, cap;
     } entries;
+    size_t made; /* entries that have their pipeline: the first ones */
     struct {
         struct tuff_kernel **items;
         size_t n, cap;
@@ -54,59 +53,39 @@ enum tuff_status tuff_kernels_of(struct tuff_device *device, struct tuff_kernels
     return TUFF_OK;
 }
 
-/* The pipeline of one of the entries' kernels, made at first use. */
-static enum tuff_status get(struct tuff_kernels *kernels, const struct tuff_kernel *kernel,
-                            const uint32_t *spec, uint32_t n_spec,
-                            const struct tuff_pipeline **pipeline)
+/* The number of the pipeline of one of the entries' kernels. */
+static enum tuff_status want(struct tuff_kernels *kernels, const struct tuff_kernel *kernel,
+                             const uint32_t *spec, uint32_t n_spec, size_t *number)
 {
     struct tuff_ctx *ctx = tuff_device_ctx(kernels->device);
-    for (size_t i = 0; i < kernels->entries.n; i++) {
-        const struct entry *e = &kernels->entries.items[i];
+    for (*number = 0; *number < kernels->entries.n; ++*number) {
+        const struct entry *e = &kernels->entries.items[*number];
         if (e->kernel == kernel && e->n_spec == n_spec &&
-            (!n_spec || !memcmp(e->spec, spec, n_spec * sizeof *spec))) {
-            *pipeline = e->pipeline;
+            (!n_spec || !memcmp(e->spec, spec, n_spec * sizeof *spec)))
             return TUFF_OK;
-        }
     }
     uint32_t have = tuff_device_info(kernels->device)->subgroup_size;
     if (kernel->subgroup_size && kernel->subgroup_size != have)
         return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "kernel %s: made for subgroups of %u, not %u",
                          kernel->name, kernel->subgroup_size, have);
-    struct entry made = {.kernel = kernel, .n_spec = n_spec};
-    if (n_spec)
-        memcpy(made.spec, spec, n_spec * sizeof *spec);
-    TUFF_TRY(tuff_pipeline_create(kernels->device,
-                                  &(struct tuff_pipeline_params) {
-                                      .name = kernel->name,
-                                      .code = kernel->code,
-                                      .words = kernel->words,
-                                      .push_bytes = kernel->push_bytes,
-                                      .texel_views = kernel->texel_views,
-                                      .storage_views = kernel->storage_views,
-                                      .spec = spec,
-                                      .n_spec = n_spec},
-                                  &made.pipeline));
     struct entry *slot = TUFF_PUSH(&kernels->entries);
-    if (!slot) {
-        tuff_pipeline_destroy(kernels->device, made.pipeline);
+    if (!slot)
         return tuff_fail(ctx, TUFF_E_NOMEM, "kernels: out of host memory");
-    }
-    *slot = made;
-    *pipeline = made.pipeline;
+    *slot = (struct entry) {.kernel = kernel, .n_spec = n_spec};
+    if (n_spec)
+        memcpy(slot->spec, spec, n_spec * sizeof *spec);
     return TUFF_OK;
 }
 
-enum tuff_status tuff_kernels_get(struct tuff_kernels *kernels, const char *name,
-                                  const uint32_t *spec, uint32_t n_spec,
-                                  const struct tuff_pipeline **pipeline,
-                                  const struct tuff_kernel **kernel)
+enum tuff_status tuff_kernels_want(struct tuff_kernels *kernels, const char *name,
+                                   const uint32_t *spec, uint32_t n_spec, size_t *number,
+                                   const struct tuff_kernel **kernel)
 {
     *kernel = tuff_kernel_find(name);
-    *pipeline = NULL;
-    if (!*kernel || n_spec > SPEC_MAX)
+    if (!*kernel || n_spec > TUFF_SPEC_MAX)
         return tuff_fail(tuff_device_ctx(kernels->device), TUFF_E_STATE,
                          "kernel %s: not in this build", name);
-    return get(kernels, *kernel, spec, n_spec, pipeline);
+    return want(kernels, *kernel, spec, n_spec, number);
 }
 
 static bool same(const struct tuff_kernel *a, const struct tuff_kernel *b)
@@ -128,12 +107,10 @@ static struct tuff_kernel *duplicate(const struct tuff_kernel *k)
     return copy;
 }
 
-enum tuff_status tuff_kernels_get_own(struct tuff_kernels *kernels, const struct tuff_kernel *own,
-                                      const struct tuff_pipeline **pipeline,
-                                      const struct tuff_kernel **kernel)
+enum tuff_status tuff_kernels_want_own(struct tuff_kernels *kernels, const struct tuff_kernel *own,
+                                       size_t *number, const struct tuff_kernel **kernel)
 {
     *kernel = NULL;
-    *pipeline = NULL;
     for (size_t i = 0; i < kernels->own.n && !*kernel; i++)
         if (same(kernels->own.items[i], own))
             *kernel = kernels->own.items[i];
@@ -147,5 +124,59 @@ enum tuff_status tuff_kernels_get_own(struct tuff_kernels *kernels, const struct
         }
         *kernel = *slot = copy;
     }
-    return get(kernels, *kernel, NULL, 0, pipeline);
+    return want(kernels, *kernel, NULL, 0, number);
+}
+
+enum tuff_status tuff_kernels_make(struct tuff_kernels *kernels)
+{
+    size_t first = kernels->made, n = kernels->entries.n - first;
+    struct tuff_pipeline_params *params = n ? tuff_calloc(n, sizeof *params) : NULL;
+    struct tuff_pipeline **made = n ? tuff_calloc(n, sizeof *made) : NULL;
+    enum tuff_status status = TUFF_OK;
+    if (n && (!params || !made))
+        status = tuff_fail(tuff_device_ctx(kernels->device), TUFF_E_NOMEM,
+                           "kernels: out of host memory");
+    for (size_t i = 0; i < n && status == TUFF_OK; i++) {
+        const struct entry *e = &kernels->entries.items[first + i];
+        params[i] = (struct tuff_pipeline_params) {.name = e->kernel->name,
+                                                   .code = e->kernel->code,
+                                                   .words = e->kernel->words,
+                                                   .push_bytes = e->kernel->push_bytes,
+                                                   .texel_views = e->kernel->texel_views,
+                                                   .storage_views = e->kernel->storage_views,
+                                                   .spec = e->spec,
+                                                   .n_spec = e->n_spec};
+    }
+    if (status == TUFF_OK)
+        status = tuff_pipelines_create(kernels->device, params, n, made);
+    for (size_t i = 0; i < n && made; i++) {
+        if (status == TUFF_OK)
+            kernels->entries.items[first + i].pipeline = made[i];
+        else
+            tuff_pipeline_destroy(kernels->device, made[i]);
+    }
+    free(params);
+    free(made);
+    if (status != TUFF_OK)
+        kernels->entries.n = first;
+    kernels->made = kernels->entries.n;
+    return status;
+}
+
+struct tuff_pipeline *tuff_kernels_pipeline(const struct tuff_kernels *kernels, size_t number)
+{
+    return number < kernels->made ? kernels->entries.items[number].pipeline : NULL;
+}
+
+enum tuff_status tuff_kernels_get(struct tuff_kernels *kernels, const char *name,
+                                  const uint32_t *spec, uint32_t n_spec,
+                                  struct tuff_pipeline **pipeline,
+                                  const struct tuff_kernel **kernel)
+{
+    size_t number;
+    *pipeline = NULL;
+    TUFF_TRY(tuff_kernels_want(kernels, name, spec, n_spec, &number, kernel));
+    TUFF_TRY(tuff_kernels_make(kernels));
+    *pipeline = tuff_kernels_pipeline(kernels, number);
+    return TUFF_OK;
 }

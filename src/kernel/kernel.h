@@ -21,15 +21,22 @@ const struct tuff_kernel *tuff_kernel_find(const char *name);
 /* The pipelines of a device, each made once, at first use; they go with the device. */
 struct tuff_kernels;
 enum tuff_status tuff_kernels_of(struct tuff_device *device, struct tuff_kernels **kernels);
-/* Borrowed. TUFF_E_UNSUPPORTED when the kernel is made for another subgroup size. */
-enum tuff_status tuff_kernels_get(struct tuff_kernels *kernels, const char *name,
-                                  const uint32_t *spec, uint32_t n_spec,
-                                  const struct tuff_pipeline **pipeline,
-                                  const struct tuff_kernel **kernel);
+/* The number of a pipeline, which tuff_kernels_make then makes with all others that are wanted.
+ * TUFF_E_UNSUPPORTED when the kernel is made for another subgroup size. */
+enum tuff_status tuff_kernels_want(struct tuff_kernels *kernels, const char *name,
+                                   const uint32_t *spec, uint32_t n_spec, size_t *number,
+                                   const struct tuff_kernel **kernel);
 /* The same for a kernel that is not in the table and may go before the device does: it is known by
  * its name and code, and *kernel is a copy. */
-enum tuff_status tuff_kernels_get_own(struct tuff_kernels *kernels, const struct tuff_kernel *own,
-                                      const struct tuff_pipeline **pipeline,
-                                      const struct tuff_kernel **kernel);
+enum tuff_status tuff_kernels_want_own(struct tuff_kernels *kernels, const struct tuff_kernel *own,
+                                       size_t *number, const struct tuff_kernel **kernel);
+/* On failure nothing is wanted any more: numbers since the last call are void. */
+enum tuff_status tuff_kernels_make(struct tuff_kernels *kernels);
+struct tuff_pipeline *tuff_kernels_pipeline(const struct tuff_kernels *kernels, size_t number);
+/* All of that for one. Borrowed. */
+enum tuff_status tuff_kernels_get(struct tuff_kernels *kernels, const char *name,
+                                  const uint32_t *spec, uint32_t n_spec,
+                                  struct tuff_pipeline **pipeline,
+                                  const struct tuff_kernel **kernel);
 
 #endif

@@ -1,5 +1,6 @@
 /* models/weights: see weights.h. */
 #include "models/weights.h"
+#include "base/parallel.h"
 #include "base/rng.h"
 #include "tuff/io.h"
 
@@ -16,6 +17,28 @@ enum tuff_status tuff_weight_add(struct tuff_store *store, const char *name, int
                           variable);
 }
 
+#define DRAW_PART 65536
+
+struct draw {
+    float *values;
+    size_t n;
+    double mean, deviation;
+    uint64_t seed, stream;
+};
+
+/* The i-th value is the stream's i-th normal number, whichever thread draws it. */
+static void draw_part(void *user, size_t part)
+{
+    const struct draw *d = user;
+    size_t first = part * DRAW_PART, end = TUFF_MIN(first + DRAW_PART, d->n);
+    struct tuff_rng rng;
+    tuff_rng_init(&rng, d->seed, d->stream);
+    tuff_rng_skip_normals(&rng, first);
+    for (size_t i = first; i < end; i++)
+        d->values[i] =
+            (float) (d->deviation > 0 ? d->mean + d->deviation * tuff_rng_normal(&rng) : d->mean);
+}
+
 enum tuff_status tuff_weight_init(struct tuff_store *store, struct tuff_variable *v, double mean,
                                   double deviation, uint64_t seed, uint64_t stream)
 {
@@ -24,10 +47,8 @@ enum tuff_status tuff_weight_init(struct tuff_store *store, struct tuff_variable
     if (!values)
         return tuff_fail(tuff_store_ctx(store), TUFF_E_NOMEM, "initialising %s: out of host memory",
                          tuff_variable_name(v));
-    struct tuff_rng rng;
-    tuff_rng_init(&rng, seed, stream);
-    for (size_t i = 0; i < n; i++)
-        values[i] = (float) (deviation > 0 ? mean + deviation * tuff_rng_normal(&rng) : mean);
+    struct draw draw = {values, n, mean, deviation, seed, stream};
+    tuff_parallel(tuff_div_up(n, DRAW_PART), draw_part, &draw);
     enum tuff_status status = tuff_variable_write(store, v, TUFF_VALUE, values);
     free(values);
     return status;

@@ -155,16 +155,11 @@ static enum tuff_status bind_views(struct tuff_commands *c, const struct tuff_vi
     return TUFF_OK;
 }
 
-enum tuff_status tuff_commands_dispatch(struct tuff_commands *c,
-                                        const struct tuff_pipeline *pipeline,
-                                        const struct tuff_view *views, const void *push,
-                                        uint32_t push_bytes, const uint32_t groups[3])
+static enum tuff_status dispatch(struct tuff_commands *c, const struct tuff_pipeline *pipeline,
+                                 const struct tuff_view *views, const void *push,
+                                 uint32_t push_bytes, const uint32_t groups[3])
 {
     struct tuff_device *device = c->device;
-    for (int i = 0; i < 3; i++)
-        if (!groups[i] || groups[i] > device->info.max_groups[i])
-            return tuff_fail(device->ctx, TUFF_E_RANGE, "dispatch of %u x %u x %u groups",
-                             groups[0], groups[1], groups[2]);
     uint32_t n = pipeline->views;
     device->vk.CmdBindPipeline(c->buffer, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->pipeline);
     if (n)
@@ -174,6 +169,27 @@ enum tuff_status tuff_commands_dispatch(struct tuff_commands *c,
                                     VK_SHADER_STAGE_COMPUTE_BIT, 0, push_bytes, push);
     device->vk.CmdDispatch(c->buffer, groups[0], groups[1], groups[2]);
     return TUFF_OK;
+}
+
+enum tuff_status tuff_commands_dispatch(struct tuff_commands *c,
+                                        const struct tuff_pipeline *pipeline,
+                                        const struct tuff_view *views, const void *push,
+                                        uint32_t push_bytes, const uint32_t groups[3])
+{
+    for (int i = 0; i < 3; i++)
+        if (!groups[i] || groups[i] > c->device->info.max_groups[i])
+            return tuff_fail(c->device->ctx, TUFF_E_RANGE, "dispatch of %u x %u x %u groups",
+                             groups[0], groups[1], groups[2]);
+    return dispatch(c, pipeline, views, push, push_bytes, groups);
+}
+
+enum tuff_status tuff_commands_warm(struct tuff_commands *c, struct tuff_pipeline *pipeline,
+                                    const struct tuff_view *views, const void *push,
+                                    uint32_t push_bytes)
+{
+    static const uint32_t none[3] = {0, 0, 0};
+    pipeline->warm = true;
+    return dispatch(c, pipeline, views, push, push_bytes, none);
 }
 
 void tuff_commands_copy(struct tuff_commands *c, const struct tuff_buffer *from,

@@ -72,6 +72,7 @@ struct tuff_pipeline {
     VkPipeline pipeline;
     uint32_t views;
     int kind; /* TUFF_VIEWS_* */
+    bool warm;
 };
 
 /* Status and text for a failed Vulkan call; remembers a lost device. */

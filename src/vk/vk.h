@@ -59,6 +59,7 @@ enum tuff_status tuff_buffer_read(struct tuff_device *device, const struct tuff_
                                   uint64_t offset, void *data, uint64_t size);
 
 /* ---- pipelines ---- */
+#define TUFF_SPEC_MAX 32
 struct tuff_pipeline;
 struct tuff_pipeline_params {
     const char *name;       /* for errors */
@@ -74,6 +75,13 @@ struct tuff_pipeline_params {
 enum tuff_status tuff_pipeline_create(struct tuff_device *device,
                                       const struct tuff_pipeline_params *params,
                                       struct tuff_pipeline **pipeline);
+/* n at once, on as many threads as there are cores: making one takes a driver milliseconds to
+ * seconds. When some fail, those that were made are in `pipelines`, NULL in place of the others. */
+enum tuff_status tuff_pipelines_create(struct tuff_device *device,
+                                       const struct tuff_pipeline_params *params, size_t n,
+                                       struct tuff_pipeline **pipelines);
+/* Was it given to tuff_commands_warm? */
+bool tuff_pipeline_is_warm(const struct tuff_pipeline *pipeline);
 void tuff_pipeline_destroy(struct tuff_device *device, struct tuff_pipeline *pipeline);
 
 /* ---- commands: record once, submit any number of times ---- */
@@ -100,6 +108,11 @@ enum tuff_status tuff_commands_dispatch(struct tuff_commands *commands,
                                         const struct tuff_pipeline *pipeline,
                                         const struct tuff_view *views, const void *push,
                                         uint32_t push_bytes, const uint32_t groups[3]);
+/* A dispatch of no groups: software drivers turn a pipeline into machine code when it is first
+ * dispatched, which takes seconds where no cache has it. */
+enum tuff_status tuff_commands_warm(struct tuff_commands *commands, struct tuff_pipeline *pipeline,
+                                    const struct tuff_view *views, const void *push,
+                                    uint32_t push_bytes);
 void tuff_commands_copy(struct tuff_commands *commands, const struct tuff_buffer *from,
                         uint64_t from_offset, const struct tuff_buffer *to, uint64_t to_offset,
                         uint64_t size);

@@ -17,7 +17,7 @@ enum { MOST = 1 << 18 };
 
 static void run(struct host *h, const char *name, const void *push, uint32_t bytes)
 {
-    const struct tuff_pipeline *pipeline = NULL;
+    struct tuff_pipeline *pipeline = NULL;
     const struct tuff_kernel *kernel = NULL;
     struct tuff_commands *commands = NULL;
     uint64_t value;

@@ -198,7 +198,7 @@ static void test_times(struct tuff_ctx *ctx, struct tuff_device *device)
 
 static void test_ranges(struct tuff_ctx *ctx, struct tuff_device *device)
 {
-    const struct tuff_pipeline *pipeline;
+    struct tuff_pipeline *pipeline;
     const struct tuff_kernel *kernel;
     struct tuff_kernels *kernels;
     struct tuff_pipeline *own;
@@ -226,7 +226,7 @@ static bool run_with_cache(struct tuff_ctx *ctx, const char *folder)
         return false;
     CHECK_OK(ctx, tuff_kernels_of(device, &kernels));
     for (size_t i = 0; i < tuff_kernel_count && made < 3; i++) {
-        const struct tuff_pipeline *pipeline, *again;
+        struct tuff_pipeline *pipeline, *again;
         const struct tuff_kernel *kernel = &tuff_kernel_table[i];
         if (kernel->subgroup_size)
             continue;
