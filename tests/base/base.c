@@ -2,6 +2,7 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "base/os.h"
+#include "base/parallel.h"
 #include "base/rng.h"
 #include "test.h"
 
@@ -29,6 +30,40 @@ static void test_philox(void)
         CHECK(isfinite(x));
     }
     CHECK(fabs(sum / 1e5) < 0.02 && fabs(squares / 1e5 - 1) < 0.03); /* 6 standard errors */
+}
+
+/* A stream drawn in parts is the stream. */
+static void test_skip(void)
+{
+    struct tuff_rng whole, part;
+    tuff_rng_init(&whole, 3, 9);
+    for (int i = 0; i < 1000; i++) {
+        double x = tuff_rng_normal(&whole);
+        if (i % 97)
+            continue;
+        tuff_rng_init(&part, 3, 9);
+        tuff_rng_skip_normals(&part, (uint64_t) i);
+        CHECK(tuff_rng_normal(&part) == x);
+    }
+}
+
+static void count(void *user, size_t i)
+{
+    ((unsigned char *) user)[i]++;
+}
+
+static void test_parallel(void)
+{
+    unsigned char seen[1000];
+    const size_t sizes[] = {0, 1, 2, 7, sizeof seen};
+    for (size_t k = 0; k < TUFF_COUNT(sizes); k++) {
+        size_t wrong = 0;
+        memset(seen, 0, sizeof seen);
+        tuff_parallel(sizes[k], count, seen);
+        for (size_t i = 0; i < sizeof seen; i++)
+            wrong += seen[i] != (i < sizes[k]);
+        CHECK_MSG(!wrong, "%zu of %zu done not once", wrong, sizes[k]);
+    }
 }
 
 static void test_files(struct tuff_ctx *ctx)
@@ -61,6 +96,8 @@ int main(void)
 {
     struct tuff_ctx *ctx = tuff_ctx_create(NULL);
     test_philox();
+    test_skip();
+    test_parallel();
     test_files(ctx);
     struct tuff_arena arena = {0};
     for (size_t i = 1; i < 3000; i += 7) {

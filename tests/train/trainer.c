@@ -46,6 +46,27 @@ static void test_replay(struct tuff_ctx *ctx, struct tuff_device *device)
     tiny_destroy(&t);
 }
 
+/* Nothing is left for the first step to make: each pipeline was dispatched, if without groups. */
+static void test_warm(struct tuff_ctx *ctx)
+{
+    struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
+    struct tiny t;
+    if (!device)
+        return;
+    if (tiny_create(ctx, device, (struct tuff_trainer_params) {.dropout = true}, &t)) {
+        const struct tuff_launches *l = &tuff_trainer_program(t.trainer)->launches[0];
+        uint64_t pipelines = tuff_vk_counts(device)->pipelines;
+        size_t cold = 0;
+        for (size_t i = 0; i < l->n; i++)
+            cold += !tuff_pipeline_is_warm(l->items[i].pipeline);
+        CHECK_MSG(l->n > 50 && pipelines > 10 && !cold, "%zu of %zu launches are cold", cold, l->n);
+        tiny_step(&t, 0);
+        CHECK(tuff_vk_counts(device)->pipelines == pipelines);
+    }
+    tiny_destroy(&t);
+    test_device_end(device);
+}
+
 static void test_orders(struct tuff_ctx *ctx, struct tuff_device *device)
 {
     size_t n, m;
@@ -280,6 +301,7 @@ int main(void)
     struct tuff_ctx *ctx = test_ctx();
     struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
     if (device) {
+        test_warm(ctx);
         test_replay(ctx, device);
         test_orders(ctx, device);
         test_barriers(ctx, device);
