@@ -32,10 +32,12 @@ layout(constant_id = 10) const bool BATCH = false;
 layout(constant_id = 11) const uint ROW_DIGITS = 3u; // base-16 digits of the tile numbers
 layout(constant_id = 12) const uint COL_DIGITS = 3u;
 layout(constant_id = 13) const uint A_PITCH = 1u; // constant: addresses become base + displacement
+layout(constant_id = 14) const bool HAS_SUM = false; // of earlier launches, over smaller k
 layout(set = 0, binding = 0, std430) buffer C { float c[]; };
 layout(set = 0, binding = 1, std430) writeonly buffer Pre { float pre[]; };
 layout(set = 0, binding = 2, std430) readonly buffer Residual { float residual[]; };
 layout(set = 0, binding = 3, std430) readonly buffer Bias { float bias[]; };
+layout(set = 0, binding = 4, std430) readonly buffer Sum { float sum[]; };
 
 const int R = 8, NC = 2;
 const uint V = R * NC, WIDTH = SG * NC;
@@ -95,8 +97,13 @@ void sum_products(Source a, Source b, uint k0, uint k_mine)
         target[LIVE(l) ? at + l : DROP] = subgroupShuffle(x, l);
 
 // SG columns of c from element `at` on, the first being `col`: matmul/epilogue.glsl, by vectors.
-void finish_vector(float x, uint at, uint col, bool live)
+void finish_vector(float x, uint at, uint sum_at, uint col, bool live)
 {
+    if (HAS_SUM) {
+#define SUM_ELEMENT(l) sum[EDGE && !LIVE(l) ? 0u : sum_at + l]
+        ROW(y, SUM_ELEMENT)
+        x = y + x;
+    }
     x *= p.alpha;
     if (HAS_BIAS) {
 #define BIAS_ELEMENT(l) bias[EDGE ? min(col + l, p.n - 1u) : col + l]
@@ -156,6 +163,7 @@ void main()
         uint row = row0 + v / NC, col = col0 + v % NC * SG;
         if (EDGE)
             live = live && row >= row_mine && row < p.m;
-        finish_vector(x, p.c + z * p.c_batch + row * p.c_row + col, col, live);
+        finish_vector(x, p.c + z * p.c_batch + row * p.c_row + col,
+                      p.sum + (z * p.m + row) * p.n + col, col, live);
     }
 }

@@ -10,6 +10,7 @@ TUFF_PARAMS_BEGIN(matmul_packed)
     tuff_u32 n;
     tuff_u32 k;
     tuff_u32 k_first; /* of this launch: a larger K is summed by several */
+    tuff_u32 sum;     /* of the launches before, [batch, m, n]: first element in its storage */
     tuff_u32 c;       /* first element in the bound storage */
     tuff_u32 c_row;
     tuff_u32 a_batch;

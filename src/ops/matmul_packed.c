@@ -18,6 +18,7 @@ struct shape {
     uint32_t m, n, k, batch, width; /* width: of b's panels */
     uint32_t kc, parts, launches;   /* k a subgroup, subgroups a group, groups' launches */
     uint64_t b_panels, a_panels;    /* floats a batch entry */
+    uint64_t sums;                  /* floats in all: what all launches but the last leave */
 };
 
 static bool part_of_k(struct shape *s, const struct tuff_device_info *device)
@@ -69,8 +70,8 @@ static bool describe(const struct tuff_node *node, const struct tuff_device_info
     if (!part_of_k(s, device) || !same_place(residual, y) || !same_place(pre, y) ||
         (bias && (bias->offset || bias->strides[0] != 1)))
         return false;
-    /* Several launches add to c, so none of them may finish it. */
-    return s->launches == 1 || (!pre && !bias && !residual && attr->act == TUFF_ACT_NONE);
+    s->sums = s->launches > 1 ? (uint64_t) s->m * s->n * s->batch : 0;
+    return true;
 }
 
 uint64_t tuff_matmul_packed_scratch(const struct tuff_node *node,
@@ -79,7 +80,7 @@ uint64_t tuff_matmul_packed_scratch(const struct tuff_node *node,
     struct shape s;
     if (!describe(node, device, &s))
         return 0;
-    uint64_t bytes = (s.b_panels + s.a_panels) * s.batch * 4;
+    uint64_t bytes = ((s.b_panels + s.a_panels) * s.batch + s.sums) * 4;
     return TUFF_MAX(bytes, node->out[MATMUL_Y]->storage->bytes) <= device->max_storage_range
                ? bytes
                : 0;
@@ -140,6 +141,32 @@ static uint32_t digits(uint32_t tiles)
     return tiles > 256 ? 3 : tiles > 16 ? 2 : 1;
 }
 
+/* All launches but the last, into the scratch: nothing but sums, so that what c is given is finished
+ * once, and what it held is added once, at the end. */
+static void sum_parts(struct tuff_recorder *r, const struct shape *s,
+                      struct tuff_matmul_packed_params p, const uint32_t spec[15],
+                      struct tuff_launch_params launch)
+{
+    uint32_t plain[15];
+    memcpy(plain, spec, sizeof plain);
+    plain[0] = plain[1] = plain[2] = plain[3] = plain[14] = 0;
+    launch.spec = plain;
+    for (int i = 0; i < 5; i++)
+        launch.views[i] = launch.views[4];
+    launch.in[1] = launch.in[2] = launch.out[0] = launch.out[1] = NULL;
+    launch.writes_scratch = true;
+    p.c = p.sum;
+    p.c_row = s->n;
+    p.c_batch = s->m * s->n;
+    p.alpha = 1;
+    for (uint32_t i = 0; i + 1 < s->launches; i++) {
+        p.k_first = i * s->parts * s->kc;
+        plain[4] = i > 0;
+        launch.push = &p;
+        tuff_launch(r, &launch);
+    }
+}
+
 static void multiply(struct tuff_recorder *r, const struct tuff_node *node, const struct shape *s,
                      struct tuff_matmul_packed_params *p)
 {
@@ -147,7 +174,8 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
     const struct tuff_tensor *a = node->in[MATMUL_A], *bias = node->in[MATMUL_BIAS];
     const struct tuff_tensor *residual = node->in[MATMUL_RESIDUAL];
     const struct tuff_tensor *y = node->out[MATMUL_Y], *pre = node->out[MATMUL_PRE];
-    bool store_pre = pre && tuff_needed(pre);
+    const struct tuff_tensor scratch = {.storage = node->scratch};
+    bool store_pre = pre && tuff_needed(pre), sums = s->launches > 1;
     uint32_t lanes = tuff_record_device(r)->subgroup_size;
     uint32_t tiles[] = {(uint32_t) tuff_div_up(s->m, ROWS),
                         (uint32_t) tuff_div_up(s->n, s->width)};
@@ -164,7 +192,8 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
                        s->batch > 1,
                        digits(tiles[0]),
                        digits(tiles[1]),
-                       attr->ta ? 1 : (uint32_t) a->strides[a->rank - 2]};
+                       attr->ta ? 1 : (uint32_t) a->strides[a->rank - 2],
+                       sums};
     char kernel[32];
     snprintf(kernel, sizeof kernel, "matmul/packed.%s.sg%u", attr->ta ? "at" : "a", lanes);
     struct tuff_launch_params launch = {
@@ -174,15 +203,15 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
         .groups = {tiles[0], tiles[1], s->batch},
         .spec = spec,
         .n_spec = TUFF_COUNT(spec),
-        .views = {y, store_pre ? pre : y, residual ? residual : y, bias ? bias : y},
+        .views = {y, store_pre ? pre : y, residual ? residual : y, bias ? bias : y,
+                  sums ? &scratch : y},
         .in = {attr->ta ? NULL : a, bias, residual},
         .out = {y, pre},
         .reads_scratch = true};
-    for (uint32_t i = 0; i < s->launches; i++) {
-        p->k_first = i * s->parts * s->kc;
-        spec[4] |= i > 0;
-        tuff_launch(r, &launch);
-    }
+    if (sums)
+        sum_parts(r, s, *p, spec, launch);
+    p->k_first = (s->launches - 1) * s->parts * s->kc;
+    tuff_launch(r, &launch);
 }
 
 void tuff_matmul_packed_record(struct tuff_recorder *r, const struct tuff_node *node)
@@ -201,6 +230,7 @@ void tuff_matmul_packed_record(struct tuff_recorder *r, const struct tuff_node *
         .m = s.m,
         .n = s.n,
         .k = s.k,
+        .sum = (uint32_t) (a_at + s.a_panels * s.batch),
         .c = (uint32_t) y->offset,
         .c_row = (uint32_t) y->strides[y->rank - 2],
         .a_batch = attr->ta ? (uint32_t) s.a_panels : tuff_matmul_batch_stride(a),
