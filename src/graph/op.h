@@ -162,6 +162,9 @@ struct tuff_launch_params {
     const uint32_t *spec;
     uint32_t n_spec;
     const struct tuff_tensor *views[TUFF_VIEWS_MAX]; /* their whole storages: texels or storage buffers */
+    struct {
+        uint64_t offset, size;      /* bytes of the storage; size 0: all of it */
+    } part[TUFF_VIEWS_MAX];
     const struct tuff_tensor *in[TUFF_NODE_INPUTS];
     const struct tuff_tensor *out[TUFF_NODE_OUTPUTS];
     bool reads_scratch, writes_scratch;
@@ -183,8 +186,8 @@ const struct tuff_device_info *tuff_record_device(const struct tuff_recorder *r)
 /* The tensor's storage can be seen as RGBA32F texels, and its offset and all strides but the last
  * are multiples of 4 elements, the last stride being 1. */
 bool tuff_texels_possible(const struct tuff_recorder *r, const struct tuff_tensor *t);
-/* The tensor's storage can be bound as a storage buffer. */
-bool tuff_storage_view(const struct tuff_recorder *r, const struct tuff_tensor *t);
+/* The tensor's storage, or parts of it of so many bytes, if any, can be bound as a storage buffer. */
+bool tuff_storage_view(const struct tuff_recorder *r, const struct tuff_tensor *t, uint64_t bytes);
 /* Groups for n items at `per` items a group, at most 65535: kernels stride over the rest. */
 uint32_t tuff_groups(uint64_t n, uint64_t per);
 /* The variable segment table of a store's trainable arena, for flat kernels. */

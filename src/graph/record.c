@@ -99,12 +99,13 @@ bool tuff_texels_possible(const struct tuff_recorder *r, const struct tuff_tenso
     return tuff_view_possible(r->program->store->device, offset, root->bytes);
 }
 
-bool tuff_storage_view(const struct tuff_recorder *r, const struct tuff_tensor *t)
+bool tuff_storage_view(const struct tuff_recorder *r, const struct tuff_tensor *t, uint64_t bytes)
 {
     uint64_t offset;
     struct tuff_storage *root = tuff_storage_root(t->storage);
     return locate(r, root, &offset) &&
-           tuff_storage_view_possible(r->program->store->device, offset, root->bytes);
+           tuff_storage_view_possible(r->program->store->device, offset,
+                                      bytes ? bytes : root->bytes);
 }
 
 uint32_t tuff_groups(uint64_t n, uint64_t per)
@@ -171,6 +172,10 @@ void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *param
         struct tuff_view *v = &l->views[i];
         v->buffer = locate(r, t->storage, &v->offset);
         v->size = tuff_storage_root(t->storage)->bytes;
+        if (params->part[i].size) {
+            v->offset += params->part[i].offset;
+            v->size = params->part[i].size;
+        }
     }
     for (int i = 0; i < TUFF_NODE_INPUTS; i++)
         if (params->in[i] && tuff_needed(params->in[i]))

@@ -11,11 +11,15 @@ enum {
     TILES = 4096,  /* tile numbers have three base-16 digits */
     LEAST_M = 32,  /* below, packing costs more than it brings */
     LEAST_K = 32,
+    BLOCK_COLUMNS = 64,         /* whole panels, and a view of the bias may start there */
+    MOST_PANELS = 64 << 20,     /* bytes of an operand that are packed at a time */
+    VIEW_ALIGNMENT = 256,       /* at most, by Vulkan's limits */
     MOST_PARTS = 32
 };
 
 struct shape {
     uint32_t m, n, k, batch, width; /* width: of b's panels */
+    uint32_t m_block, n_block;      /* of c, that are multiplied one after another */
     uint32_t kc, parts, launches;   /* k a subgroup, subgroups a group, groups' launches */
     uint64_t b_panels, a_panels;    /* floats a batch entry */
     uint64_t sums;                  /* floats in all: what all launches but the last leave */
@@ -44,6 +48,49 @@ static bool same_place(const struct tuff_tensor *t, const struct tuff_tensor *y)
                   !memcmp(t->strides, y->strides, (size_t) y->rank * sizeof *y->strides));
 }
 
+/* The even parts, multiples of `multiple`, of which none is larger than `most`. */
+static uint32_t blocks_of(uint64_t size, uint64_t most, uint32_t multiple)
+{
+    uint64_t n = tuff_div_up(size, TUFF_MAX(most / multiple * multiple, multiple));
+    return (uint32_t) TUFF_MIN(tuff_align_up(tuff_div_up(size, n), multiple), size);
+}
+
+/* c cannot be bound whole. */
+static bool y_in_parts(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    return node->out[MATMUL_Y]->storage->bytes > device->max_storage_range;
+}
+
+/* Blocks of c: so large that their packed operands stay bounded, and that the rows they write can
+ * be bound. */
+static bool block(struct shape *s, const struct tuff_node *node,
+                  const struct tuff_device_info *device)
+{
+    const struct tuff_matmul_attr *attr = node->attr;
+    const struct tuff_tensor *y = node->out[MATMUL_Y];
+    uint64_t most_m = (uint64_t) ROWS * TILES, most_n = (uint64_t) s->width * TILES;
+    uint64_t panels = TUFF_MIN(MOST_PANELS, device->max_storage_range / 2);
+    s->m_block = s->m;
+    s->n_block = s->n;
+    if (s->batch == 1) {
+        most_n = TUFF_MIN(most_n, panels / (4 * (uint64_t) s->k));
+        if (attr->ta)
+            most_m = TUFF_MIN(most_m, panels / (4 * (uint64_t) s->k));
+        uint64_t row = (uint64_t) y->strides[y->rank - 2] * 4;
+        if (y_in_parts(node, device))
+            most_m = TUFF_MIN(most_m, (device->max_storage_range - row - VIEW_ALIGNMENT) / row);
+        if (s->m > most_m)
+            s->m_block = blocks_of(s->m, most_m, ROWS);
+        if (s->n > most_n)
+            s->n_block = blocks_of(s->n, most_n, BLOCK_COLUMNS);
+    }
+    uint32_t last = s->m - (s->m - 1) / s->m_block * s->m_block;
+    s->b_panels = tuff_align_up(s->n_block, s->width) * s->k;
+    s->a_panels = attr->ta ? tuff_align_up(s->m_block, ROWS) * s->k : 0;
+    s->sums = s->launches > 1 ? (uint64_t) s->m_block * s->n_block * s->batch : 0;
+    return s->m_block <= ROWS * TILES && s->n_block <= s->width * TILES && last >= ROWS;
+}
+
 static bool describe(const struct tuff_node *node, const struct tuff_device_info *device,
                      struct shape *s)
 {
@@ -56,22 +103,19 @@ static bool describe(const struct tuff_node *node, const struct tuff_device_info
     if (!device->uniform_loads || device->device_class != TUFF_CLASS_CPU || (attr->ta && attr->tb))
         return false;
     *s = (struct shape) {.width = device->subgroup_size * VECTORS};
-    if (m < LEAST_M || k < LEAST_K || n < s->width || m > ROWS * TILES || k > 16 * TILES ||
-        n > s->width * TILES || batch > TILES)
+    if (m < LEAST_M || k < LEAST_K || n < s->width || m > INT32_MAX || n > INT32_MAX ||
+        k > 16 * TILES || batch > TILES)
         return false;
     s->m = (uint32_t) m;
     s->n = (uint32_t) n;
     s->k = (uint32_t) k;
     s->batch = (uint32_t) batch;
-    s->b_panels = tuff_align_up(s->n, s->width) * s->k;
-    s->a_panels = attr->ta ? tuff_align_up(s->m, ROWS) * s->k : 0;
     if (pre && !tuff_needed(pre))
         pre = NULL;
-    if (!part_of_k(s, device) || !same_place(residual, y) || !same_place(pre, y) ||
-        (bias && (bias->offset || bias->strides[0] != 1)))
+    if (!part_of_k(s, device) || !block(s, node, device) || !same_place(residual, y) ||
+        !same_place(pre, y) || (bias && (bias->offset || bias->strides[0] != 1)))
         return false;
-    s->sums = s->launches > 1 ? (uint64_t) s->m * s->n * s->batch : 0;
-    return true;
+    return !y_in_parts(node, device) || (batch == 1 && !pre && !residual);
 }
 
 uint64_t tuff_matmul_packed_scratch(const struct tuff_node *node,
@@ -81,9 +125,7 @@ uint64_t tuff_matmul_packed_scratch(const struct tuff_node *node,
     if (!describe(node, device, &s))
         return 0;
     uint64_t bytes = ((s.b_panels + s.a_panels) * s.batch + s.sums) * 4;
-    return TUFF_MAX(bytes, node->out[MATMUL_Y]->storage->bytes) <= device->max_storage_range
-               ? bytes
-               : 0;
+    return bytes <= device->max_storage_range ? bytes : 0;
 }
 
 bool tuff_matmul_packed_fits(const struct tuff_recorder *r, const struct tuff_node *node)
@@ -93,9 +135,12 @@ bool tuff_matmul_packed_fits(const struct tuff_recorder *r, const struct tuff_no
                                          &(struct tuff_tensor) {.storage = node->scratch}};
     if (!node->scratch || !tuff_use_cpu_kernels(r))
         return false;
-    for (size_t i = 0; i < TUFF_COUNT(views); i++)
-        if (views[i] && (i != 1 || tuff_needed(views[i])) && !tuff_storage_view(r, views[i]))
+    for (size_t i = 0; i < TUFF_COUNT(views); i++) {
+        bool part = i == 0 && y_in_parts(node, tuff_record_device(r));
+        if (views[i] && (i != 1 || tuff_needed(views[i])) &&
+            !tuff_storage_view(r, views[i], part ? VIEW_ALIGNMENT : 0))
             return false;
+    }
     return true;
 }
 
@@ -105,31 +150,40 @@ static void identity(uint32_t t[16])
         t[i] = i;
 }
 
-/* Packs `x` (rows of its storage run along k unless `columns`) to float `to` of the scratch. */
+/* A block of c: from row m0, column n0 on. */
+struct block {
+    uint32_t m0, m, n0, n;
+};
+
+/* Packs `size` columns of op(x), from `first` on, to float `to` of the scratch; `along_k`: the rows
+ * of its storage run along k. */
 static void pack(struct tuff_recorder *r, const struct tuff_node *node, const struct shape *s,
-                 const struct tuff_tensor *x, bool columns, uint32_t width, uint64_t to,
-                 uint64_t panels)
+                 const struct tuff_tensor *x, bool along_k, uint32_t first, uint32_t size,
+                 uint64_t to)
 {
     const struct tuff_tensor scratch = {.storage = node->scratch}; /* all that a view looks at */
-    uint32_t size = x == node->in[MATMUL_A] ? s->m : s->n;
-    struct tuff_matmul_pack_params p = {.from = tuff_address(r, x),
-                                        .size = size,
-                                        .k = s->k,
-                                        .pitch = (uint32_t) x->strides[x->rank - 2],
-                                        .from_batch = tuff_matmul_batch_stride(x),
-                                        .to = (uint32_t) to,
-                                        .to_batch = (uint32_t) panels};
+    bool is_a = x == node->in[MATMUL_A];
+    uint32_t pitch = (uint32_t) x->strides[x->rank - 2];
+    struct tuff_matmul_pack_params p = {
+        .from = tuff_address(r, x) + (along_k ? (uint64_t) first * pitch : first) * 4,
+        .size = size,
+        .k = s->k,
+        .pitch = pitch,
+        .from_batch = tuff_matmul_batch_stride(x),
+        .to = (uint32_t) to,
+        .to_batch = (uint32_t) (is_a ? s->a_panels : s->b_panels)};
     identity(p.t);
     char kernel[32];
-    snprintf(kernel, sizeof kernel, "matmul/pack.%s.sg%u", columns ? "columns" : "rows",
+    snprintf(kernel, sizeof kernel, "matmul/pack.%s.sg%u", along_k ? "columns" : "rows",
              tuff_record_device(r)->subgroup_size);
+    bool whole = (is_a ? s->m : s->n) % 32 == 0 && s->k % 16 == 0 && size % 32 == 0;
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = kernel,
                        .push = &p,
                        .push_bytes = sizeof p,
                        .groups = {(uint32_t) tuff_div_up(s->k, 16),
                                   (uint32_t) tuff_div_up(size, 32), s->batch},
-                       .spec = (uint32_t[]) {width, size % 32 == 0 && s->k % 16 == 0},
+                       .spec = (uint32_t[]) {is_a ? ROWS : s->width, whole},
                        .n_spec = 2,
                        .views = {&scratch},
                        .in = {x},
@@ -151,24 +205,49 @@ static void sum_parts(struct tuff_recorder *r, const struct shape *s,
     memcpy(plain, spec, sizeof plain);
     plain[0] = plain[1] = plain[2] = plain[3] = plain[14] = 0;
     launch.spec = plain;
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         launch.views[i] = launch.views[4];
+        launch.part[i].size = 0;
+    }
     launch.in[1] = launch.in[2] = launch.out[0] = launch.out[1] = NULL;
     launch.writes_scratch = true;
     p.c = p.sum;
-    p.c_row = s->n;
-    p.c_batch = s->m * s->n;
+    p.c_row = p.n;
+    p.c_batch = p.m * p.n;
     p.alpha = 1;
     for (uint32_t i = 0; i + 1 < s->launches; i++) {
         p.k_first = i * s->parts * s->kc;
-        plain[4] = i > 0;
+        plain[4] = i > 0; /* onto those before */
         launch.push = &p;
         tuff_launch(r, &launch);
     }
 }
 
+/* Where the block is: as an index, and, in a storage that cannot be bound whole, as a part of it. */
+static void bind_block(const struct tuff_node *node, const struct tuff_device_info *device,
+                       const struct block *block, struct tuff_launch_params *launch,
+                       struct tuff_matmul_packed_params *p)
+{
+    const struct tuff_tensor *y = node->out[MATMUL_Y], *bias = node->in[MATMUL_BIAS];
+    uint64_t first = (uint64_t) y->offset + (uint64_t) block->m0 * p->c_row + block->n0, from = 0;
+    if (y_in_parts(node, device)) {
+        from = first * 4 / VIEW_ALIGNMENT * VIEW_ALIGNMENT;
+        uint64_t bytes = y->storage->bytes - from;
+        for (int i = 0; i < 5; i++)
+            if (launch->views[i] == y) {
+                launch->part[i].offset = from;
+                launch->part[i].size = TUFF_MIN(bytes, device->max_storage_range);
+            }
+    }
+    p->c = (uint32_t) (first - from / 4);
+    if (bias && block->n0) {
+        launch->part[3].offset = (uint64_t) block->n0 * 4;
+        launch->part[3].size = bias->storage->bytes - launch->part[3].offset;
+    }
+}
+
 static void multiply(struct tuff_recorder *r, const struct tuff_node *node, const struct shape *s,
-                     struct tuff_matmul_packed_params *p)
+                     const struct block *block, struct tuff_matmul_packed_params *p)
 {
     const struct tuff_matmul_attr *attr = node->attr;
     const struct tuff_tensor *a = node->in[MATMUL_A], *bias = node->in[MATMUL_BIAS];
@@ -177,8 +256,8 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
     const struct tuff_tensor scratch = {.storage = node->scratch};
     bool store_pre = pre && tuff_needed(pre), sums = s->launches > 1;
     uint32_t lanes = tuff_record_device(r)->subgroup_size;
-    uint32_t tiles[] = {(uint32_t) tuff_div_up(s->m, ROWS),
-                        (uint32_t) tuff_div_up(s->n, s->width)};
+    uint32_t tiles[] = {(uint32_t) tuff_div_up(s->m_block, ROWS),
+                        (uint32_t) tuff_div_up(s->n_block, s->width)};
     uint32_t spec[] = {bias != NULL,
                        attr->act,
                        store_pre,
@@ -200,7 +279,8 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
         .kernel = kernel,
         .push = p,
         .push_bytes = sizeof *p,
-        .groups = {tiles[0], tiles[1], s->batch},
+        .groups = {(uint32_t) tuff_div_up(block->m, ROWS),
+                   (uint32_t) tuff_div_up(block->n, s->width), s->batch},
         .spec = spec,
         .n_spec = TUFF_COUNT(spec),
         .views = {y, store_pre ? pre : y, residual ? residual : y, bias ? bias : y,
@@ -208,6 +288,7 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
         .in = {attr->ta ? NULL : a, bias, residual},
         .out = {y, pre},
         .reads_scratch = true};
+    bind_block(node, tuff_record_device(r), block, &launch, p);
     if (sums)
         sum_parts(r, s, *p, spec, launch);
     p->k_first = (s->launches - 1) * s->parts * s->kc;
@@ -224,22 +305,27 @@ void tuff_matmul_packed_record(struct tuff_recorder *r, const struct tuff_node *
     if (!describe(node, tuff_record_device(r), &s))
         return;
     uint64_t a_at = s.b_panels * s.batch;
+    uint64_t a_row = attr->ta ? 0 : (uint64_t) a->strides[a->rank - 2];
     struct tuff_matmul_packed_params p = {
-        .a = attr->ta ? scratch + a_at * 4 : tuff_address(r, a),
         .b = scratch,
-        .m = s.m,
-        .n = s.n,
         .k = s.k,
         .sum = (uint32_t) (a_at + s.a_panels * s.batch),
-        .c = (uint32_t) y->offset,
         .c_row = (uint32_t) y->strides[y->rank - 2],
         .a_batch = attr->ta ? (uint32_t) s.a_panels : tuff_matmul_batch_stride(a),
         .b_batch = (uint32_t) s.b_panels,
         .c_batch = tuff_matmul_batch_stride(y),
         .alpha = attr->alpha};
     identity(p.t);
-    pack(r, node, &s, b, attr->tb, s.width, 0, s.b_panels);
-    if (attr->ta)
-        pack(r, node, &s, a, false, ROWS, a_at, s.a_panels);
-    multiply(r, node, &s, &p);
+    struct block at;
+    for (at.n0 = 0; at.n0 < s.n; at.n0 += s.n_block) {
+        p.n = at.n = TUFF_MIN(s.n_block, s.n - at.n0);
+        pack(r, node, &s, b, attr->tb, at.n0, at.n, 0);
+        for (at.m0 = 0; at.m0 < s.m; at.m0 += s.m_block) {
+            p.m = at.m = TUFF_MIN(s.m_block, s.m - at.m0);
+            p.a = attr->ta ? scratch + a_at * 4 : tuff_address(r, a) + at.m0 * a_row * 4;
+            if (attr->ta)
+                pack(r, node, &s, a, false, at.m0, at.m, a_at);
+            multiply(r, node, &s, &at, &p);
+        }
+    }
 }
