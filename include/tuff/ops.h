@@ -156,13 +156,19 @@ struct tuff_attention_args {
     bool causal;                  /* query i sees keys j <= i + (S - T) */
     float scale;                  /* 0: 1 / sqrt(D) */
     struct tuff_tensor *visible;  /* U32 [B, 2]: first visible key and end; NULL: all keys */
+    int64_t window;               /* > 0: query i, at p = i + S - T, sees keys p - window < j, and
+                                     where it is not causal j < p + window */
+    float softcap;                /* > 0: scores are softcap tanh(. / softcap) before the bias */
+    struct tuff_tensor *slopes;   /* F32 [H], not differentiated: ALiBi adds slopes[h] (j - p) */
     float dropout;                /* of the probabilities */
     struct tuff_tensor *seed;     /* U32 [2], with dropout */
     uint32_t stream;
 };
 /* With k and v NULL, q is packed: [B, T, (H + 2 Hkv) D], queries, then keys, then values.
- * o[b, i, h, :] = sum_j softmax_j(scale q[b, i, h, :] . k[b, j, h', :]) v[b, j, h', :] over the
- * visible keys. q [B, T, H D], k and v [B, S, Hkv D]: usually slices of one packed [B, T, 3 C], so
+ * o[b, i, h, :] = sum_j softmax_j(s(i, j)) v[b, j, h', :] over the visible keys, with scores
+ * s(i, j) = scale q[b, i, h, :] . k[b, j, h', :], soft-capped and biased if wanted, and h' =
+ * h / (H / Hkv) (grouped queries: Ainslie et al. 2023, arXiv:2305.13245). ALiBi: Press et al. 2021,
+ * arXiv:2108.12409. q [B, T, H D], k and v [B, S, Hkv D]: usually slices of one packed [B, T, 3 C], so
  * the first two axes may be strided. A query that sees no key gives 0 and no gradient. What stands
  * at positions outside `visible` never leaks, NaN included; behind the causal diagonal the same holds
  * for finite values and, with the generic kernels, for NaN (on software drivers a NaN there can reach
