@@ -187,6 +187,9 @@ struct tuff_attention_cached_args {
     int64_t block;                /* tokens a cache block, a power of two */
     struct tuff_tensor *table;    /* U32 [R, max_blocks]: the row's cache blocks in order */
     struct tuff_tensor *visible;  /* U32 [R]: how many keys the row sees; 0: the row gives 0 */
+    int64_t window;               /* > 0: of those the last `window` only */
+    float softcap;                /* as above */
+    struct tuff_tensor *slopes;   /* F32 [H]: ALiBi, the row's place being its last key's */
 };
 /* Attention of single queries against a paged cache: row r of q [R, H D] (rows may be strided)
  * sees keys 0 .. visible[r]-1 of its sequence, whose token t stands in row
