@@ -124,6 +124,27 @@ TUFF_API struct tuff_tensor *tuff_matmul_with(struct tuff_graph *g, struct tuff_
 TUFF_API struct tuff_tensor *tuff_layer_norm(struct tuff_graph *g, struct tuff_tensor *x,
                                              struct tuff_tensor *weight, struct tuff_tensor *bias,
                                              float eps);
+/* y[n, :] = x[n, :] rstd weight, rstd = (mean of x[n, c]^2 + eps)^-1/2. x [.., C], weight [C].
+ * eps > 0. saves rstd [N, 2], x. Zhang & Sennrich 2019, arXiv:1910.07467. */
+TUFF_API struct tuff_tensor *tuff_rms_norm(struct tuff_graph *g, struct tuff_tensor *x,
+                                           struct tuff_tensor *weight, float eps);
+struct tuff_rope_args {
+    int heads;
+    bool interleaved; /* pairs are channels 2i and 2i + 1; else i and i + R / 2 (rotate_half) */
+};
+/* Rotary position embedding: pair i of each head's first R channels, (a, b), becomes (a cos - b sin,
+ * b cos + a sin) of the angle that row `position` of the table has for it; other channels stay.
+ * x F32 [.., H D], D even, rows evenly strided; table F32 [P, R], R <= D even: R / 2 cosines, then
+ * as many sines (no gradient); positions U32, one a row of x; one >= P counts as P - 1.
+ * grad: the rotation back. Su et al. 2021, arXiv:2104.09864. */
+TUFF_API struct tuff_tensor *tuff_rope_with(struct tuff_graph *g, struct tuff_tensor *x,
+                                            struct tuff_tensor *table,
+                                            struct tuff_tensor *positions,
+                                            const struct tuff_rope_args *args);
+#define tuff_rope(g, x, table, positions, ...)                                                     \
+    tuff_rope_with(g, x, table, positions, &(const struct tuff_rope_args) {__VA_ARGS__})
+/* Fills a table [positions, size]: angles p base^(-2 i / size), in double. base is usually 10000. */
+TUFF_API void tuff_rope_table(double base, int64_t size, int64_t positions, float *table);
 /* y[n, c] = exp(x[n, c] - m) / sum_k exp(x[n, k] - m), m the row's maximum. saves y. */
 TUFF_API struct tuff_tensor *tuff_softmax(struct tuff_graph *g, struct tuff_tensor *x);
 /* y[.., :] = table[ids[..], :]. table F32 [V, C], ids U32. An id >= V gives a row of zeros.
