@@ -2,7 +2,7 @@
 //! variant nn
 //! variant nt -DNT
 // Mat-vec: M <= 8 rows of a, not transposed. A group of CW * KS invocations owns 4 CW columns of c;
-// KS of them share four columns and sum every KS-th k (nt, WIDE: every KS-th four k), so that a group
+// KS of them share four columns and sum every KS-th k (nt, WIDE: every KS-th four k): a group thus
 // reads b in long runs, along n for nn and along k for nt. The KS sums are added in order by way of
 // shared memory (16 M CW KS bytes). 2 M N K FLOP, 4 N K bytes: bound by memory.
 #extension GL_GOOGLE_include_directive : require

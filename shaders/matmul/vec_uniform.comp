@@ -10,7 +10,7 @@
 //   nt: a lane holds every SG-th k of SG * NC rows of b, whose lanes are added up at the end.
 // The partial sums meet in shared memory behind the only barrier and are added in the order of s.
 // No load leaves the operands: the last tile's columns and the last KC are shifted inwards and what
-// others have is masked. Needs K >= KC and N >= SG * NC. 2 M N K FLOP, 4 N K bytes from memory: bound
+// others have is masked. Needs K >= KC, N >= SG * NC. 2 M N K FLOP, 4 N K bytes from memory: bound
 // by it. Unrolled code should stay near the 32 KiB of an instruction cache.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"

@@ -131,13 +131,13 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                          : 32;
     uint32_t spec[] = {(uint32_t) attr->head_size, lanes, attr->softcap > 0,
                        node->in[IN_SLOPES] != NULL};
+    uint64_t groups = (uint64_t) p.rows * p.heads * p.parts;
     struct tuff_launch_params launch = {.kernel = "attention/cached.plain",
                                         .push = &p,
                                         .push_bytes = sizeof p,
                                         .spec = spec,
                                         .n_spec = TUFF_COUNT(spec),
-                                        .groups = {tuff_groups((uint64_t) p.rows * p.heads * p.parts,
-                                                               1)},
+                                        .groups = {tuff_groups(groups, 1)},
                                         .out = {node->out[0]},
                                         .writes_scratch = p.parts > 1};
     memcpy(launch.in, node->in, sizeof node->in[0] * N_IN);
@@ -152,7 +152,7 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         .push_bytes = sizeof p,
         .spec = spec,
         .n_spec = TUFF_COUNT(spec),
-        .groups = {tuff_groups((uint64_t) p.rows * p.heads * (uint64_t) attr->head_size / 4, lanes)},
+        .groups = {tuff_groups((uint64_t) tuff_elements(q) / 4, lanes)},
         .out = {node->out[0]},
         .reads_scratch = true};
     tuff_launch(r, &launch);

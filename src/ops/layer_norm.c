@@ -22,7 +22,8 @@ static uint32_t columns_of(const struct tuff_tensor *x)
     return (uint32_t) x->dims[x->rank - 1];
 }
 
-static bool per_column(struct tuff_graph *g, const char *op, const char *argument, const struct tuff_tensor *t, const struct tuff_tensor *x)
+static bool per_column(struct tuff_graph *g, const char *op, const char *argument,
+                       const struct tuff_tensor *t, const struct tuff_tensor *x)
 {
     if (!tuff_check_f32(g, op, argument, t))
         return false;
