@@ -124,6 +124,27 @@ TUFF_API struct tuff_tensor *tuff_matmul_with(struct tuff_graph *g, struct tuff_
 TUFF_API struct tuff_tensor *tuff_layer_norm(struct tuff_graph *g, struct tuff_tensor *x,
                                              struct tuff_tensor *weight, struct tuff_tensor *bias,
                                              float eps);
+/* y[n, :] = x[n, :] rstd weight, rstd = (mean of x[n, c]^2 + eps)^-1/2. x [.., C], weight [C].
+ * eps > 0. saves rstd [N, 2], x. Zhang & Sennrich 2019, arXiv:1910.07467. */
+TUFF_API struct tuff_tensor *tuff_rms_norm(struct tuff_graph *g, struct tuff_tensor *x,
+                                           struct tuff_tensor *weight, float eps);
+struct tuff_rope_args {
+    int heads;
+    bool interleaved; /* pairs are channels 2i and 2i + 1; else i and i + R / 2 (rotate_half) */
+};
+/* Rotary position embedding: pair i of each head's first R channels, (a, b), becomes (a cos - b sin,
+ * b cos + a sin) of the angle that row `position` of the table has for it; other channels stay.
+ * x F32 [.., H D], D even, rows evenly strided; table F32 [P, R], R <= D even: R / 2 cosines, then
+ * as many sines (no gradient); positions U32, one a row of x; one >= P counts as P - 1.
+ * grad: the rotation back. Su et al. 2021, arXiv:2104.09864. */
+TUFF_API struct tuff_tensor *tuff_rope_with(struct tuff_graph *g, struct tuff_tensor *x,
+                                            struct tuff_tensor *table,
+                                            struct tuff_tensor *positions,
+                                            const struct tuff_rope_args *args);
+#define tuff_rope(g, x, table, positions, ...)                                                     \
+    tuff_rope_with(g, x, table, positions, &(const struct tuff_rope_args) {__VA_ARGS__})
+/* Fills a table [positions, size]: angles p base^(-2 i / size), in double. base is usually 10000. */
+TUFF_API void tuff_rope_table(double base, int64_t size, int64_t positions, float *table);
 /* y[n, c] = exp(x[n, c] - m) / sum_k exp(x[n, k] - m), m the row's maximum. saves y. */
 TUFF_API struct tuff_tensor *tuff_softmax(struct tuff_graph *g, struct tuff_tensor *x);
 /* y[.., :] = table[ids[..], :]. table F32 [V, C], ids U32. An id >= V gives a row of zeros.
@@ -156,13 +177,19 @@ struct tuff_attention_args {
     bool causal;                  /* query i sees keys j <= i + (S - T) */
     float scale;                  /* 0: 1 / sqrt(D) */
     struct tuff_tensor *visible;  /* U32 [B, 2]: first visible key and end; NULL: all keys */
+    int64_t window;               /* > 0: query i, at p = i + S - T, sees keys p - window < j, and
+                                     where it is not causal j < p + window */
+    float softcap;                /* > 0: scores are softcap tanh(. / softcap) before the bias */
+    struct tuff_tensor *slopes;   /* F32 [H], not differentiated: ALiBi adds slopes[h] (j - p) */
     float dropout;                /* of the probabilities */
     struct tuff_tensor *seed;     /* U32 [2], with dropout */
     uint32_t stream;
 };
 /* With k and v NULL, q is packed: [B, T, (H + 2 Hkv) D], queries, then keys, then values.
- * o[b, i, h, :] = sum_j softmax_j(scale q[b, i, h, :] . k[b, j, h', :]) v[b, j, h', :] over the
- * visible keys. q [B, T, H D], k and v [B, S, Hkv D]: usually slices of one packed [B, T, 3 C], so
+ * o[b, i, h, :] = sum_j softmax_j(s(i, j)) v[b, j, h', :] over the visible keys, with scores
+ * s(i, j) = scale q[b, i, h, :] . k[b, j, h', :], soft-capped and biased if wanted, and h' =
+ * h / (H / Hkv) (grouped queries: Ainslie et al. 2023, arXiv:2305.13245). ALiBi: Press et al. 2021,
+ * arXiv:2108.12409. q [B, T, H D], k and v [B, S, Hkv D]: usually slices of one packed [B, T, 3 C], so
  * the first two axes may be strided. A query that sees no key gives 0 and no gradient. What stands
  * at positions outside `visible` never leaks, NaN included; behind the causal diagonal the same holds
  * for finite values and, with the generic kernels, for NaN (on software drivers a NaN there can reach
@@ -181,6 +208,9 @@ struct tuff_attention_cached_args {
     int64_t block;                /* tokens a cache block, a power of two */
     struct tuff_tensor *table;    /* U32 [R, max_blocks]: the row's cache blocks in order */
     struct tuff_tensor *visible;  /* U32 [R]: how many keys the row sees; 0: the row gives 0 */
+    int64_t window;               /* > 0: of those the last `window` only */
+    float softcap;                /* as above */
+    struct tuff_tensor *slopes;   /* F32 [H]: ALiBi, the row's place being its last key's */
 };
 /* Attention of single queries against a paged cache: row r of q [R, H D] (rows may be strided)
  * sees keys 0 .. visible[r]-1 of its sequence, whose token t stands in row

@@ -1,16 +1,20 @@
 // Common to the attention kernels: parameters, visibility, dropout.
 #include "lib/prelude.glsl"
 #include "lib/philox.glsl"
+#include "lib/math.glsl"
 #include "attention/attention.h"
 layout(constant_id = 0) const uint D = 64;       // head size, a multiple of 4
 layout(constant_id = 1) const bool DROPOUT = false;
+layout(constant_id = 4) const bool SOFTCAP = false;
+layout(constant_id = 5) const bool ALIBI = false;
 
 const float LOWEST = -1.7014117e38; // -FLT_MAX / 2: the running maximum before the first key
 const float LOG2E = 1.4426950408889634;
 const float LN2 = 0.6931471805599453;
 float infinity() { return uintBitsToFloat(0x7f800000u); }
 
-// Key j of batch row b is visible to query i when keys.x <= j < keys.y and j < reach(i, keys.y).
+// Key j of batch row b is visible to query i when from(i, keys.x) <= j < reach(i, keys.y), keys being
+// the row's range.
 ivec2 key_range(uint b)
 {
     if ((arg.shape.flags & TUFF_ATTENTION_PAD) == 0u)
@@ -18,10 +22,37 @@ ivec2 key_range(uint b)
     return ivec2(min(uvec2(arg.pad.v[2u * b], arg.pad.v[2u * b + 1u]), uvec2(arg.S)));
 }
 
-int reach(int i, int end) { return (arg.shape.flags & TUFF_ATTENTION_CAUSAL) != 0u ? min(end, i + int(arg.S) - int(arg.T) + 1) : end; }
+// How far a query sees to the right of its own place, and a key is seen to the left: window - 1, or
+// not at all when causal; beyond all keys without either.
+int look_ahead()
+{
+    if ((arg.shape.flags & TUFF_ATTENTION_CAUSAL) != 0u)
+        return 0;
+    return arg.shape.window != 0u ? int(arg.shape.window) - 1 : int(arg.S + arg.T);
+}
 
-// First query that sees key j.
-int first_query(int j) { return (arg.shape.flags & TUFF_ATTENTION_CAUSAL) != 0u ? max(j - int(arg.S) + int(arg.T), 0) : 0; }
+int look_back() { return arg.shape.window != 0u ? int(arg.shape.window) - 1 : int(arg.S + arg.T); }
+
+// The place of query i among the keys.
+int place(int i) { return i + int(arg.S) - int(arg.T); }
+
+int from(int i, int begin) { return max(begin, place(i) - look_back()); }
+
+int reach(int i, int end) { return min(end, place(i) + look_ahead() + 1); }
+
+// First query that sees key j, and the end of those that do.
+int first_query(int j) { return max(j - place(0) - look_ahead(), 0); }
+int query_end(int j) { return min(j - place(0) + look_back() + 1, int(arg.T)); }
+
+// A score is unit() * cap(query_scale() q . k) + bias: c tanh(scale q . k / c) with soft-capping.
+float query_scale() { return SOFTCAP ? arg.shape.scale / arg.shape.softcap : arg.shape.scale; }
+float unit() { return SOFTCAP ? arg.shape.softcap : 1.0; }
+float cap(float x) { return SOFTCAP ? tuff_tanh(x) : x; }
+// Derivative of a score by scale q . k, from y = cap(..).
+float cap_grad(float y) { return SOFTCAP ? 1.0 - y * y : 1.0; }
+float slope(uint h) { return ALIBI ? arg.slopes.v[h] : 0.0; }
+// ALiBi: minus slope times the distance to earlier keys.
+float bias(float slope_h, int i, int j) { return ALIBI ? slope_h * float(j - place(i)) : 0.0; }
 
 // Offset of row (b, t, h) in vec4s.
 uint row4(uint stride[3], uint b, uint t, uint h) { return (b * stride[0] + t * stride[1] + h * stride[2]) / 4u; }

@@ -10,6 +10,8 @@
 #define TUFF_ATTENTION_SHAPE                                                                       \
     tuff_u32 B; tuff_u32 H; tuff_u32 Hkv; tuff_u32 flags;                                          \
     tuff_f32 scale; tuff_f32 drop; tuff_u32 stream; /* of dropout, with DROPOUT only */            \
+    tuff_u32 window; /* keys j with i + S - T - window < j (and < i + S - T + window); 0: all */   \
+    tuff_f32 softcap; /* with SOFTCAP only */                                                      \
     tuff_u32 tq; tuff_u32 tk; tuff_u32 tv; tuff_u32 tdo; tuff_u32 to; /* cpu: texel of [0,0,0,0] */\
     tuff_u32 sq[3]; tuff_u32 sk[3]; tuff_u32 sv[3]; /* batch, row and head strides */              \
     tuff_u32 so[3]; tuff_u32 sdo[3]; tuff_u32 sdq[3]; tuff_u32 sdk[3]; tuff_u32 sdv[3];
@@ -22,7 +24,7 @@ layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer At
 struct tuff_attention_shape {
     TUFF_ATTENTION_SHAPE
 };
-_Static_assert(sizeof(struct tuff_attention_shape) == 36 * 4, "the layout of the shader's block");
+_Static_assert(sizeof(struct tuff_attention_shape) == 38 * 4, "the layout of the shader's block");
 #endif
 
 TUFF_PARAMS_BEGIN(attention)
@@ -39,6 +41,7 @@ TUFF_PARAMS_BEGIN(attention)
     TUFF_PTR(F32x4) dv;
     TUFF_PTR(U32) pad;   /* [B, 2] */
     TUFF_PTR(U32) seed;  /* [2] */
+    TUFF_PTR(F32) slopes; /* [H], with ALIBI only */
     tuff_u32 T;          /* query rows */
     tuff_u32 S;          /* key rows */
     tuff_u32 base;       /* first group of this dispatch */

@@ -1,36 +1,78 @@
 #version 450
+//! variant plain
+//! variant merge -DMERGE
 // One query row per (row, head) against a paged cache.
 // A group of LANES owns a (row, head); lane l takes keys l, l + LANES, ... with its own running
 // maximum, sum and output; the lanes are merged in order at the end through shared memory, 8 vec4 at
 // a time (LANES * 136 bytes). 8 D bytes and 4 D FLOP a key: bound by memory.
+// Long contexts (split-KV): a group owns one of `parts` runs of keys and leaves its maximum, sum and
+// sum of values; -DMERGE, an invocation for four channels of a (row, head), adds the parts in order.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
+#include "lib/math.glsl"
 #include "attention/cached.h"
 layout(local_size_x_id = 1) in;
 layout(constant_id = 0) const uint D = 64; // head size, a multiple of 4
 layout(constant_id = 1) const uint LANES = 32;
+layout(constant_id = 2) const bool SOFTCAP = false;
+layout(constant_id = 3) const bool ALIBI = false;
 const uint Q4 = D / 4u, PART = 8u;
 
+// Where the results of part `part` of head `h` of `row` stand.
+uint partial_at(uint row, uint h, uint part_)
+{
+    return ((row * p.heads + h) * p.parts + part_) * (D + 4u);
+}
+
+#ifdef MERGE
+void main()
+{
+    uint all = p.rows * p.heads * Q4;
+    for (uint n = gl_GlobalInvocationID.x; n < all; n += gl_NumWorkGroups.x * LANES) {
+        uint row = n / Q4 / p.heads, h = n / Q4 % p.heads, d = n % Q4;
+        float top = -1.7014117e38, sum = 0.0;
+        vec4 o = vec4(0.0);
+        for (uint i = 0u; i < p.parts; i++)
+            top = max(top, p.partial.v[partial_at(row, h, i)]);
+        for (uint i = 0u; i < p.parts; i++) {
+            uint at = partial_at(row, h, i);
+            float weight = exp(p.partial.v[at] - top);
+            sum += weight * p.partial.v[at + 1u];
+            [[unroll]] for (uint e = 0u; e < 4u; e++)
+                o[e] += weight * p.partial.v[at + 4u + 4u * d + e];
+        }
+        p.o.v[(row * p.o_row + h * D) / 4u + d] = sum > 0.0 ? o / sum : vec4(0.0);
+    }
+}
+#else
 shared float tops[LANES], sums[LANES];
 shared vec4 part[LANES * PART];
 
-void attend(uint row, uint h, uint lane)
+void attend(uint row, uint h, uint part_of, uint lane)
 {
     uint kv = h / (p.heads / p.kv_heads);
     uint q_at = (row * p.q_row + h * D) / 4u, o_at = (row * p.o_row + h * D) / 4u;
     uint keys = min(p.visible.v[row], p.max_visible), mask = (1u << p.block_log2) - 1u;
+    uint begin = p.window != 0u && keys > p.window ? keys - p.window : 0u;
+    uint share = (keys - begin + p.parts - 1u) / p.parts;
+    uint first = min(begin + part_of * share, keys), end = min(first + share, keys);
+    float scale = SOFTCAP ? p.scale / p.softcap : p.scale, slope = ALIBI ? p.slopes.v[h] : 0.0;
     vec4 q[Q4], o[Q4];
     for (uint d = 0u; d < Q4; d++) {
-        q[d] = p.q.v[q_at + d] * p.scale;
+        q[d] = p.q.v[q_at + d] * scale;
         o[d] = vec4(0.0);
     }
     float top = -1.7014117e38, sum = 0.0; // -FLT_MAX / 2
-    for (uint j = lane; j < keys; j += LANES) {
+    for (uint j = first + lane; j < end; j += LANES) {
         uint block = p.table.v[row * p.max_blocks + (j >> p.block_log2)];
         uint at = (((block << p.block_log2) + (j & mask)) * p.kv_heads + kv) * Q4;
         float s = 0.0;
         for (uint d = 0u; d < Q4; d++)
             s += dot(q[d], p.keys.v[at + d]);
+        if (SOFTCAP)
+            s = p.softcap * tuff_tanh(s);
+        if (ALIBI) // the row's own key is the last it sees
+            s += slope * (float(j) - float(keys - 1u));
         float higher = max(top, s), e = exp(s - higher), shrink = exp(top - higher);
         top = higher;
         sum = sum * shrink + e;
@@ -45,7 +87,12 @@ void attend(uint row, uint h, uint lane)
         highest = max(highest, tops[l]);
     for (uint l = 0u; l < LANES; l++)
         total += sums[l] * exp(tops[l] - highest);
-    float weight = total > 0.0 ? exp(top - highest) / total : 0.0;
+    float weight = total > 0.0 ? exp(top - highest) / (p.parts > 1u ? 1.0 : total) : 0.0;
+    uint to = partial_at(row, h, part_of);
+    if (p.parts > 1u && lane == 0u) {
+        p.partial.v[to] = highest;
+        p.partial.v[to + 1u] = total;
+    }
     for (uint d = 0u; d < Q4; d += PART) {
         for (uint e = 0u; e < PART && d + e < Q4; e++)
             part[lane * PART + e] = o[d + e] * weight;
@@ -54,7 +101,11 @@ void attend(uint row, uint h, uint lane)
             vec4 all = part[e];
             for (uint l = 1u; l < LANES; l++)
                 all += part[l * PART + e];
-            p.o.v[o_at + d + e] = all;
+            if (p.parts > 1u)
+                [[unroll]] for (uint c = 0u; c < 4u; c++)
+                    p.partial.v[to + 4u + 4u * (d + e) + c] = all[c];
+            else
+                p.o.v[o_at + d + e] = all;
         }
         barrier();
     }
@@ -63,6 +114,9 @@ void attend(uint row, uint h, uint lane)
 void main()
 {
     // The bound is the same for all lanes of a group: every barrier is reached by all or none.
-    for (uint n = gl_WorkGroupID.x; n < p.rows * p.heads; n += gl_NumWorkGroups.x)
-        attend(n / p.heads, n % p.heads, gl_LocalInvocationID.x);
+    for (uint n = gl_WorkGroupID.x; n < p.rows * p.heads * p.parts; n += gl_NumWorkGroups.x) {
+        uint of_row = n / p.parts;
+        attend(of_row / p.heads, of_row % p.heads, n % p.parts, gl_LocalInvocationID.x);
+    }
 }
+#endif

@@ -17,27 +17,32 @@ void main()
     uint row = row4(arg.shape.sk, b, j, g), vrow = row4(arg.shape.sv, b, j, g);
     vec4 k[D / 4], v[D / 4], dk[D / 4], dv[D / 4];
     for (uint d = 0; d < D / 4; d++) {
-        k[d] = arg.k.v[row + d] * arg.shape.scale;
+        k[d] = arg.k.v[row + d] * query_scale();
         v[d] = arg.v.v[vrow + d];
         dk[d] = dv[d] = vec4(0);
     }
     ivec2 keys = key_range(b);
     int first = j >= keys.x && j < keys.y ? first_query(int(j)) : int(arg.T);
-    for (uint h = g * group; h < g * group + group; h++)
-        for (int i = first; i < int(arg.T); i++) {
+    int end = query_end(int(j));
+    for (uint h = g * group; h < g * group + group; h++) {
+        float slope_h = slope(h);
+        for (int i = first; i < end; i++) {
             uint bh = b * arg.shape.H + h, qrow = row4(arg.shape.sq, b, i, h), grow = row4(arg.shape.sdo, b, i, h);
             float s = 0, dp = 0;
             for (uint d = 0; d < D / 4; d++) {
                 s += dot(k[d], arg.q.v[qrow + d]);
                 dp += dot(v[d], arg.dO.v[grow + d]);
             }
+            float y = cap(s);
+            s = unit() * y + bias(slope_h, i, int(j));
             float p = exp(s - arg.lse.v[bh * arg.T + i]), keep = DROPOUT ? dropout(bh, i, j) : 1.0;
-            float ds = p * (dp * keep - arg.delta.v[bh * arg.T + i]);
+            float ds = p * (dp * keep - arg.delta.v[bh * arg.T + i]) * cap_grad(y);
             for (uint d = 0; d < D / 4; d++) {
                 dv[d] += p * keep * arg.dO.v[grow + d];
                 dk[d] += ds * arg.q.v[qrow + d];
             }
         }
+    }
     row = row4(arg.shape.sdk, b, j, g);
     vrow = row4(arg.shape.sdv, b, j, g);
     for (uint d = 0; d < D / 4; d++) {

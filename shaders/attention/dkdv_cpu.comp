@@ -14,24 +14,27 @@ void main()
     Tile t = tile(arg.S, arg.shape.Hkv);
     uint group = arg.shape.H / arg.shape.Hkv;
     ivec2 keys = key_range(t.b);
-    int first[OWN]; // query that sees the key
+    int first[OWN], end[OWN]; // of the queries that see the key
     vec4 k[Q4][OWN], v[Q4][OWN], dk[Q4][OWN], dv[Q4][OWN];
     [[unroll]] for (int c = 0; c < OWN; c++) {
         int j = t.first + c * SG + lane, safe = min(j, int(arg.S) - 1);
         int krow = texel(arg.shape.tk, arg.shape.sk, t.b, safe, t.h), vrow = texel(arg.shape.tv, arg.shape.sv, t.b, safe, t.h);
         first[c] = j >= keys.x && j < keys.y ? first_query(j) : int(arg.T);
+        end[c] = query_end(j);
         [[unroll]] for (int d = 0; d < Q4; d++) {
-            k[d][c] = texelFetch(K, krow + d) * (arg.shape.scale * LOG2E);
+            k[d][c] = texelFetch(K, krow + d) * query_scale2();
             v[d][c] = texelFetch(V, vrow + d);
             dk[d][c] = dv[d][c] = vec4(0);
         }
     }
     bool idle = t.first >= keys.y || t.first + SG * OWN <= keys.x;
     int start = idle ? int(arg.T) : first_query(t.first);
+    int stop = query_end(t.first + SG * OWN - 1);
     for (uint h = t.h * group; h < t.h * group + group; h++)
-        for (int i = start; i < arg.T; i += RUN) {
+        for (int i = start; i < stop; i += RUN) {
             uint bh = t.b * arg.shape.H + h, at = bh * arg.T + min(i + lane, int(arg.T) - 1);
             float lse = arg.lse.v[at] * LOG2E, delta = arg.delta.v[at], p[RUN][OWN], ds[RUN][OWN];
+            float slope_h = slope(h);
             float real = i + lane < arg.T && lse < infinity() ? 1.0 : 0.0; // the row exists and sees a key
             vec4 q[FETCHES][RUN], dO[FETCHES][RUN];
             CLEAR(p);
@@ -47,11 +50,12 @@ void main()
             [[unroll]] for (int r = 0; r < RUN; r++) {
                 float row_lse = subgroupShuffle(lse, r), row_delta = subgroupShuffle(delta, r);
                 [[unroll]] for (int c = 0; c < OWN; c++) {
-                    bool visible = i + r >= first[c] && i + r < arg.T;
+                    bool visible = i + r >= first[c] && i + r < end[c];
                     float keep = DROPOUT ? dropout(bh, i + r, t.first + c * SG + lane) : 1.0;
-                    float x = visible ? exp2(p[r][c] - row_lse) : 0.0;
+                    float y = cap(p[r][c]), s = score2(y, slope_h, i + r, t.first + c * SG + lane);
+                    float x = visible ? exp2(s - row_lse) : 0.0;
                     p[r][c] = x * keep;
-                    ds[r][c] = visible ? x * (ds[r][c] * keep - row_delta) : 0.0;
+                    ds[r][c] = visible ? x * (ds[r][c] * keep - row_delta) * cap_grad(y) : 0.0;
                 }
             }
             [[unroll]] for (int f = 0; f < FETCHES; f++) {

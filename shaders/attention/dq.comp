@@ -16,14 +16,15 @@ void main()
     uint row = row4(arg.shape.sq, b, i, h), grow = row4(arg.shape.sdo, b, i, h);
     vec4 q[D / 4], dO[D / 4], dq[D / 4];
     for (uint d = 0; d < D / 4; d++) {
-        q[d] = arg.q.v[row + d] * arg.shape.scale;
+        q[d] = arg.q.v[row + d] * query_scale();
         dO[d] = arg.dO.v[grow + d];
         dq[d] = vec4(0);
     }
     float lse = arg.lse.v[bh * arg.T + i], delta = arg.delta.v[bh * arg.T + i];
     ivec2 keys = key_range(b);
     int end = reach(int(i), keys.y);
-    for (int j = keys.x; j < end; j++) {
+    float slope_h = slope(h);
+    for (int j = from(int(i), keys.x); j < end; j++) {
         uint krow = row4(arg.shape.sk, b, j, g), vrow = row4(arg.shape.sv, b, j, g);
         float s = 0, dp = 0;
         for (uint d = 0; d < D / 4; d++) {
@@ -32,7 +33,9 @@ void main()
         }
         if (DROPOUT)
             dp *= dropout(bh, i, j);
-        float ds = exp(s - lse) * (dp - delta);
+        float y = cap(s);
+        s = unit() * y + bias(slope_h, int(i), j);
+        float ds = exp(s - lse) * (dp - delta) * cap_grad(y);
         for (uint d = 0; d < D / 4; d++)
             dq[d] += ds * arg.k.v[krow + d];
     }

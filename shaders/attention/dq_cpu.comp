@@ -15,17 +15,20 @@ void main()
     Tile t = tile(arg.T, arg.shape.H);
     uint g = t.h / (arg.shape.H / arg.shape.Hkv), bh = t.b * arg.shape.H + t.h;
     ivec2 keys = key_range(t.b);
-    int last = reach(t.first + SG * OWN - 1, keys.y), end[OWN];
+    int last = reach(t.first + SG * OWN - 1, keys.y), begin[OWN], end[OWN];
+    int start = from(t.first, keys.x);
+    float slope_h = slope(t.h);
     vec4 q[Q4][OWN], dO[Q4][OWN], dq[Q4][OWN];
     float lse[OWN], delta[OWN];
     [[unroll]] for (int c = 0; c < OWN; c++) {
         int i = t.first + c * SG + lane, safe = min(i, int(arg.T) - 1);
         int row = texel(arg.shape.tq, arg.shape.sq, t.b, safe, t.h), grow = texel(arg.shape.tdo, arg.shape.sdo, t.b, safe, t.h);
         int orow = texel(arg.shape.to, arg.shape.so, t.b, safe, t.h);
+        begin[c] = from(i, keys.x);
         end[c] = reach(i, keys.y);
         delta[c] = 0;
         [[unroll]] for (int d = 0; d < Q4; d++) {
-            q[d][c] = texelFetch(Q, row + d) * (arg.shape.scale * LOG2E);
+            q[d][c] = texelFetch(Q, row + d) * query_scale2();
             dO[d][c] = texelFetch(DO, grow + d);
             delta[c] += dot(dO[d][c], texelFetch(O, orow + d));
             dq[d][c] = vec4(0);
@@ -34,7 +37,7 @@ void main()
         if (i < arg.T)
             arg.delta.v[bh * arg.T + i] = delta[c];
     }
-    for (int j = DROPOUT ? keys.x & ~3 : keys.x; j < last; j += RUN) {
+    for (int j = DROPOUT ? start & ~3 : start; j < last; j += RUN) {
         float p[RUN][OWN], ds[RUN][OWN];
         vec4 k[FETCHES][RUN];
         CLEAR(p);
@@ -54,8 +57,9 @@ void main()
                 if (DROPOUT)
                     keep = dropout4(bh, t.first + c * SG + lane, uint(j + r) / 4u);
                 [[unroll]] for (int e = 0; e < 4; e++) {
-                    float x = exp2(p[r + e][c] - lse[c]) * (ds[r + e][c] * keep[e] - delta[c]);
-                    ds[r + e][c] = j + r + e >= keys.x && j + r + e < end[c] ? x : 0.0;
+                    float y = cap(p[r + e][c]), s = score2(y, slope_h, t.first + c * SG + lane, j + r + e);
+                    float x = exp2(s - lse[c]) * (ds[r + e][c] * keep[e] - delta[c]) * cap_grad(y);
+                    ds[r + e][c] = j + r + e >= begin[c] && j + r + e < end[c] ? x : 0.0;
                 }
             }
         [[unroll]] for (int f = 0; f < FETCHES; f++) {

@@ -17,17 +17,19 @@ void main()
     uint row = row4(arg.shape.sq, b, i, h);
     vec4 q[D / 4], o[D / 4];
     for (uint d = 0; d < D / 4; d++) {
-        q[d] = arg.q.v[row + d] * arg.shape.scale;
+        q[d] = arg.q.v[row + d] * query_scale();
         o[d] = vec4(0);
     }
     float top = LOWEST, sum = 0;
     ivec2 keys = key_range(b);
-    int end = reach(int(i), keys.y);
-    for (int j = keys.x; j < end; j++) {
+    int begin = from(int(i), keys.x), end = reach(int(i), keys.y);
+    float slope_h = slope(h);
+    for (int j = begin; j < end; j++) {
         uint krow = row4(arg.shape.sk, b, j, g), vrow = row4(arg.shape.sv, b, j, g);
         float s = 0;
         for (uint d = 0; d < D / 4; d++)
             s += dot(q[d], arg.k.v[krow + d]);
+        s = unit() * cap(s) + bias(slope_h, int(i), j);
         float higher = max(top, s), p = exp(s - higher), shrink = exp(top - higher);
         top = higher;
         sum = sum * shrink + p;
@@ -36,7 +38,7 @@ void main()
         for (uint d = 0; d < D / 4; d++)
             o[d] = o[d] * shrink + p * arg.v.v[vrow + d];
     }
-    bool none = keys.x >= end;
+    bool none = begin >= end;
     row = row4(arg.shape.so, b, i, h);
     for (uint d = 0; d < D / 4; d++)
         arg.o.v[row + d] = none ? vec4(0) : o[d] / sum;

@@ -14,20 +14,23 @@ void main()
     Tile t = tile(arg.T, arg.shape.H);
     uint g = t.h / (arg.shape.H / arg.shape.Hkv), bh = t.b * arg.shape.H + t.h;
     ivec2 keys = key_range(t.b);
-    int last = reach(t.first + SG * OWN - 1, keys.y), end[OWN];
+    int last = reach(t.first + SG * OWN - 1, keys.y), begin[OWN], end[OWN];
+    int start = from(t.first, keys.x);
+    float slope_h = slope(t.h);
     vec4 q[Q4][OWN], o[Q4][OWN];
     float top[OWN], sum[OWN];
     [[unroll]] for (int c = 0; c < OWN; c++) {
         int i = t.first + c * SG + lane, row = texel(arg.shape.tq, arg.shape.sq, t.b, min(i, int(arg.T) - 1), t.h);
+        begin[c] = from(i, keys.x);
         end[c] = reach(i, keys.y);
         top[c] = LOWEST;
         sum[c] = 0;
         [[unroll]] for (int d = 0; d < Q4; d++) {
-            q[d][c] = texelFetch(Q, row + d) * (arg.shape.scale * LOG2E);
+            q[d][c] = texelFetch(Q, row + d) * query_scale2();
             o[d][c] = vec4(0);
         }
     }
-    for (int j = DROPOUT ? keys.x & ~3 : keys.x; j < last; j += RUN) {
+    for (int j = DROPOUT ? start & ~3 : start; j < last; j += RUN) {
         float p[RUN][OWN];
         CLEAR(p);
         [[unroll]] for (int f = 0; f < FETCHES; f++) {
@@ -38,14 +41,15 @@ void main()
         [[unroll]] for (int c = 0; c < OWN; c++) {
             float higher = top[c];
             [[unroll]] for (int r = 0; r < RUN; r++) {
-                p[r][c] = j + r >= keys.x && j + r < end[c] ? p[r][c] : LOWEST;
+                p[r][c] = score2(cap(p[r][c]), slope_h, t.first + c * SG + lane, j + r);
+                p[r][c] = j + r >= begin[c] && j + r < end[c] ? p[r][c] : LOWEST;
                 higher = max(higher, p[r][c]);
             }
             float shrink = exp2(top[c] - higher);
             top[c] = higher;
             sum[c] *= shrink;
             [[unroll]] for (int r = 0; r < RUN; r++) {
-                p[r][c] = j + r >= keys.x && j + r < end[c] ? exp2(p[r][c] - higher) : 0.0;
+                p[r][c] = j + r >= begin[c] && j + r < end[c] ? exp2(p[r][c] - higher) : 0.0;
                 sum[c] += p[r][c];
             }
             if (DROPOUT)
@@ -67,7 +71,7 @@ void main()
     }
     [[unroll]] for (int c = 0; c < OWN; c++) {
         int i = t.first + c * SG + lane;
-        bool none = keys.x >= end[c];
+        bool none = begin[c] >= end[c];
         float over = none ? 0.0 : 1.0 / sum[c];
         uint row = row4(arg.shape.so, t.b, i, t.h);
         if (i < arg.T) {

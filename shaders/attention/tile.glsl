@@ -21,6 +21,13 @@ const int Q4 = int(D) / 4;                // texels a row
 const int FETCHES = (Q4 + SG - 1) / SG;   // fetches of a streamed row by a whole subgroup
 int lane = int(gl_SubgroupInvocationID);
 
+// These kernels work with scores times log2 e and exp2; unsoftened, the factor goes into q or k.
+float query_scale2() { return SOFTCAP ? query_scale() : query_scale() * LOG2E; }
+float score2(float y, float slope_h, int i, int j)
+{
+    return (SOFTCAP ? y * (unit() * LOG2E) : y) + bias(slope_h * LOG2E, i, j);
+}
+
 struct Tile {
     int first; // row of lane 0
     uint b, h;

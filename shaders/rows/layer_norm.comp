@@ -2,7 +2,7 @@
 //! variant group
 //! variant row -DROW
 //! variant texel -DCPU
-// y = (x - mean) rstd weight + bias. The mean square deviation is taken around the mean found
+// y = (x - mean) rstd weight + bias; with RMS the mean is 0. The mean square deviation is taken around the mean found
 // before, in a second pass: E[x^2] - E[x]^2 would lose all digits of a row far from zero. Moves 8
 // bytes an element; passes after the first hit the cache.
 #extension GL_GOOGLE_include_directive : require
@@ -15,16 +15,20 @@ VIEW(2, bias)
 layout(constant_id = 0) const bool HAS_BIAS = true;
 layout(constant_id = 1) const bool STORE_STATS = true;
 layout(constant_id = 2) const uint UNROLL = 1u; // LANES * UNROLL divides units, or UNROLL is 1
+layout(constant_id = 3) const bool RMS = false;
 
 void main()
 {
     for (uint row = ROW_FIRST; row < p.rows; row += ROW_STEP) {
         uint at = row * p.units;
         UNIT sum = UNIT(0.0), squares = UNIT(0.0);
-        for (uint i = LANE; i < p.units; i += LANES * UNROLL)
-            [[unroll]] for (uint k = 0u; k < UNROLL; k++)
-                sum += GET(x, at + i + k * LANES);
-        float mean = row_sum(total(sum)) / p.columns;
+        float mean = 0.0;
+        if (!RMS) {
+            for (uint i = LANE; i < p.units; i += LANES * UNROLL)
+                [[unroll]] for (uint k = 0u; k < UNROLL; k++)
+                    sum += GET(x, at + i + k * LANES);
+            mean = row_sum(total(sum)) / p.columns;
+        }
         for (uint i = LANE; i < p.units; i += LANES * UNROLL)
             [[unroll]] for (uint k = 0u; k < UNROLL; k++) {
                 UNIT d = GET(x, at + i + k * LANES) - mean;

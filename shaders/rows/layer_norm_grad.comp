@@ -14,6 +14,7 @@ VIEW(2, weight)
 VIEW(3, residual)
 layout(constant_id = 0) const bool HAS_RESIDUAL = false;
 layout(constant_id = 1) const uint UNROLL = 1u; // LANES * UNROLL divides units, or UNROLL is 1
+layout(constant_id = 2) const bool RMS = false; // the mean is 0 and mean(g) is left out
 
 void main()
 {
@@ -28,7 +29,7 @@ void main()
                 sum += g;
                 sum_hat += g * (GET(x, at + c) - mean);
             }
-        float g_mean = row_sum(total(sum)) / p.columns;
+        float g_mean = RMS ? 0.0 : row_sum(total(sum)) / p.columns;
         float g_hat = row_sum(total(sum_hat)) * rstd * rstd / p.columns;
         for (uint i = LANE; i < p.units; i += LANES * UNROLL)
             [[unroll]] for (uint k = 0u; k < UNROLL; k++) {

@@ -1,5 +1,6 @@
 #version 450
 //! variant exp -DF=tuff_exp
+//! variant tanh -DF=tuff_tanh
 //! variant gelu_tanh -DF=tuff_gelu_tanh
 //! variant gelu_tanh_grad -DF=tuff_gelu_tanh_grad
 //! variant gelu_erf -DF=tuff_gelu_erf

@@ -24,6 +24,7 @@ struct bench {
 struct outcome {
     double median, least;     /* seconds a run */
     double gflops, gbps, tokens_per_s, host_ms;
+    uint64_t activations;     /* bytes of the plan */
     const char *variant;
 };
 
@@ -47,6 +48,8 @@ static int report(const struct bench *b, const char *what, const struct outcome 
             json_object_set_new(root, "tokens_per_s", json_real(o->tokens_per_s));
         if (o->host_ms > 0)
             json_object_set_new(root, "host_ms_per_step", json_real(o->host_ms));
+        if (o->activations)
+            json_object_set_new(root, "activations", json_integer((json_int_t) o->activations));
         if (o->variant)
             json_object_set_new(root, "variant", json_string(o->variant));
         char *text = json_dumps(root, JSON_COMPACT);
@@ -64,6 +67,8 @@ static int report(const struct bench *b, const char *what, const struct outcome 
         printf(", %.1f tokens/s", o->tokens_per_s);
     if (o->host_ms > 0)
         printf(", %.3f ms of host time a step", o->host_ms);
+    if (o->activations)
+        printf(", activations %.2f MiB", (double) o->activations / 1048576);
     printf(" (%s%s%s)\n", name, o->variant ? ", " : "", o->variant ? o->variant : "");
     return CLI_OK;
 }
@@ -194,6 +199,9 @@ static int bench_op(struct bench *b, const char *what,
         o.gflops = flops / o.median * 1e-9;
         o.gbps = bytes / o.median * 1e-9;
         o.variant = program->launches[0].items[program->launches[0].n - 1].kernel;
+        struct tuff_plan_sizes sizes;
+        tuff_program_sizes(program, &sizes);
+        o.activations = sizes.activations;
         report(b, what, &o);
     }
     tuff_program_destroy(program);

@@ -8,13 +8,14 @@
 #include "attention/attention.h"
 
 /* The packed form gives one tensor three times. */
-enum { IN_Q, IN_K, IN_V, IN_VISIBLE, IN_SEED, IN_O, IN_LSE, IN_DO, N_IN };
+enum { IN_Q, IN_K, IN_V, IN_VISIBLE, IN_SEED, IN_SLOPES, IN_O, IN_LSE, IN_DO, N_IN };
 enum { OUT_O, OUT_LSE };
 
 struct attr {
     int64_t heads, kv_heads, head_size;
     bool packed, causal;
-    float scale, dropout;
+    float scale, dropout, softcap;
+    int64_t window;
     uint32_t stream;
 };
 
@@ -48,6 +49,13 @@ static bool valid(struct tuff_graph *g, struct tuff_tensor *q, struct tuff_tenso
                                  tuff_elements(a->seed) != 2)))
         tuff_graph_fail(g, TUFF_E_RANGE, "attention: dropout %g needs 0 <= p < 1 and a U32 [2] seed",
                         (double) a->dropout);
+    else if (a->window < 0 || a->softcap < 0 || !isfinite(a->softcap))
+        tuff_graph_fail(g, TUFF_E_RANGE, "attention: window %lld and softcap %g must not be negative",
+                        (long long) a->window, (double) a->softcap);
+    else if (a->slopes && (a->slopes->dtype != TUFF_F32 || a->slopes->rank != 1 ||
+                           a->slopes->dims[0] != attr->heads || !tuff_contiguous(a->slopes)))
+        tuff_graph_fail(g, TUFF_E_SHAPE, "attention: slopes %s must be F32 [%lld]",
+                        tuff_shape_text(a->slopes), (long long) attr->heads);
     else
         return true;
     return false;
@@ -62,7 +70,7 @@ struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor
         return NULL;
     struct attr attr = {.heads = a->heads, .kv_heads = a->kv_heads ? a->kv_heads : a->heads,
                         .packed = packed, .causal = a->causal, .dropout = a->dropout,
-                        .stream = a->stream};
+                        .stream = a->stream, .softcap = a->softcap, .window = a->window};
     int64_t across = attr.heads + (packed ? 2 * attr.kv_heads : 0);
     if (attr.heads < 1 || attr.kv_heads < 1 || attr.heads % attr.kv_heads || q->rank != 3 ||
         q->dims[2] % across)
@@ -71,7 +79,7 @@ struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor
     attr.head_size = q->dims[2] / across;
     attr.scale = a->scale != 0 ? a->scale : 1 / sqrtf((float) attr.head_size);
     struct tuff_tensor *in[N_IN] = {q, packed ? q : k, packed ? q : v, a->visible,
-                                    a->dropout > 0 ? a->seed : NULL};
+                                    a->dropout > 0 ? a->seed : NULL, a->slopes};
     if (!valid(g, q, in[IN_K], in[IN_V], a, &attr))
         return NULL;
     for (int i = IN_Q; i <= IN_V; i++) {
@@ -128,6 +136,8 @@ static void describe(struct tuff_recorder *r, const struct tuff_node *node, stru
     c->shape.scale = attr->scale;
     c->shape.drop = attr->dropout;
     c->shape.stream = attr->stream;
+    c->shape.window = (uint32_t) TUFF_MIN(attr->window, 1 << 30);
+    c->shape.softcap = attr->softcap;
     c->push.T = (uint32_t) q->dims[1];
     c->push.S = (uint32_t) k->dims[1];
     c->push.q = part(r, attr, q, 0, c->shape.sq, &c->shape.tq);
@@ -135,6 +145,7 @@ static void describe(struct tuff_recorder *r, const struct tuff_node *node, stru
     c->push.v = part(r, attr, node->in[IN_V], 2, c->shape.sv, &c->shape.tv);
     c->push.pad = tuff_address(r, node->in[IN_VISIBLE]);
     c->push.seed = tuff_address(r, node->in[IN_SEED]);
+    c->push.slopes = tuff_address(r, node->in[IN_SLOPES]);
 }
 
 /* The typed-load kernels can run: class, and every operand can be viewed as texels. */
@@ -143,7 +154,7 @@ static const char *cpu_variant(const struct tuff_recorder *r, const struct tuff_
     if (!tuff_use_cpu_kernels(r) || ((const struct attr *) node->attr)->head_size > 128)
         return NULL;
     for (int i = 0; i < N_IN; i++)
-        if (node->in[i] && i != IN_VISIBLE && i != IN_SEED && i != IN_LSE &&
+        if (node->in[i] && i != IN_VISIBLE && i != IN_SEED && i != IN_SLOPES && i != IN_LSE &&
             !tuff_texels_possible(r, node->in[i]))
             return NULL;
     return tuff_record_device(r)->subgroup_size == 8 ? "sg8" : "sg4";
@@ -156,7 +167,8 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct
 {
     const struct attr *attr = node->attr;
     char name[64];
-    uint32_t spec[] = {(uint32_t) attr->head_size, attr->dropout > 0, OWN, RUN};
+    uint32_t spec[] = {(uint32_t) attr->head_size, attr->dropout > 0, OWN, RUN, attr->softcap > 0,
+                       node->in[IN_SLOPES] != NULL};
     uint32_t tile = tuff_record_device(r)->subgroup_size * OWN;
     uint64_t groups = variant ? tuff_div_up(rows, tile) * heads * c->shape.B
                               : tuff_div_up((uint64_t) rows * heads * c->shape.B, 64);
@@ -166,7 +178,7 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct
     params->push = &c->push;
     params->push_bytes = sizeof c->push;
     params->spec = spec;
-    params->n_spec = variant ? 4 : 2;
+    params->n_spec = TUFF_COUNT(spec);
     for (int i = 0; i < 3; i++)
         params->views[i] = node->in[IN_Q + i];
     params->views[3] = node->in[IN_DO];
@@ -193,7 +205,7 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
     c.push.shape = tuff_constants(r, &c.shape, sizeof c.shape);
     struct tuff_launch_params params = {
         .in = {node->in[IN_Q], node->in[IN_K], node->in[IN_V], node->in[IN_VISIBLE],
-               node->in[IN_SEED]},
+               node->in[IN_SEED], node->in[IN_SLOPES]},
         .out = {node->out[OUT_O], node->out[OUT_LSE]},
         .writes_scratch = !saved};
     launch(r, node, &c, "forward", cpu_variant(r, node), c.push.T, c.shape.H, &params);

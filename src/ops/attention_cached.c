@@ -6,12 +6,17 @@
 
 #include "attention/cached.h"
 
-enum { IN_Q, IN_KEYS, IN_VALUES, IN_TABLE, IN_VISIBLE, N_IN };
+enum { IN_Q, IN_KEYS, IN_VALUES, IN_TABLE, IN_VISIBLE, IN_SLOPES, N_IN };
+
+/* Split-KV: a part of the keys is worth a group of its own from so many on; a row and head get no
+ * more groups than make so many in all; more rows than these fill a device by themselves. Neither
+ * depends on the rows below that, so a sequence's bits do not depend on its company. */
+enum { PART_KEYS = 256, PARTS_GROUPS = 128, SPLIT_ROWS = 32 };
 
 struct attr {
     int heads, kv_heads;
-    float scale;
-    int64_t block, head_size;
+    float scale, softcap;
+    int64_t window, block, head_size;
 };
 
 static bool valid(struct tuff_graph *g, const struct tuff_tensor *q, const struct tuff_tensor *keys,
@@ -32,6 +37,13 @@ static bool valid(struct tuff_graph *g, const struct tuff_tensor *q, const struc
     else if (a->block < 1 || (a->block & (a->block - 1)) || keys->dims[0] % a->block)
         tuff_graph_fail(g, TUFF_E_RANGE, "attention_cached: block of %lld tokens",
                         (long long) a->block);
+    else if (a->window < 0 || a->softcap < 0 || !isfinite(a->softcap))
+        tuff_graph_fail(g, TUFF_E_RANGE, "attention_cached: window %lld and softcap %g must not be "
+                        "negative", (long long) a->window, (double) a->softcap);
+    else if (a->slopes && (a->slopes->dtype != TUFF_F32 || a->slopes->rank != 1 ||
+                           a->slopes->dims[0] != a->heads || !tuff_contiguous(a->slopes)))
+        tuff_graph_fail(g, TUFF_E_SHAPE, "attention_cached: slopes %s must be F32 [%d]",
+                        tuff_shape_text(a->slopes), a->heads);
     else if (!a->table || !a->visible || a->table->dtype != TUFF_U32 ||
              a->visible->dtype != TUFF_U32 || a->table->rank != 2 || a->visible->rank != 1 ||
              a->table->dims[0] != q->dims[0] || a->visible->dims[0] != q->dims[0])
@@ -55,12 +67,35 @@ struct tuff_tensor *tuff_attention_cached_with(struct tuff_graph *g, struct tuff
         return NULL;
     int64_t d = q->dims[1] / a->heads;
     struct attr attr = {a->heads, kv_heads, a->scale != 0 ? a->scale : 1 / sqrtf((float) d),
-                        a->block, d};
+                        a->softcap, a->window, a->block, d};
     struct tuff_tensor *o = tuff_tensor_new(g, TUFF_F32, 2, q->dims);
-    struct tuff_tensor *in[N_IN] = {q, keys, values, a->table, a->visible};
+    struct tuff_tensor *in[N_IN] = {q, keys, values, a->table, a->visible, a->slopes};
     return o && tuff_node_add(g, &tuff_op_attention_cached, in, N_IN, &o, 1, &attr, sizeof attr)
                ? o
                : NULL;
+}
+
+/* As many for every length a row may have: programs are recorded once. */
+static uint32_t parts_of(const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    int64_t keys = node->in[IN_TABLE]->dims[1] * attr->block;
+    if (attr->window)
+        keys = TUFF_MIN(keys, attr->window);
+    if (node->in[IN_Q]->dims[0] > SPLIT_ROWS)
+        return 1;
+    uint64_t most = tuff_div_up(PARTS_GROUPS, (uint64_t) attr->heads);
+    return (uint32_t) TUFF_MAX(TUFF_MIN((uint64_t) keys / PART_KEYS, most), 1);
+}
+
+static uint64_t scratch(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    const struct attr *attr = node->attr;
+    uint32_t parts = parts_of(node);
+    (void) device;
+    return parts > 1 ? (uint64_t) node->in[IN_Q]->dims[0] * (uint64_t) attr->heads * parts *
+                           (uint64_t) (attr->head_size + 4) * 4
+                     : 0;
 }
 
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
@@ -81,22 +116,45 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         .o_row = (uint32_t) node->out[0]->strides[0],
         .max_blocks = (uint32_t) table->dims[1],
         .max_visible = (uint32_t) (table->dims[1] * attr->block),
-        .scale = attr->scale};
+        .slopes = tuff_address(r, node->in[IN_SLOPES]),
+        .window = (uint32_t) TUFF_MIN(attr->window, 1 << 30),
+        .parts = parts_of(node),
+        .scale = attr->scale,
+        .softcap = attr->softcap};
+    if (p.parts > 1)
+        p.partial = tuff_scratch_address(r, node);
     while ((1 << p.block_log2) < attr->block)
         p.block_log2++;
     /* A software driver runs a group's lanes as one vector: more lanes would only be merged. */
     uint32_t lanes = tuff_record_device(r)->device_class == TUFF_CLASS_CPU
                          ? tuff_record_device(r)->subgroup_size
                          : 32;
-    uint32_t spec[] = {(uint32_t) attr->head_size, lanes};
-    struct tuff_launch_params launch = {.kernel = "attention/cached",
+    uint32_t spec[] = {(uint32_t) attr->head_size, lanes, attr->softcap > 0,
+                       node->in[IN_SLOPES] != NULL};
+    uint64_t groups = (uint64_t) p.rows * p.heads * p.parts;
+    struct tuff_launch_params launch = {.kernel = "attention/cached.plain",
                                         .push = &p,
                                         .push_bytes = sizeof p,
                                         .spec = spec,
                                         .n_spec = TUFF_COUNT(spec),
-                                        .groups = {tuff_groups((uint64_t) p.rows * p.heads, 1)},
-                                        .out = {node->out[0]}};
-    memcpy(launch.in, node->in, sizeof launch.in);
+                                        .groups = {tuff_groups(groups, 1)},
+                                        .out = {node->out[0]},
+                                        .writes_scratch = p.parts > 1};
+    memcpy(launch.in, node->in, sizeof node->in[0] * N_IN);
+    if (p.parts > 1)
+        launch.out[0] = NULL;
+    tuff_launch(r, &launch);
+    if (p.parts == 1)
+        return;
+    launch = (struct tuff_launch_params) {
+        .kernel = "attention/cached.merge",
+        .push = &p,
+        .push_bytes = sizeof p,
+        .spec = spec,
+        .n_spec = TUFF_COUNT(spec),
+        .groups = {tuff_groups((uint64_t) tuff_elements(q) / 4, lanes)},
+        .out = {node->out[0]},
+        .reads_scratch = true};
     tuff_launch(r, &launch);
 }
 
@@ -111,4 +169,4 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 }
 
 const struct tuff_op tuff_op_attention_cached = {
-    .name = "attention_cached", .record = record, .cost = cost};
+    .name = "attention_cached", .record = record, .scratch = scratch, .cost = cost};

@@ -1,8 +1,7 @@
 /* ops/layer_norm: see tuff/ops.h. Its gradient is two nodes: one for x, one for partial sums over
  * slabs of rows of weight's and bias's, which column_sum then finishes (and adds to the gradient
  * arena). */
-#include "ops/rows.h"
-#include "tuff/ops.h"
+#include "ops/layer_norm.h"
 
 #include "rows/layer_norm.h"
 #include "rows/layer_norm_grad.h"
@@ -15,6 +14,7 @@ enum { OUT_Y, OUT_STATS, N_OUT };
 
 struct attr {
     float eps;
+    bool rms;
 };
 
 static uint32_t columns_of(const struct tuff_tensor *x)
@@ -22,30 +22,32 @@ static uint32_t columns_of(const struct tuff_tensor *x)
     return (uint32_t) x->dims[x->rank - 1];
 }
 
-static bool per_column(struct tuff_graph *g, const char *argument, const struct tuff_tensor *t,
-                       const struct tuff_tensor *x)
+static bool per_column(struct tuff_graph *g, const char *op, const char *argument,
+                       const struct tuff_tensor *t, const struct tuff_tensor *x)
 {
-    if (!tuff_check_f32(g, "layer_norm", argument, t))
+    if (!tuff_check_f32(g, op, argument, t))
         return false;
     if (t->rank == 1 && t->dims[0] == x->dims[x->rank - 1])
         return true;
-    tuff_graph_fail(g, TUFF_E_SHAPE, "layer_norm: %s is %s, x is %s; it must be [%u]", argument,
+    tuff_graph_fail(g, TUFF_E_SHAPE, "%s: %s is %s, x is %s; it must be [%u]", op, argument,
                     tuff_shape_text(t), tuff_shape_text(x), columns_of(x));
     return false;
 }
 
-struct tuff_tensor *tuff_layer_norm(struct tuff_graph *g, struct tuff_tensor *x,
-                                    struct tuff_tensor *weight, struct tuff_tensor *bias, float eps)
+struct tuff_tensor *tuff_norm(struct tuff_graph *g, const struct tuff_op *op, bool rms,
+                              struct tuff_tensor *x, struct tuff_tensor *weight,
+                              struct tuff_tensor *bias, float eps)
 {
-    if (!x || !weight || !tuff_check_f32(g, "layer_norm", "x", x))
+    if (!x || !weight || !tuff_check_f32(g, op->name, "x", x))
         return NULL;
     if (!x->rank)
-        return tuff_graph_fail(g, TUFF_E_SHAPE, "layer_norm: x is %s; it needs an axis",
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "%s: x is %s; it needs an axis", op->name,
                                tuff_shape_text(x));
-    if (!per_column(g, "weight", weight, x) || (bias && !per_column(g, "bias", bias, x)))
+    if (!per_column(g, op->name, "weight", weight, x) ||
+        (bias && !per_column(g, op->name, "bias", bias, x)))
         return NULL;
     if (!(eps > 0) || !isfinite(eps))
-        return tuff_graph_fail(g, TUFF_E_RANGE, "layer_norm: eps is %g; it must be above 0",
+        return tuff_graph_fail(g, TUFF_E_RANGE, "%s: eps is %g; it must be above 0", op->name,
                                (double) eps);
     struct tuff_tensor *in[N_IN] = {tuff_row_operand(g, x), tuff_row_operand(g, weight),
                                     tuff_row_operand(g, bias)};
@@ -53,13 +55,18 @@ struct tuff_tensor *tuff_layer_norm(struct tuff_graph *g, struct tuff_tensor *x,
         tuff_tensor_new(g, TUFF_F32, x->rank, x->dims),
         tuff_tensor_new(g, TUFF_F32, 2, (int64_t[]) {tuff_rows(x), 2})};
     if (!out[OUT_Y] || !out[OUT_STATS] ||
-        !tuff_node_add(g, &tuff_op_layer_norm, in, N_IN, out, N_OUT, &(struct attr) {eps},
-                       sizeof(struct attr)))
+        !tuff_node_add(g, op, in, N_IN, out, N_OUT, &(struct attr) {eps, rms}, sizeof(struct attr)))
         return NULL;
     return out[OUT_Y];
 }
 
-static void record(struct tuff_recorder *r, const struct tuff_node *node)
+struct tuff_tensor *tuff_layer_norm(struct tuff_graph *g, struct tuff_tensor *x,
+                                    struct tuff_tensor *weight, struct tuff_tensor *bias, float eps)
+{
+    return tuff_norm(g, &tuff_op_layer_norm, false, x, weight, bias, eps);
+}
+
+void tuff_norm_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *x = node->in[IN_X], *weight = node->in[IN_WEIGHT];
     const struct tuff_tensor *bias = node->in[IN_BIAS];
@@ -76,7 +83,8 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                                        .units = tuff_row_units(form, columns),
                                        .columns = (float) columns,
                                        .eps = ((const struct attr *) node->attr)->eps};
-    uint32_t spec[] = {bias != NULL, p.stats != 0, tuff_row_unroll(form, p.units)};
+    uint32_t spec[] = {bias != NULL, p.stats != 0, tuff_row_unroll(form, p.units),
+                       ((const struct attr *) node->attr)->rms};
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = TUFF_ROW_KERNELS("rows/layer_norm")[form],
                        .push = &p,
@@ -178,7 +186,8 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
                                             .rows = (uint32_t) tuff_rows(x),
                                             .units = tuff_row_units(form, columns),
                                             .columns = (float) columns};
-    uint32_t spec[] = {residual != NULL, tuff_row_unroll(form, p.units)};
+    uint32_t spec[] = {residual != NULL, tuff_row_unroll(form, p.units),
+                       ((const struct attr *) node->attr)->rms};
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = TUFF_ROW_KERNELS("rows/layer_norm_grad")[form],
                        .push = &p,
@@ -206,8 +215,8 @@ static const struct tuff_op layer_norm_grad = {.name = "layer_norm_grad",
                                                .inplace_input = GRAD_DY + 1,
                                                .fuse_add = grad_fuse_add};
 
-static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
-                 struct tuff_tensor *dx[])
+void tuff_norm_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
+                    struct tuff_tensor *dx[])
 {
     struct tuff_tensor *x = node->in[IN_X], *d = tuff_row_operand(g, dy[OUT_Y]);
     if (!d)
@@ -215,9 +224,12 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
     params_grad(g, node, d, dx);
     struct tuff_tensor *in[] = {d, x, node->in[IN_WEIGHT], node->out[OUT_STATS]};
     struct tuff_tensor *out = x->needs_grad ? tuff_tensor_new(g, TUFF_F32, x->rank, x->dims) : NULL;
-    if (out && tuff_node_add(g, &layer_norm_grad, in, 4, &out, 1, NULL, 0))
+    if (out && tuff_node_add(g, &layer_norm_grad, in, 4, &out, 1, node->attr,
+                             sizeof(struct attr)))
         dx[IN_X] = out;
 }
 
-const struct tuff_op tuff_op_layer_norm = {
-    .name = "layer_norm", .record = record, .grad = grad, .inplace_input = IN_X + 1};
+const struct tuff_op tuff_op_layer_norm = {.name = "layer_norm",
+                                           .record = tuff_norm_record,
+                                           .grad = tuff_norm_grad,
+                                           .inplace_input = IN_X + 1};

@@ -1,6 +1,7 @@
 /* ops/matmul: the GEMM family's op: shapes, choice of kernel, gradients. */
 #include "ops/matmul_packed.h"
 #include "ops/activation.h"
+#include "ops/matmul_vec.h"
 
 #include "matmul/matmul.h"
 
@@ -177,8 +178,10 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         .in = {node->in[MATMUL_A], node->in[MATMUL_B], node->in[MATMUL_BIAS],
                node->in[MATMUL_RESIDUAL]},
         .out = {node->out[MATMUL_Y], node->out[MATMUL_PRE]}};
-    uint32_t spec[7] = {p.bias != 0, attr->act, p.pre != 0, p.residual != 0, node->accumulate};
+    uint32_t spec[16] = {p.bias != 0, attr->act, p.pre != 0, p.residual != 0, node->accumulate};
     launch.spec = spec;
+    if (tuff_matmul_vec_record(r, node, &p, spec, &launch))
+        return;
     if (cpu_kernel_fits(r, a, b, attr)) {
         launch_cpu(r, attr, a, b, &p, spec, &launch);
         return;

@@ -91,6 +91,7 @@ struct function {
 };
 static const struct function functions[] = {
     {"test/math.exp", exp, -87, 87, 3e-7, 3e-7, 0},
+    {"test/math.tanh", tanh, -INFINITY, INFINITY, 4e-7, 4e-7, 0},
     {"test/math.gelu_tanh", gelu_tanh, -INFINITY, INFINITY, 2e-6, 1.5e-5, 1e-30},
     {"test/math.gelu_tanh_grad", gelu_tanh_grad, -INFINITY, INFINITY, 5e-7, 5e-7, 1},
     {"test/math.gelu_erf", gelu_erf, -INFINITY, INFINITY, 1e-6, 6e-6, 1e-30},

@@ -6,7 +6,9 @@ struct arg {
     int heads, kv_heads, head_size;
     bool packed, causal, visible;
     double dropout;
-    float scale;
+    float scale, softcap;
+    int64_t window;
+    bool slopes; /* the last input */
 };
 
 static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
@@ -15,10 +17,14 @@ static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const
     const struct arg *a = arg;
     int next = a->packed ? 1 : 3;
     struct tuff_tensor *visible = a->visible ? in[next++] : NULL;
+    struct tuff_tensor *seed = a->dropout > 0 ? in[next++] : NULL;
+    struct tuff_tensor *slopes = a->slopes ? in[next++] : NULL;
     return tuff_attention(g, in[0], a->packed ? NULL : in[1], a->packed ? NULL : in[2],
                           .heads = a->heads, .kv_heads = a->kv_heads, .causal = a->causal,
                           .scale = a->scale, .visible = visible, .dropout = (float) a->dropout,
-                          .seed = a->dropout > 0 ? in[next] : NULL, .stream = 3);
+                          .seed = seed, .stream = 3,
+                          .window = a->window, .softcap = a->softcap,
+                          .slopes = slopes);
 }
 
 static double kept(const struct arg *a, const double *seed, size_t bh, size_t i, size_t j)
@@ -41,7 +47,8 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
     const double *q = in[0], *k = a->packed ? in[0] + heads * d : in[1];
     const double *v = a->packed ? k + kv * d : in[2];
     const double *visible = a->visible ? in[a->packed ? 1 : 3] : NULL;
-    const double *seed = in[c->n_in - 1];
+    const double *seed = in[c->n_in - (a->slopes ? 2 : 1)], *slopes = in[c->n_in - 1];
+    double softcap = (double) a->softcap;
     double scale = a->scale != 0 ? (double) a->scale : (double) (1 / sqrtf((float) d));
     double *p = tuff_calloc(s, sizeof *p);
     memset(y, 0, n_y * sizeof *y);
@@ -52,7 +59,12 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
                 size_t begin = visible ? (size_t) visible[2 * b] : 0;
                 size_t end = visible ? (size_t) visible[2 * b + 1] : s;
                 if (a->causal)
-                    end = TUFF_MIN(end, i + s - t + 1);
+                    end = i + s < t ? 0 : TUFF_MIN(end, i + s - t + 1);
+                int64_t place = (int64_t) (i + s) - (int64_t) t;
+                if (a->window && place - a->window + 1 > (int64_t) begin)
+                    begin = (size_t) (place - a->window + 1);
+                if (a->window && !a->causal && place + a->window < (int64_t) end)
+                    end = (size_t) TUFF_MAX(place + a->window, 0);
                 double top = -1e300, sum = 0;
                 for (size_t j = begin; j < end; j++) {
                     p[j] = 0;
@@ -60,6 +72,10 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
                         p[j] += q[(b * t + i) * q_row + h * d + e] *
                                 k[(b * s + j) * k_row + g * d + e];
                     p[j] *= scale;
+                    if (a->softcap > 0)
+                        p[j] = softcap * tanh(p[j] / softcap);
+                    if (a->slopes)
+                        p[j] += slopes[h] * (double) ((int64_t) j - place);
                     top = TUFF_MAX(top, p[j]);
                 }
                 for (size_t j = begin; j < end; j++)
@@ -81,6 +97,9 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
     {.name = label, .in = {__VA_ARGS__}, .n_in = count, .build = build, .ref = ref, .arg = argument}
 #define U32_VALUES(r, d0, d1, ...)                                                                 \
     {.rank = r, .dims = {d0, d1}, .fill = OT_VALUES, .dtype = TUFF_U32,                            \
+     .values = (const double[]) {__VA_ARGS__}}
+#define SLOPES(h, ...)                                                                             \
+    {.rank = 1, .dims = {h}, .fill = OT_VALUES, .constant = true,                                  \
      .values = (const double[]) {__VA_ARGS__}}
 static const struct ot_case cases[] = {
     CASE("one", 1, ARG(.heads = 1, .head_size = 4, .packed = true), {3, {1, 1, 12}}),
@@ -113,7 +132,53 @@ static const struct ot_case cases[] = {
     CASE("dropout and visible", 3,
          ARG(.heads = 2, .head_size = 8, .packed = true, .visible = true, .dropout = 0.5),
          {3, {2, 18, 48}}, U32_VALUES(2, 2, 2, 3, 17, 0, 18), U32_VALUES(1, 2, 0, 1, 2)),
+    CASE("visible, not causal", 2, ARG(.heads = 2, .head_size = 16, .packed = true, .visible = true),
+         {3, {3, 20, 96}}, U32_VALUES(2, 3, 2, 0, 13, 6, 20, 4, 4)),
+    CASE("fewer keys than queries, causal", 3, ARG(.heads = 2, .head_size = 16, .causal = true),
+         {3, {1, 23, 32}}, {3, {1, 9, 32}}, {3, {1, 9, 32}}),
+    CASE("packed 256", 1, ARG(.heads = 1, .head_size = 256, .packed = true, .causal = true),
+         {3, {1, 9, 768}}),
+    CASE("window", 1, ARG(.heads = 2, .head_size = 16, .packed = true, .causal = true, .window = 5),
+         {3, {2, 37, 96}}),
+    CASE("window 1", 1, ARG(.heads = 1, .head_size = 8, .packed = true, .causal = true, .window = 1),
+         {3, {1, 21, 24}}),
+    CASE("window, not causal", 1, ARG(.heads = 2, .head_size = 16, .packed = true, .window = 7),
+         {3, {1, 45, 96}}),
+    CASE("window, visible and dropout", 3,
+         ARG(.heads = 2, .head_size = 8, .packed = true, .causal = true, .visible = true, .window = 6,
+             .dropout = 0.25),
+         {3, {2, 26, 48}}, U32_VALUES(2, 2, 2, 7, 19, 0, 26), U32_VALUES(1, 2, 0, 9, 2)),
+    CASE("window, more keys", 3, ARG(.heads = 2, .head_size = 16, .causal = true, .window = 4),
+         {3, {2, 13, 32}}, {3, {2, 30, 32}}, {3, {2, 30, 32}}),
+    CASE("window past the keys", 3, ARG(.heads = 1, .head_size = 16, .window = 3),
+         {3, {1, 30, 16}}, {3, {1, 7, 16}}, {3, {1, 7, 16}}),
+    CASE("softcap", 1,
+         ARG(.heads = 2, .head_size = 16, .packed = true, .causal = true, .softcap = 1.5f),
+         {3, {2, 21, 96}}),
+    CASE("alibi", 2, ARG(.heads = 3, .head_size = 16, .packed = true, .causal = true, .slopes = true),
+         {3, {2, 25, 144}}, SLOPES(3, 0.25, 0.0625, 0.5)),
+    CASE("alibi, not causal, visible", 3,
+         ARG(.heads = 2, .head_size = 16, .packed = true, .visible = true, .slopes = true),
+         {3, {2, 19, 96}}, U32_VALUES(2, 2, 2, 2, 15, 0, 19), SLOPES(2, 0.125, 0.25)),
+    CASE("all at once", 6,
+         ARG(.heads = 4, .kv_heads = 2, .head_size = 16, .causal = true, .visible = true,
+             .window = 9, .softcap = 2, .slopes = true, .dropout = 0.2, .scale = 0.4f),
+         {3, {2, 22, 64}}, {3, {2, 29, 32}}, {3, {2, 29, 32}}, U32_VALUES(2, 2, 2, 4, 27, 0, 29),
+         U32_VALUES(1, 2, 0, 5, 6), SLOPES(4, 0.5, 0.25, 0.125, 0.0625)),
 };
+
+static void bad_slopes(struct tuff_graph *g)
+{
+    tuff_attention(g, tuff_fill(g, 1, 3, (int64_t[]) {1, 4, 24}), NULL, NULL, .heads = 2,
+                   .slopes = tuff_fill(g, 1, 1, (int64_t[]) {3}));
+}
+
+static void bad_window(struct tuff_graph *g)
+{
+    tuff_attention(g, tuff_fill(g, 1, 3, (int64_t[]) {1, 4, 24}), NULL, NULL, .heads = 2,
+                   .window = -1);
+}
+
 
 static void bad_heads(struct tuff_graph *g)
 {
@@ -135,6 +200,8 @@ static const struct ot_error errors[] = {
     {"heads", bad_heads, TUFF_E_SHAPE},
     {"head size", bad_head_size, TUFF_E_SHAPE},
     {"dropout without seed", bad_dropout, TUFF_E_RANGE},
+    {"slopes of other heads", bad_slopes, TUFF_E_SHAPE},
+    {"negative window", bad_window, TUFF_E_RANGE},
 };
 
 int main(int argc, char **argv)

@@ -3,7 +3,9 @@
 
 struct arg {
     int heads, kv_heads;
-    int64_t block;
+    int64_t block, window;
+    float softcap;
+    bool slopes; /* input 5 */
 };
 
 static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
@@ -12,7 +14,8 @@ static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const
     const struct arg *a = arg;
     return tuff_attention_cached(g, in[0], in[1], in[2], .heads = a->heads,
                                  .kv_heads = a->kv_heads, .block = a->block, .table = in[3],
-                                 .visible = in[4]);
+                                 .visible = in[4], .window = a->window, .softcap = a->softcap,
+                                 .slopes = a->slopes ? in[5] : NULL);
 }
 
 static void ref(const struct ot_case *c, const double *const in[], double *y, size_t n_y)
@@ -21,23 +24,28 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
     size_t rows = (size_t) c->in[0].dims[0], heads = (size_t) a->heads;
     size_t kv = a->kv_heads ? (size_t) a->kv_heads : heads, block = (size_t) a->block;
     size_t d = n_y / rows / heads, blocks = (size_t) c->in[3].dims[1];
-    double p[64];
+    double p[2048], softcap = (double) a->softcap;
     memset(y, 0, n_y * sizeof *y);
     for (size_t r = 0; r < rows; r++)
         for (size_t h = 0; h < heads; h++) {
             size_t keys = (size_t) in[4][r], g = h / (heads / kv);
+            size_t begin = a->window && keys > (size_t) a->window ? keys - (size_t) a->window : 0;
             double top = -1e300, sum = 0;
-            for (size_t j = 0; j < keys; j++) {
+            for (size_t j = begin; j < keys; j++) {
                 size_t at = (size_t) in[3][r * blocks + j / block] * block + j % block;
                 p[j] = 0;
                 for (size_t e = 0; e < d; e++)
                     p[j] += in[0][(r * heads + h) * d + e] * in[1][(at * kv + g) * d + e];
                 p[j] /= sqrt((double) d);
+                if (a->softcap > 0)
+                    p[j] = softcap * tanh(p[j] / softcap);
+                if (a->slopes)
+                    p[j] += in[5][h] * ((double) j - (double) (keys - 1));
                 top = TUFF_MAX(top, p[j]);
             }
-            for (size_t j = 0; j < keys; j++)
+            for (size_t j = begin; j < keys; j++)
                 sum += p[j] = exp(p[j] - top);
-            for (size_t j = 0; j < keys; j++) {
+            for (size_t j = begin; j < keys; j++) {
                 size_t at = (size_t) in[3][r * blocks + j / block] * block + j % block;
                 for (size_t e = 0; e < d; e++)
                     y[(r * heads + h) * d + e] += p[j] / sum * in[2][(at * kv + g) * d + e];
@@ -53,10 +61,39 @@ static const double visible[] = {9, 12, 1, 0};
 #define CASE(label, argument, ...)                                                                 \
     {.name = label, .in = {__VA_ARGS__, TABLE, VISIBLE}, .n_in = 5, .build = build, .ref = ref,    \
      .no_grad = true, .arg = argument}
+static const double long_table[] = {2, 0, 3, 1, 1, 3, 0, 2, 3, 2, 1, 0};
+static const double long_visible[] = {1024, 700, 3};
+#define LONG_TABLE                                                                                 \
+    {.rank = 2, .dims = {3, 4}, .fill = OT_VALUES, .dtype = TUFF_U32, .values = long_table}
+#define LONG_VISIBLE                                                                               \
+    {.rank = 1, .dims = {3}, .fill = OT_VALUES, .dtype = TUFF_U32, .values = long_visible}
+#define SLOPES(h, ...)                                                                             \
+    {.rank = 1, .dims = {h}, .fill = OT_VALUES, .constant = true,                                  \
+     .values = (const double[]) {__VA_ARGS__}}
+#define BIASED(label, argument, ...)                                                               \
+    {.name = label, .in = {__VA_ARGS__}, .n_in = 6, .build = build, .ref = ref, .no_grad = true,   \
+     .arg = argument}
 static const struct ot_case cases[] = {
-    CASE("heads of 4", ARG(3, 0, 4), {2, {4, 12}}, {2, {32, 12}}, {2, {32, 12}}),
-    CASE("heads of 64", ARG(2, 0, 4), {2, {4, 128}}, {2, {32, 128}}, {2, {32, 128}}),
-    CASE("shared keys", ARG(4, 2, 4), {2, {4, 64}}, {2, {32, 32}}, {2, {32, 32}}),
+    CASE("heads of 4", ARG(.heads = 3, .block = 4), {2, {4, 12}}, {2, {32, 12}}, {2, {32, 12}}),
+    CASE("heads of 64", ARG(.heads = 2, .block = 4), {2, {4, 128}}, {2, {32, 128}}, {2, {32, 128}}),
+    CASE("shared keys", ARG(.heads = 4, .kv_heads = 2, .block = 4), {2, {4, 64}}, {2, {32, 32}}, {2, {32, 32}}),
+    CASE("window", ARG(.heads = 3, .block = 4, .window = 5), {2, {4, 12}}, {2, {32, 12}},
+         {2, {32, 12}}),
+    CASE("softcap", ARG(.heads = 3, .block = 4, .softcap = 1.5f), {2, {4, 12}}, {2, {32, 12}},
+         {2, {32, 12}}),
+    BIASED("alibi", ARG(.heads = 2, .kv_heads = 1, .block = 4, .slopes = true), {2, {4, 32}},
+           {2, {32, 16}}, {2, {32, 16}}, TABLE, VISIBLE, SLOPES(2, 0.25, 0.0625)),
+    BIASED("split keys, all", ARG(.heads = 2, .kv_heads = 1, .block = 256, .slopes = true,
+                                  .softcap = 3, .window = 1000),
+           {2, {3, 24}}, {2, {1024, 12}}, {2, {1024, 12}}, LONG_TABLE, LONG_VISIBLE,
+           SLOPES(2, 0.01, 0.002)),
+    {.name = "split keys",
+     .in = {{2, {3, 80}}, {2, {1024, 80}}, {2, {1024, 80}}, LONG_TABLE, LONG_VISIBLE},
+     .n_in = 5,
+     .build = build,
+     .ref = ref,
+     .no_grad = true,
+     .arg = ARG(.heads = 1, .block = 256)},
 };
 
 static void bad_block(struct tuff_graph *g)

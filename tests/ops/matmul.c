@@ -106,6 +106,22 @@ static const struct ot_case cases[] = {
     CASE("packed all", 4, ARG(.bias = true, .residual = true, .act = TUFF_ACT_GELU_ERF,
                               .alpha = 0.3f),
          {3, {2, 35, 48}}, {2, {48, 50}}, {1, {50}}, {3, {2, 35, 50}}),
+    /* Shapes of the mat-vec kernels: rows, whole and cut tiles, several parts of k with and without
+     * a rest, rows that suit no wide load, each epilogue. */
+    CASE("vec nt", 2, ARG(.tb = true), {2, {1, 128}}, {2, {48, 128}}),
+    CASE("vec nt cut", 2, ARG(.tb = true, .alpha = 0.5f), {2, {3, 900}}, {2, {37, 900}}),
+    CASE("vec nt 8 rows", 2, ARG(.tb = true), {2, {8, 196}}, {2, {50, 196}}),
+    CASE("vec nt odd", 2, ARG(.tb = true), {2, {2, 67}}, {2, {21, 67}}),
+    CASE("vec nn", 2, ARG(0), {2, {1, 192}}, {2, {192, 128}}),
+    CASE("vec nn cut", 2, ARG(0), {2, {5, 300}}, {2, {300, 76}}),
+    CASE("vec nn 8 rows", 2, ARG(0), {2, {8, 260}}, {2, {260, 44}}),
+    CASE("vec nn odd", 2, ARG(0), {2, {7, 35}}, {2, {35, 17}}),
+    CASE("vec long k", 2, ARG(0), {2, {1, 1100}}, {2, {1100, 8}}),
+    CASE("vec all nn", 4, ARG(.bias = true, .residual = true, .act = TUFF_ACT_GELU_TANH,
+                              .alpha = 0.3f),
+         {2, {2, 100}}, {2, {100, 36}}, {1, {36}}, {2, {2, 36}}),
+    CASE("vec all nt", 4, ARG(.bias = true, .residual = true, .act = TUFF_ACT_GELU_ERF, .tb = true),
+         {3, {3, 1, 132}}, {2, {41, 132}}, {1, {41}}, {3, {3, 1, 41}}),
     {.name = "packed relu", /* no gradient: a finite difference steps over the kink */
      .in = {{2, {64, 64}}, {2, {32, 64}}, {1, {32}}},
      .n_in = 3,

@@ -1,0 +1,97 @@
+#version 450
+//! variant nn
+//! variant nt -DNT
+// Mat-vec: M <= 8 rows of a, not transposed. A group of CW * KS invocations owns 4 CW columns of c;
+// KS of them share four columns and sum every KS-th k (nt, WIDE: every KS-th four k): a group thus
+// reads b in long runs, along n for nn and along k for nt. The KS sums are added in order by way of
+// shared memory (16 M CW KS bytes). 2 M N K FLOP, 4 N K bytes: bound by memory.
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_buffer_reference_uvec2 : require
+#include "lib/prelude.glsl"
+#include "matmul/vec.h"
+#include "matmul/epilogue.glsl"
+layout(constant_id = 5) const int M = 1;
+layout(constant_id = 6) const uint CW = 4u;
+layout(constant_id = 7) const uint KS = 16u;
+layout(local_size_x_id = 8) in;                   // CW * KS
+layout(constant_id = 9) const bool WIDE = false;  // rows and pitches of a and b suit vec4 loads
+
+shared vec4 part[M * CW * KS];
+vec4 acc[M];
+
+#ifdef NT
+void sum_products(uint col, uint ks)
+{
+    uint at[4];
+    [[unroll]] for (uint e = 0u; e < 4u; e++)
+        at[e] = min(col + e, p.n - 1u) * p.b_pitch;
+    if (WIDE) {
+        for (uint k = ks; k < p.k / 4u; k += KS) {
+            vec4 b[4];
+            [[unroll]] for (int e = 0; e < 4; e++)
+                b[e] = F32x4(p.b).v[at[e] / 4u + k];
+            [[unroll]] for (int m = 0; m < M; m++) {
+                vec4 a = F32x4(p.a).v[m * p.a_pitch / 4u + k];
+                acc[m] += vec4(dot(a, b[0]), dot(a, b[1]), dot(a, b[2]), dot(a, b[3]));
+            }
+        }
+        return;
+    }
+    for (uint k = ks; k < p.k; k += KS) {
+        vec4 b;
+        [[unroll]] for (int e = 0; e < 4; e++)
+            b[e] = F32(p.b).v[at[e] + k];
+        [[unroll]] for (int m = 0; m < M; m++)
+            acc[m] += F32(p.a).v[m * p.a_pitch + k] * b;
+    }
+}
+#else
+void sum_products(uint col, uint ks)
+{
+    if (WIDE) {
+        uint quad = min(col, p.n - 4u) / 4u;
+        for (uint k = ks; k < p.k; k += KS) {
+            vec4 b = F32x4(p.b).v[k * p.b_pitch / 4u + quad];
+            [[unroll]] for (int m = 0; m < M; m++)
+                acc[m] += F32(p.a).v[m * p.a_pitch + k] * b;
+        }
+        return;
+    }
+    for (uint k = ks; k < p.k; k += KS) {
+        vec4 b;
+        [[unroll]] for (uint e = 0u; e < 4u; e++)
+            b[e] = F32(p.b).v[k * p.b_pitch + min(col + e, p.n - 1u)];
+        [[unroll]] for (int m = 0; m < M; m++)
+            acc[m] += F32(p.a).v[m * p.a_pitch + k] * b;
+    }
+}
+#endif
+
+void main()
+{
+    uint id = gl_LocalInvocationID.x;
+#ifdef NT
+    uint ks = id % KS, cw = id / KS;
+#else
+    uint ks = id / CW, cw = id % CW;
+#endif
+    // All invocations of a group do the same number of rounds: every barrier is reached by all.
+    for (uint tile = gl_WorkGroupID.x; tile * 4u * CW < p.n; tile += gl_NumWorkGroups.x) {
+        uint col0 = tile * 4u * CW;
+        [[unroll]] for (int m = 0; m < M; m++)
+            acc[m] = vec4(0.0);
+        sum_products(col0 + 4u * cw, ks);
+        [[unroll]] for (int m = 0; m < M; m++)
+            part[(m * KS + ks) * CW + cw] = acc[m];
+        barrier();
+        for (uint i = id; i < M * 4u * CW; i += CW * KS) {
+            uint m = i / (4u * CW), in_row = i % (4u * CW), col = col0 + in_row;
+            float sum = 0.0;
+            for (uint q = 0u; q < KS; q++)
+                sum += part[(m * KS + q) * CW + in_row / 4u][in_row % 4u];
+            if (col < p.n)
+                finish(m * p.c_row + col, col, sum);
+        }
+        barrier();
+    }
+}

@@ -1,0 +1,157 @@
+#version 450
+//! variant nn.sg4 -DSG=4
+//! variant nn.sg8 -DSG=8
+//! variant nt.sg4 -DSG=4 -DNT
+//! variant nt.sg8 -DSG=8 -DNT
+// Mat-vec (M <= 8 rows of a) for lavapipe: operands through "uniform" addresses (uniform.glsl), so
+// that a load is one vector load. A group owns SG * NC columns of c and has S subgroups; subgroup s
+// sums KC products, from k = s KC on:
+//   nn: a lane owns a column of each of NC vectors; a's elements are scalars.
+//   nt: a lane holds every SG-th k of SG * NC rows of b, whose lanes are added up at the end.
+// The partial sums meet in shared memory behind the only barrier and are added in the order of s.
+// No load leaves the operands: the last tile's columns and the last KC are shifted inwards and what
+// others have is masked. Needs K >= KC, N >= SG * NC. 2 M N K FLOP, 4 N K bytes from memory: bound
+// by it. Unrolled code should stay near the 32 KiB of an instruction cache.
+#extension GL_GOOGLE_include_directive : require
+#include "lib/prelude.glsl"
+#include "matmul/vec_uniform.h"
+#include "matmul/epilogue.glsl"
+#include "matmul/uniform.glsl"
+layout(constant_id = 5) const int M = 1;
+layout(constant_id = 6) const int NC = 1;
+layout(constant_id = 7) const uint KC = 64u;     // a multiple of 8 (nt: 8 SG)
+layout(constant_id = 8) const bool TAIL = false; // K is no multiple of KC
+layout(constant_id = 9) const uint S = 1u;       // subgroups a group, at most 256
+layout(local_size_x_id = 10) in;                 // S * SG
+layout(constant_id = 11) const uint A_PITCH = 1u;
+layout(constant_id = 12) const uint B_PITCH = 1u; // constant: addresses become base + displacement
+const uint V = M * NC, WIDTH = SG * NC;
+
+shared float part[S * V * SG];
+uint lane = gl_SubgroupInvocationID;
+float acc[M][NC];
+
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Source4 { vec4 v[]; };
+
+// Lane l = element i + l, i a multiple of 4. All loads first, then the choice: a load inside ?:
+// would branch. (Loads of four make the driver's compiler faster, not the kernel.)
+float row(Source4 x, uint i)
+{
+    vec4 w[SG / 4];
+    [[unroll]] for (int q = 0; q < SG / 4; q++)
+        w[q] = x.v[i / 4u + q];
+    float y = w[0].x;
+    [[unroll]] for (int l = 1; l < SG; l++)
+        y = lane == l ? w[l / 4][l % 4] : y;
+    return y;
+}
+
+#ifdef NT
+// Lanes without the bit `step` hold pairs' sums of x, those with it of y.
+float merge(float x, float y, uint step)
+{
+    bool odd = (lane & step) != 0u;
+    return (odd ? y : x) + subgroupShuffleXor(odd ? x : y, step);
+}
+
+// Lane l = the sum of all lanes of x[l].
+float sums_of(float x[SG])
+{
+    [[unroll]] for (int i = 0; i < SG / 2; i++)
+        x[i] = merge(x[2 * i], x[2 * i + 1], 1u);
+    [[unroll]] for (int i = 0; i < SG / 4; i++)
+        x[i] = merge(x[2 * i], x[2 * i + 1], 2u);
+    return SG > 4 ? merge(x[0], x[SG / 8], 4u) : x[0];
+}
+
+void sum_products(Source4 a, Source4 b, uint k0, uint k_mine)
+{
+    float x[M][NC][SG];
+    [[unroll]] for (int m = 0; m < M; m++)
+        [[unroll]] for (int j = 0; j < NC; j++)
+            [[unroll]] for (int i = 0; i < SG; i++)
+                x[m][j][i] = 0.0;
+    [[unroll]] for (uint block = 0u; block < KC; block += 8u * SG) // NIR unrolls 32 rounds at most
+        [[unroll]] for (uint i = 0u; i < 8u; i++) {
+            uint k = block + i * SG;
+            float u[M];
+            [[unroll]] for (int m = 0; m < M; m++) {
+                float y = row(a, m * A_PITCH + k);
+                u[m] = !TAIL || k0 + k + lane >= k_mine ? y : 0.0;
+            }
+            [[unroll]] for (int j = 0; j < NC; j++)
+                [[unroll]] for (int r = 0; r < SG; r++) {
+                    float y = row(b, (j * SG + r) * B_PITCH + k);
+                    if (TAIL)
+                        y = k0 + k + lane >= k_mine ? y : 0.0;
+                    [[unroll]] for (int m = 0; m < M; m++)
+                        x[m][j][r] += u[m] * y;
+                }
+        }
+    [[unroll]] for (int m = 0; m < M; m++)
+        [[unroll]] for (int j = 0; j < NC; j++)
+            acc[m][j] = sums_of(x[m][j]);
+}
+#else
+void sum_products(Source4 a, Source4 b, uint k0, uint k_mine)
+{
+    [[unroll]] for (int m = 0; m < M; m++)
+        [[unroll]] for (int j = 0; j < NC; j++)
+            acc[m][j] = 0.0;
+    [[unroll]] for (uint block = 0u; block < KC; block += 8u)
+        [[unroll]] for (uint i = 0u; i < 8u; i++) {
+            uint k = block + i;
+            float y[NC];
+            [[unroll]] for (int j = 0; j < NC; j++) {
+                float x = row(b, k * B_PITCH + j * SG);
+                y[j] = !TAIL || k0 + k >= k_mine ? x : 0.0;
+            }
+            [[unroll]] for (int m = 0; m < M; m++) {
+                float x = a.v[(m * A_PITCH + k) / 4u][k % 4u];
+                if (TAIL)
+                    x = k0 + k >= k_mine ? x : 0.0;
+                [[unroll]] for (int j = 0; j < NC; j++)
+                    acc[m][j] += x * y[j];
+            }
+        }
+}
+#endif
+
+Source4 source4_at(uvec2 base, uint i)
+{
+    uint low = base.x + (i << 2);
+    return Source4(uvec2(low, base.y + (i >> 30) + (low < base.x ? 1u : 0u)));
+}
+
+void main()
+{
+    uint s = S > 1u ? uniformly(gl_SubgroupID, S > 16u ? 2u : 1u) : 0u;
+    uint tile = uniformly(gl_WorkGroupID.x, 3u) | p.t[gl_WorkGroupID.x >> 12 & 15u] << 12;
+    uint col_mine = tile * WIDTH, col0 = min(col_mine, p.n - WIDTH);
+    uint k_mine = s * KC, k0 = TAIL ? min(k_mine, p.k - KC) : k_mine;
+#ifdef NT
+    uint b_at = col0 * B_PITCH + k0;
+#else
+    uint b_at = k0 * B_PITCH + col0;
+#endif
+    sum_products(source4_at(p.a, k0), source4_at(p.b, b_at), k0, k_mine);
+    if (S > 1u) {
+        [[unroll]] for (int m = 0; m < M; m++)
+            [[unroll]] for (int j = 0; j < NC; j++)
+                part[(s * V + m * NC + j) * SG + lane] = acc[m][j];
+        barrier();
+    }
+    [[unroll]] for (uint i = 0u; i < (V + S - 1u) / S; i++) {
+        uint v = i * S + s, col = col0 + v % NC * SG + lane;
+        float x = 0.0;
+        if (V % S != 0u && v >= V)
+            continue;
+        if (S > 1u)
+            for (uint q = 0u; q < S; q++)
+                x += part[(q * V + v) * SG + lane];
+        else
+            x = acc[i / NC][i % NC];
+        if (col >= col_mine)
+            finish(v / NC * p.c_row + col, col, x);
+    }
+}

@@ -1,0 +1,122 @@
+/* ops/matmul_vec: the mat-vec kernels (shaders/matmul/vec.comp, vec_uniform.comp) of matmul. */
+#include "ops/matmul_vec.h"
+
+#include "matmul/vec.h"
+#include "matmul/vec_uniform.h"
+
+enum {
+    MOST_ROWS = 8,
+    LEAST_K = 32,
+    GROUP = 128,   /* invocations of the generic kernel */
+    GROUPS = 128,  /* it wants as many, to fill a device */
+    UNROLLED = 768, /* vector multiply-adds of the uniform kernel, M NC KC: 32 KiB of code */
+    NN_VECTORS = 8  /* its vectors of columns, NC, for one row */
+};
+
+struct uniform {
+    uint32_t vectors, kc, parts;
+};
+
+/* The largest multiple of `step` up to `most` that divides k, or `most`. */
+static uint32_t part_of(uint32_t k, uint32_t step, uint32_t most)
+{
+    most = TUFF_MAX(TUFF_MIN(most, k) / step * step, step);
+    for (uint32_t kc = most; 2 * kc > most; kc -= step)
+        if (k % kc == 0)
+            return kc;
+    return most;
+}
+
+/* Rows of a and of b start on 16 bytes and are whole vectors of four. */
+static bool aligned(const struct tuff_matmul_params *p, bool tb)
+{
+    return p->a % 16 == 0 && p->b % 16 == 0 && p->a_row % 4 == 0 && p->k % 4 == 0 &&
+           (tb ? p->b_col : p->b_row) % 4 == 0 && (tb || p->n % 4 == 0);
+}
+
+static bool choose_uniform(const struct tuff_device_info *device,
+                           const struct tuff_matmul_attr *attr, const struct tuff_matmul_params *p,
+                           struct uniform *u)
+{
+    uint32_t lanes = device->subgroup_size, step = attr->tb ? 8 * lanes : 8;
+    if (!aligned(p, attr->tb))
+        return false;
+    u->vectors = attr->tb ? 1 : TUFF_MAX(NN_VECTORS / p->m, 1);
+    while (u->vectors > 1 && u->vectors * lanes > p->n)
+        u->vectors /= 2;
+    u->kc = part_of(p->k, step, UNROLLED / (p->m * u->vectors));
+    u->parts = (uint32_t) tuff_div_up(p->k, u->kc);
+    return p->n >= lanes * u->vectors && p->k >= u->kc && u->parts <= 256 &&
+           u->parts * lanes <= device->max_invocations &&
+           u->parts * p->m * u->vectors * lanes * 4 <= device->max_shared_bytes &&
+           tuff_div_up(p->n, lanes * u->vectors) < 65536;
+}
+
+static void launch_uniform(struct tuff_recorder *r, const struct tuff_matmul_attr *attr,
+                           const struct tuff_matmul_params *p, const struct uniform *u,
+                           uint32_t spec[16], struct tuff_launch_params *launch)
+{
+    uint32_t lanes = tuff_record_device(r)->subgroup_size;
+    struct tuff_matmul_vec_uniform_params push = {.a = p->a, .b = p->b, .c = p->c,
+                                                  .bias = p->bias, .residual = p->residual,
+                                                  .pre = p->pre, .n = p->n, .k = p->k,
+                                                  .c_row = p->c_row, .alpha = p->alpha};
+    const uint32_t shape[] = {p->m, u->vectors, u->kc, p->k % u->kc != 0, u->parts,
+                              u->parts * lanes, p->a_row, attr->tb ? p->b_col : p->b_row};
+    char kernel[48];
+    for (uint32_t i = 0; i < TUFF_COUNT(push.t); i++)
+        push.t[i] = i;
+    memcpy(spec + 5, shape, sizeof shape);
+    snprintf(kernel, sizeof kernel, "matmul/vec_uniform.%s.sg%u", attr->tb ? "nt" : "nn", lanes);
+    launch->kernel = kernel;
+    launch->push = &push;
+    launch->push_bytes = sizeof push;
+    launch->n_spec = 5 + TUFF_COUNT(shape);
+    launch->groups[0] = (uint32_t) tuff_div_up(p->n, lanes * u->vectors);
+    memset(launch->views, 0, sizeof launch->views);
+    tuff_launch(r, launch);
+}
+
+static void launch_generic(struct tuff_recorder *r, const struct tuff_matmul_attr *attr,
+                           const struct tuff_matmul_params *p, uint32_t spec[16],
+                           struct tuff_launch_params *launch)
+{
+    /* Fewer columns a group, and so more invocations a column, until there are enough groups. */
+    uint32_t wide = attr->tb ? 4 : 16;
+    while (wide > 1 && tuff_div_up(p->n, 4 * wide) < GROUPS)
+        wide /= 2;
+    const struct tuff_matmul_vec_params push = {
+        .a = p->a, .b = p->b, .c = p->c, .bias = p->bias, .residual = p->residual, .pre = p->pre,
+        .n = p->n, .k = p->k, .a_pitch = p->a_row, .b_pitch = attr->tb ? p->b_col : p->b_row,
+        .c_row = p->c_row, .alpha = p->alpha};
+    const uint32_t shape[] = {p->m, wide, GROUP / wide, GROUP, aligned(p, attr->tb)};
+    memcpy(spec + 5, shape, sizeof shape);
+    launch->kernel = attr->tb ? "matmul/vec.nt" : "matmul/vec.nn";
+    launch->push = &push;
+    launch->push_bytes = sizeof push;
+    launch->n_spec = 5 + TUFF_COUNT(shape);
+    launch->groups[0] = tuff_groups(p->n, 4 * wide);
+    memset(launch->views, 0, sizeof launch->views);
+    tuff_launch(r, launch);
+}
+
+bool tuff_matmul_vec_record(struct tuff_recorder *r, const struct tuff_node *node,
+                            const struct tuff_matmul_params *p, uint32_t spec[16],
+                            struct tuff_launch_params *launch)
+{
+    const struct tuff_matmul_attr *attr = node->attr;
+    const struct tuff_device_info *device = tuff_record_device(r);
+    struct uniform u;
+    if (p->m > MOST_ROWS || p->k < LEAST_K || p->batch != 1 || attr->ta)
+        return false;
+    if (device->uniform_loads && tuff_use_cpu_kernels(r) && choose_uniform(device, attr, p, &u)) {
+        launch_uniform(r, attr, p, &u, spec, launch);
+        return true;
+    }
+    /* Without uniform loads a software driver does best with the typed loads of matmul/cpu. */
+    if (tuff_use_cpu_kernels(r) && tuff_texels_possible(r, node->in[MATMUL_A]) &&
+        tuff_texels_possible(r, node->in[MATMUL_B]))
+        return false;
+    launch_generic(r, attr, p, spec, launch);
+    return true;
+}

@@ -1,0 +1,104 @@
+/* ops/rope: rotary position embedding. Its gradient is the rotation back. */
+#include "graph/op.h"
+#include "tuff/ops.h"
+
+#include <math.h>
+
+#include "rows/rope.h"
+
+enum { IN_X, IN_TABLE, IN_POSITIONS, N_IN };
+
+struct attr {
+    int heads;
+    bool interleaved, back;
+};
+
+/* Rows stand evenly apart and are contiguous themselves. */
+static bool rows_even(const struct tuff_tensor *x)
+{
+    for (int i = 0; i + 2 < x->rank; i++)
+        if (x->dims[i] != 1 && x->strides[i] != x->strides[i + 1] * x->dims[i + 1])
+            return false;
+    return x->strides[x->rank - 1] == 1;
+}
+
+static struct tuff_tensor *add_node(struct tuff_graph *g, struct tuff_tensor *x,
+                                    struct tuff_tensor *table, struct tuff_tensor *positions,
+                                    const struct attr *attr)
+{
+    struct tuff_tensor *in[N_IN] = {rows_even(x) ? x : tuff_copy(g, x), table, positions};
+    struct tuff_tensor *y = tuff_tensor_new(g, TUFF_F32, x->rank, x->dims);
+    return in[IN_X] && y && tuff_node_add(g, &tuff_op_rope, in, N_IN, &y, 1, attr, sizeof *attr)
+               ? y
+               : NULL;
+}
+
+struct tuff_tensor *tuff_rope_with(struct tuff_graph *g, struct tuff_tensor *x,
+                                   struct tuff_tensor *table, struct tuff_tensor *positions,
+                                   const struct tuff_rope_args *a)
+{
+    if (!x || !table || !positions || !tuff_check_f32(g, "rope", "x", x) ||
+        !tuff_check_f32(g, "rope", "table", table))
+        return NULL;
+    int64_t width = x->rank > 1 ? x->dims[x->rank - 1] : 0;
+    int64_t size = a->heads > 0 ? width / a->heads : 0;
+    if (size < 2 || size % 2 || width % a->heads)
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "rope: x %s with %d heads: heads must be even",
+                               tuff_shape_text(x), a->heads);
+    if (table->rank != 2 || table->dims[1] % 2 || table->dims[1] > size || table->dims[1] < 2 ||
+        table->dims[0] < 1 || !tuff_contiguous(table))
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "rope: table %s for heads of %lld",
+                               tuff_shape_text(table), (long long) size);
+    if (positions->dtype != TUFF_U32 || tuff_elements(positions) != tuff_rows(x) ||
+        !tuff_contiguous(positions))
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "rope: positions %s must be U32, one a row of x %s",
+                               tuff_shape_text(positions), tuff_shape_text(x));
+    return add_node(g, x, table, positions, &(struct attr) {a->heads, a->interleaved, false});
+}
+
+void tuff_rope_table(double base, int64_t size, int64_t positions, float *table)
+{
+    for (int64_t p = 0; p < positions; p++)
+        for (int64_t i = 0; i < size / 2; i++) {
+            double angle = (double) p * pow(base, -2.0 * (double) i / (double) size);
+            table[p * size + i] = (float) cos(angle);
+            table[p * size + size / 2 + i] = (float) sin(angle);
+        }
+}
+
+static void record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    const struct tuff_tensor *x = node->in[IN_X], *table = node->in[IN_TABLE];
+    struct tuff_rope_params p = {.x = tuff_address(r, x),
+                                 .y = tuff_address(r, node->out[0]),
+                                 .table = tuff_address(r, table),
+                                 .positions = tuff_address(r, node->in[IN_POSITIONS]),
+                                 .rows = (uint32_t) tuff_rows(x),
+                                 .heads = (uint32_t) attr->heads,
+                                 .head_size = (uint32_t) (x->dims[x->rank - 1] / attr->heads),
+                                 .half_size = (uint32_t) (table->dims[1] / 2),
+                                 .x_row = (uint32_t) x->strides[x->rank - 2],
+                                 .table_rows = (uint32_t) table->dims[0],
+                                 .sign = attr->back ? -1 : 1};
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = "rows/rope",
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .groups = {tuff_groups((uint64_t) tuff_elements(x) / 2, 64)},
+                       .spec = (uint32_t[]) {attr->interleaved},
+                       .n_spec = 1,
+                       .in = {node->in[IN_X], node->in[IN_TABLE], node->in[IN_POSITIONS]},
+                       .out = {node->out[0]}});
+}
+
+static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
+                 struct tuff_tensor *dx[])
+{
+    struct attr attr = *(const struct attr *) node->attr;
+    attr.back = !attr.back;
+    if (dy[0] && node->in[IN_X]->needs_grad)
+        dx[IN_X] = add_node(g, dy[0], node->in[IN_TABLE], node->in[IN_POSITIONS], &attr);
+}
+
+const struct tuff_op tuff_op_rope = {.name = "rope", .record = record, .grad = grad};
