@@ -71,6 +71,8 @@ enum tuff_gelu_form {
 /* Hendrycks & Gimpel 2016, arXiv:1606.08415. saves x. */
 TUFF_API struct tuff_tensor *tuff_gelu(struct tuff_graph *g, struct tuff_tensor *x,
                                        enum tuff_gelu_form form);
+/* y = x / (1 + e^-x), also called swish. saves x. Elfwing et al. 2017, arXiv:1702.03118. */
+TUFF_API struct tuff_tensor *tuff_silu(struct tuff_graph *g, struct tuff_tensor *x);
 /* Inverted dropout: y = keep ? x / (1 - p) : 0. The mask is Philox4x32-10 of key seed[0..1] and
  * counter (i / 4, 0, 0, stream), word i mod 4, kept where its upper 24 bits / 2^24 >= p; it is
  * regenerated for the gradient, never stored. seed U32 [2], usually an input that changes every
@@ -95,7 +97,13 @@ TUFF_API struct tuff_tensor *tuff_accumulate(struct tuff_graph *g, struct tuff_t
 
 /* ---- matmul ---- */
 
-enum tuff_activation { TUFF_ACT_NONE, TUFF_ACT_GELU_TANH, TUFF_ACT_GELU_ERF, TUFF_ACT_RELU };
+enum tuff_activation {
+    TUFF_ACT_NONE,
+    TUFF_ACT_GELU_TANH,
+    TUFF_ACT_GELU_ERF,
+    TUFF_ACT_RELU,
+    TUFF_ACT_SILU
+};
 struct tuff_matmul_args {
     bool transpose_a, transpose_b; /* read a as [.., K, M], b as [.., N, K] */
     float alpha;                   /* 0 counts as 1 */
@@ -147,6 +155,19 @@ TUFF_API struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuf
                                                 struct tuff_tensor *targets,
                                                 struct tuff_tensor *weight,
                                                 struct tuff_tensor **rows);
+
+/* ---- images: [B, H, W, C], channels together ---- */
+
+/* y[b, i, j, c] = the mean of x[b, i s - p + k, j s - p + l, c] over 0 <= k, l < kernel, pixels
+ * outside counting as 0 (PyTorch's count_include_pad); s = stride (0: kernel), p = padding, at most
+ * kernel / 2. y [B, (H + 2 p - kernel) / s + 1, .., C]; rows and columns that fill no window are
+ * left out. Saves nothing. cost 4 bytes an element of x and of y. */
+TUFF_API struct tuff_tensor *tuff_avg_pool2d(struct tuff_graph *g, struct tuff_tensor *x,
+                                             int kernel, int stride, int padding);
+/* y[b, i, j, c] = x[b, i / factor, j / factor, c]: y [B, factor H, factor W, C]. Saves nothing. cost
+ * 4 bytes an element of x and of y. */
+TUFF_API struct tuff_tensor *tuff_upsample_nearest(struct tuff_graph *g, struct tuff_tensor *x,
+                                                   int factor);
 
 /* ---- attention ---- */
 
