@@ -158,6 +158,27 @@ TUFF_API struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuf
 
 /* ---- images: [B, H, W, C], channels together ---- */
 
+struct tuff_conv2d_args {
+    int stride;               /* of both axes; 0: 1 */
+    int padding;              /* pixels of zeros on each side */
+    struct tuff_tensor *bias; /* [O] */
+};
+/* y[b, i, j, o] = bias[o] + sum over k, l, c of x[b, i s + k - p, j s + l - p, c] w[o, k, l, c], s =
+ * stride, p = padding; pixels outside count as 0. x [B, H, W, C], w [O, KH, KW, C], y [B, (H + 2 p -
+ * KH) / s + 1, (W + 2 p - KW) / s + 1, O]. PyTorch's conv2d, its images [B, C, H, W] and weights
+ * [O, C, KH, KW] being stored with channels last, which makes every sum run along memory.
+ * grad: x, w, bias. saves x and w. A kernel of 1 x 1 with stride 1 is a matmul.
+ * cost 2 O KH KW C FLOP a pixel of y; each gradient the same. LeCun et al. 1989. */
+TUFF_API struct tuff_tensor *tuff_conv2d_with(struct tuff_graph *g, struct tuff_tensor *x,
+                                              struct tuff_tensor *w,
+                                              const struct tuff_conv2d_args *args);
+#define tuff_conv2d(g, x, w, ...)                                                                  \
+    tuff_conv2d_with(g, x, w, &(const struct tuff_conv2d_args) {__VA_ARGS__})
+/* Weights from the layout of files, [O, C, KH, KW] = dims, to that of tuff_conv2d, and back: host
+ * memory of the caller, elements as many as dims say, no overlap. */
+TUFF_API void tuff_conv2d_weight_from_oihw(const float *oihw, const int64_t dims[4], float *ohwi);
+TUFF_API void tuff_conv2d_weight_to_oihw(const float *ohwi, const int64_t dims[4], float *oihw);
+
 /* y = act((x - mean) rstd weight + bias), rstd = (var + eps)^-1/2: mean and variance (mean square
  * deviation) are taken over each image's groups of C / groups neighbouring channels, all positions
  * together. x [B, .., C], weight and bias [C] (bias may be NULL), groups divides C, eps > 0,
