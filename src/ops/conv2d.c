@@ -89,7 +89,7 @@ void tuff_conv2d_weight_to_oihw(const float *ohwi, const int64_t dims[4], float 
 }
 
 /* x, w and y are what the product has in their places: for a gradient, a gradient or an operand. */
-static void record_generic(struct tuff_recorder *r, const struct tuff_node *node,
+static void record_product(struct tuff_recorder *r, const struct tuff_node *node,
                            const struct tuff_tensor *x, const struct tuff_tensor *w,
                            const struct tuff_tensor *y, const struct tuff_tensor *bias)
 {
@@ -97,6 +97,10 @@ static void record_generic(struct tuff_recorder *r, const struct tuff_node *node
                                           [CONV2D_DX] = "conv/generic.x",
                                           [CONV2D_DW] = "conv/generic.weight"};
     const struct tuff_conv2d_attr *attr = node->attr;
+    if (tuff_conv2d_packed_fits(r, node)) {
+        tuff_conv2d_packed_record(r, node);
+        return;
+    }
     struct tuff_conv2d_params p = {.x = tuff_address(r, x),
                                    .w = tuff_address(r, w),
                                    .y = tuff_address(r, y),
@@ -128,18 +132,18 @@ static void record_generic(struct tuff_recorder *r, const struct tuff_node *node
 
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    record_generic(r, node, node->in[CONV2D_X], node->in[CONV2D_W], node->out[0],
+    record_product(r, node, node->in[CONV2D_X], node->in[CONV2D_W], node->out[0],
                    node->in[CONV2D_BIAS]);
 }
 
 static void record_dx(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    record_generic(r, node, node->out[0], node->in[CONV2D_GRAD_W], node->in[CONV2D_GRAD_DY], NULL);
+    record_product(r, node, node->out[0], node->in[CONV2D_GRAD_W], node->in[CONV2D_GRAD_DY], NULL);
 }
 
 static void record_dw(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    record_generic(r, node, node->in[CONV2D_GRAD_X], node->out[0], node->in[CONV2D_GRAD_DY], NULL);
+    record_product(r, node, node->in[CONV2D_GRAD_X], node->out[0], node->in[CONV2D_GRAD_DY], NULL);
 }
 
 static void cost(const struct tuff_node *node, struct tuff_cost *cost)
@@ -153,9 +157,15 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
                        (double) (a->batch * a->height * a->width * a->channels));
 }
 
-static const struct tuff_op dx_op = {.name = "conv2d_dx", .record = record_dx, .cost = cost};
-static const struct tuff_op dw_op = {
-    .name = "conv2d_dw", .record = record_dw, .cost = cost, .accumulates = true};
+static const struct tuff_op dx_op = {.name = "conv2d_dx",
+                                     .record = record_dx,
+                                     .scratch = tuff_conv2d_packed_scratch,
+                                     .cost = cost};
+static const struct tuff_op dw_op = {.name = "conv2d_dw",
+                                     .record = record_dw,
+                                     .scratch = tuff_conv2d_packed_scratch,
+                                     .cost = cost,
+                                     .accumulates = true};
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                  struct tuff_tensor *dx[])
@@ -183,5 +193,8 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
     }
 }
 
-const struct tuff_op tuff_op_conv2d = {
-    .name = "conv2d", .record = record, .grad = grad, .cost = cost};
+const struct tuff_op tuff_op_conv2d = {.name = "conv2d",
+                                       .record = record,
+                                       .grad = grad,
+                                       .scratch = tuff_conv2d_packed_scratch,
+                                       .cost = cost};

@@ -16,4 +16,13 @@ struct tuff_conv2d_attr {
         stride, padding;
 };
 
+/* ---- conv2d_packed.c: the kernels for devices with uniform_loads ---- */
+
+/* Bytes for padded images and packed weights; 0 where these kernels do not suit shapes or device. */
+uint64_t tuff_conv2d_packed_scratch(const struct tuff_node *node,
+                                    const struct tuff_device_info *device);
+/* The node was given scratch, and its storages can be bound. */
+bool tuff_conv2d_packed_fits(const struct tuff_recorder *r, const struct tuff_node *node);
+void tuff_conv2d_packed_record(struct tuff_recorder *r, const struct tuff_node *node);
+
 #endif

@@ -115,8 +115,11 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
     struct tuff_matmul_pack_params p = {.from = tuff_address(r, x),
                                         .size = size,
                                         .k = s->k,
+                                        .k_end = s->k,
+                                        .panel = s->k,
+                                        .per_line = 1,
                                         .pitch = (uint32_t) x->strides[x->rank - 2],
-                                        .from_batch = tuff_matmul_batch_stride(x),
+                                        .from_line = tuff_matmul_batch_stride(x),
                                         .to = (uint32_t) to,
                                         .to_batch = (uint32_t) panels};
     identity(p.t);
