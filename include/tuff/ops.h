@@ -189,6 +189,25 @@ TUFF_API struct tuff_tensor *tuff_group_norm(struct tuff_graph *g, struct tuff_t
                                              int groups, struct tuff_tensor *weight,
                                              struct tuff_tensor *bias, float eps,
                                              enum tuff_activation activation);
+struct tuff_batch_norm_args {
+    bool training;                              /* by x's own mean and variance */
+    struct tuff_tensor *running_mean, *running_var; /* [C]; while training variables, or NULL */
+    float momentum, eps;                        /* PyTorch's defaults are 0.1 and 1e-5 */
+    enum tuff_activation activation;            /* as group_norm's */
+    struct tuff_tensor **next_mean, **next_var; /* their next versions go here; may be NULL */
+};
+/* y = act((x - mean) rstd weight + bias) by channel, x [.., C], weight and bias [C] (bias may be
+ * NULL). training: mean and variance are those of x's N rows (N > 1), and the running statistics are
+ * changed as a version step: running = (1 - momentum) running + momentum new, where the new variance
+ * is the unbiased one (N / (N - 1) times the mean square deviation that x is divided by). Else mean
+ * and variance are the running statistics, and constants to the gradient.
+ * saves x and a table [1, 5, C]. cost as group_norm. Ioffe & Szegedy 2015, arXiv:1502.03167. */
+TUFF_API struct tuff_tensor *tuff_batch_norm_with(struct tuff_graph *g, struct tuff_tensor *x,
+                                                  struct tuff_tensor *weight,
+                                                  struct tuff_tensor *bias,
+                                                  const struct tuff_batch_norm_args *args);
+#define tuff_batch_norm(g, x, weight, bias, ...)                                                   \
+    tuff_batch_norm_with(g, x, weight, bias, &(const struct tuff_batch_norm_args) {__VA_ARGS__})
 /* y[b, i, j, c] = the mean of x[b, i s - p + k, j s - p + l, c] over 0 <= k, l < kernel, pixels
  * outside counting as 0 (PyTorch's count_include_pad); s = stride (0: kernel), p = padding, at most
  * kernel / 2. y [B, (H + 2 p - kernel) / s + 1, .., C]; rows and columns that fill no window are
