@@ -163,10 +163,10 @@ struct tuff_conv2d_args {
     int padding;              /* pixels of zeros on each side */
     struct tuff_tensor *bias; /* [O] */
 };
-/* y[b, i, j, o] = bias[o] + sum over k, l, c of x[b, i s + k - p, j s + l - p, c] w[o, k, l, c], s =
- * stride, p = padding; pixels outside count as 0. x [B, H, W, C], w [O, KH, KW, C], y [B, (H + 2 p -
- * KH) / s + 1, (W + 2 p - KW) / s + 1, O]. PyTorch's conv2d, its images [B, C, H, W] and weights
- * [O, C, KH, KW] being stored with channels last, which makes every sum run along memory.
+/* y[b, i, j, o] = bias[o] + sum over k, l, c of x[b, i s + k - p, j s + l - p, c] w[o, k, l, c], s
+ * = stride, p = padding; pixels outside count as 0. x [B, H, W, C], w [O, KH, KW, C], y [B, (H + 2
+ * p - KH) / s + 1, (W + 2 p - KW) / s + 1, O]. PyTorch's conv2d, its images [B, C, H, W] and
+ * weights [O, C, KH, KW] being stored with channels last, which makes every sum run along memory.
  * grad: x, w, bias. saves x and w. A kernel of 1 x 1 with stride 1 is a matmul.
  * cost 2 O KH KW C FLOP a pixel of y; each gradient the same. LeCun et al. 1989. */
 TUFF_API struct tuff_tensor *tuff_conv2d_with(struct tuff_graph *g, struct tuff_tensor *x,
@@ -197,10 +197,10 @@ struct tuff_batch_norm_args {
     struct tuff_tensor **next_mean, **next_var; /* their next versions go here; may be NULL */
 };
 /* y = act((x - mean) rstd weight + bias) by channel, x [.., C], weight and bias [C] (bias may be
- * NULL). training: mean and variance are those of x's N rows (N > 1), and the running statistics are
- * changed as a version step: running = (1 - momentum) running + momentum new, where the new variance
- * is the unbiased one (N / (N - 1) times the mean square deviation that x is divided by). Else mean
- * and variance are the running statistics, and constants to the gradient.
+ * NULL). training: mean and variance are those of x's N rows (N > 1), and the running statistics
+ * are changed as a version step: running = (1 - momentum) running + momentum new, where the new
+ * variance is the unbiased one (N / (N - 1) times the mean square deviation that x is divided by).
+ * Else mean and variance are the running statistics, and constants to the gradient.
  * saves x and a table [1, 5, C]. cost as group_norm. Ioffe & Szegedy 2015, arXiv:1502.03167. */
 TUFF_API struct tuff_tensor *tuff_batch_norm_with(struct tuff_graph *g, struct tuff_tensor *x,
                                                   struct tuff_tensor *weight,
@@ -214,8 +214,8 @@ TUFF_API struct tuff_tensor *tuff_batch_norm_with(struct tuff_graph *g, struct t
  * left out. Saves nothing. cost 4 bytes an element of x and of y. */
 TUFF_API struct tuff_tensor *tuff_avg_pool2d(struct tuff_graph *g, struct tuff_tensor *x,
                                              int kernel, int stride, int padding);
-/* y[b, i, j, c] = x[b, i / factor, j / factor, c]: y [B, factor H, factor W, C]. Saves nothing. cost
- * 4 bytes an element of x and of y. */
+/* y[b, i, j, c] = x[b, i / factor, j / factor, c]: y [B, factor H, factor W, C]. Saves nothing.
+ * cost 4 bytes an element of x and of y. */
 TUFF_API struct tuff_tensor *tuff_upsample_nearest(struct tuff_graph *g, struct tuff_tensor *x,
                                                    int factor);
 

@@ -22,7 +22,8 @@ void main()
     uint col0 = uniformly(gl_WorkGroupID.y, Y_DIGITS) * WIDTH;
     uint line = uniformly(gl_WorkGroupID.z, Z_DIGITS), image = line / p.lines;
     line -= image * p.lines;
-    // The last tile is shifted inwards; lines shorter than a tile have windows enough in the border.
+    // The last tile is shifted inwards; lines shorter than a tile have windows enough in the
+    // border.
     uint row0 = EDGE && p.m >= R ? min(row_mine, p.m - R) : row_mine;
     uint q = part_number(s), piece = q / PIECE_PARTS;
     uint a_at = image * p.a_image + line * p.a_line + row0 * A_R + piece * p.a_piece +

@@ -1,9 +1,9 @@
 #ifndef TUFF_CONV_PIXELS_KERNELS_H
 #define TUFF_CONV_PIXELS_KERNELS_H
 #include "lib/shared.h"
-/* c[pixel, n] = bias[n] + sum over k of a[pixel, k] b[k, n]: a's row is the window of a padded image
- * that belongs to the pixel, KERNEL_H pieces as far apart as the image's lines; b is packed by
- * matmul/pack. Places in floats. */
+/* c[pixel, n] = bias[n] + sum over k of a[pixel, k] b[k, n]: a's row is the window of a padded
+ * image that belongs to the pixel, KERNEL_H pieces as far apart as the image's lines; b is packed
+ * by matmul/pack. Places in floats. */
 TUFF_PARAMS_BEGIN(conv_pixels)
     tuff_u64 a;
     tuff_u64 b;
@@ -17,7 +17,7 @@ TUFF_PARAMS_BEGIN(conv_pixels)
     tuff_u32 c_line;
     tuff_u32 c_image;
     tuff_u32 a_piece; /* from piece to piece of a window */
-    tuff_u32 a_line;  /* from the window of a line of c to that of the next, and of the next image */
+    tuff_u32 a_line;  /* from the windows of a line of c to the next line's, next image's */
     tuff_u32 a_image;
     tuff_u32 t[16]; /* t[i] = i, see matmul/uniform.glsl */
 TUFF_PARAMS_END(conv_pixels)

@@ -1,8 +1,8 @@
 #ifndef TUFF_CONV_WEIGHTS_KERNELS_H
 #define TUFF_CONV_WEIGHTS_KERNELS_H
 #include "lib/shared.h"
-/* c[m, tap, n] (+)= sum over pixels of a[pixel, m] b[the pixel under that tap, n]: a the gradient of
- * y, b the padded x. Places in floats. */
+/* c[m, tap, n] (+)= sum over pixels of a[pixel, m] b[the pixel under that tap, n]: a the gradient
+ * of y, b the padded x. Places in floats. */
 TUFF_PARAMS_BEGIN(conv_weights)
     tuff_u64 a;
     tuff_u64 b;

@@ -1,6 +1,6 @@
 #include "lib/shared.h"
 /* y[b, h, w, :] = scale times a sum over a window of x; n units of y, `units` a pixel. pool: y's
- * pixel is the window number (h, w) over x. spread, its adjoint: the windows that cover y's pixel. */
+ * pixel is the window number (h, w) over x. spread, its adjoint: the windows that cover it. */
 TUFF_PARAMS_BEGIN(window)
     TUFF_PTR(REF) x;
     TUFF_PTR(REF) y;

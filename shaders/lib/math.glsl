@@ -1,7 +1,8 @@
 // Functions whose accuracy must not depend on the driver: nothing here but + - * / and bits, which
 // every driver gets right to an ulp or two (a driver's own exp, tanh or erf may be far off or NaN).
-// Bounds are relative unless they say absolute. Those of GELU and SiLU hold for results above 1e-30;
-// where smaller ones end in 0 is up to the driver. Tested over all exponents of x on every driver.
+// Bounds are relative unless they say absolute. Those of GELU and SiLU hold for results above
+// 1e-30; where smaller ones end in 0 is up to the driver. Tested over all exponents of x on every
+// driver.
 #ifndef TUFF_MATH
 #define TUFF_MATH
 

@@ -1,9 +1,9 @@
 #ifndef TUFF_MATMUL_PACK_KERNELS_H
 #define TUFF_MATMUL_PACK_KERNELS_H
 #include "lib/shared.h"
-/* to[z][x / W][k][x % W] = the source's element (k, x) of batch entry z, 0 from k to k_end; panels of
- * W, the last one filled by repeating x = size - 1. In the source, entry z is number z % per_line of
- * line z / per_line. */
+/* to[z][x / W][k][x % W] = the source's element (k, x) of batch entry z, 0 from k to k_end; panels
+ * of W, the last one filled by repeating x = size - 1. In the source, entry z is number z %
+ * per_line of line z / per_line. */
 TUFF_PARAMS_BEGIN(matmul_pack)
     tuff_u64 from;
     tuff_u32 size; /* of the axis that is cut into panels */

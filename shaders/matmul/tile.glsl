@@ -1,9 +1,9 @@
 // A tile of a product in registers and how it is put together: shared by matmul/packed and
 // conv/packed, which say in their comments why it is made so. A group owns R rows x SG * NC columns
-// and has S subgroups, which each sum a part of K into acc, a lane a column; the S partial tiles meet
-// in shared memory behind the only barrier and are added in the order of s; subgroup s finishes the
-// tile's vectors s, s + S, ... Included behind uniform.glsl and the constants SG, S, EDGE and
-// the parameter p.n.
+// and has S subgroups, which each sum a part of K into acc, a lane a column; the S partial tiles
+// meet in shared memory behind the only barrier and are added in the order of s; subgroup s
+// finishes the tile's vectors s, s + S, ... Included behind uniform.glsl and the constants SG, S,
+// EDGE and the parameter p.n.
 const int R = 8, NC = 2;
 const uint V = R * NC, WIDTH = SG * NC;
 shared float part[S * V * SG];

@@ -4,8 +4,8 @@
 //! variant x.generic
 //! variant x.texel -DCPU
 // The gradient of act(xhat weight + bias), xhat = (x - mean) rstd, in two passes: sums over slabs,
-// then, with their totals known, dx. z is made again, not stored. SUMS reads 8 bytes an element, the
-// other moves 12 (16 with a residual).
+// then, with their totals known, dx. z is made again, not stored. SUMS reads 8 bytes an element,
+// the other moves 12 (16 with a residual).
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "lib/math.glsl"

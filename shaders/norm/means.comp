@@ -1,6 +1,6 @@
 #version 450
-// What a group's mean and variance give back to each of its elements. An invocation owns a group and
-// adds its slabs in order.
+// What a group's mean and variance give back to each of its elements. An invocation owns a group
+// and adds its slabs in order.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "norm/means.h"

@@ -1,6 +1,6 @@
 #include "lib/shared.h"
-/* means[image][0][c] = the mean over c's group and the image's rows of dz weight, means[image][1][c]
- * that of dz weight xhat, from the slabs' sums. */
+/* means[image][0][c] = the mean over c's group and the image's rows of dz weight,
+ * means[image][1][c] that of dz weight xhat, from the slabs' sums. */
 TUFF_PARAMS_BEGIN(norm_means)
     TUFF_PTR(F32) dweight;
     TUFF_PTR(F32) dbias;

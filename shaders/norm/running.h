@@ -1,6 +1,6 @@
 #include "lib/shared.h"
-/* mean = (1 - momentum) mean + momentum m, var likewise with unbias v: m and v the mean and variance
- * of the table of norm/channels.glsl, unbias = n / (n - 1). */
+/* mean = (1 - momentum) mean + momentum m, var likewise with unbias v: m and v the mean and
+ * variance of the table of norm/channels.glsl, unbias = n / (n - 1). */
 TUFF_PARAMS_BEGIN(norm_running)
     TUFF_PTR(F32) table;
     TUFF_PTR(F32) mean;

@@ -2,8 +2,8 @@
  * pixels.comp and weights.comp say how). Images get a border of zeros and whole multiples of
  * channels, by a copy unless they have them; weights are packed as matmul/packed wants them.
  *
- * The gradient of x with stride s is s^2 convolutions of stride 1, each with every s-th tap, for the
- * pixels of one remainder of (row, column) by s: no product with an inserted zero is made. */
+ * The gradient of x with stride s is s^2 convolutions of stride 1, each with every s-th tap, for
+ * the pixels of one remainder of (row, column) by s: no product with an inserted zero is made. */
 #include "ops/conv2d_packed.h"
 
 #include "conv/pad.h"
@@ -285,7 +285,7 @@ static uint32_t digits(uint32_t groups)
 enum { LOCAL, S, EDGE, TAIL, ACCUMULATE, I, J, A_I, A_J, A_R, B_I, B_J, X_DIGITS, Y_DIGITS,
        Z_DIGITS, MORE, MORE_2, N_SPEC };
 
-/* Launch after launch adds to c, so the first one only may overwrite it, and the last has the bias. */
+/* Launch after launch adds to c: only the first may overwrite it, only the last has the bias. */
 static void multiply(struct tuff_recorder *r, const struct tuff_node *node, const struct layout *l,
                      struct tuff_launch_params *launch, uint32_t *spec, uint32_t parts,
                      uint32_t *part_first)

@@ -18,7 +18,7 @@ struct tuff_conv2d_attr {
 
 /* ---- conv2d_packed.c: the kernels for devices with uniform_loads ---- */
 
-/* Bytes for padded images and packed weights; 0 where these kernels do not suit shapes or device. */
+/* Bytes for padded images and packed weights; 0 where they do not suit shapes or device. */
 uint64_t tuff_conv2d_packed_scratch(const struct tuff_node *node,
                                     const struct tuff_device_info *device);
 /* The node was given scratch, and its storages can be bound. */

@@ -1,5 +1,5 @@
-/* ops/window.h: square windows over images [B, H, W, C]: what avg_pool2d and upsample_nearest share,
- * each being the other's gradient but for a factor. */
+/* ops/window.h: square windows over images [B, H, W, C]: what avg_pool2d and upsample_nearest
+ * share, each being the other's gradient but for a factor. */
 #ifndef TUFF_OPS_WINDOW_H
 #define TUFF_OPS_WINDOW_H
 

@@ -24,8 +24,9 @@ static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const
     struct tuff_tensor *y =
         tuff_batch_norm(g, in[0], in[1], a->no_bias ? NULL : in[2], .training = a->training,
                         .running_mean = a->running ? in[3] : NULL,
-                        .running_var = a->running ? in[4] : NULL, .momentum = momentum_of(a), .eps = 1e-5f,
-                        .activation = a->act, .next_mean = &next[0], .next_var = &next[1]);
+                        .running_var = a->running ? in[4] : NULL, .momentum = momentum_of(a),
+                        .eps = 1e-5f, .activation = a->act, .next_mean = &next[0],
+                        .next_var = &next[1]);
     return a->result == MEAN ? tuff_copy(g, next[0]) : a->result == VAR ? tuff_copy(g, next[1]) : y;
 }
 

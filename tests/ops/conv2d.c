@@ -1,5 +1,6 @@
-/* conv2d: kernels of 1 x 1 to 5 x 3, strides, paddings, odd sizes; shapes of the packed kernels with
- * whole and cut tiles, one and several launches over k; weights to and from the layout of files. */
+/* conv2d: kernels of 1 x 1 to 5 x 3, strides, paddings, odd sizes; shapes of the packed kernels
+ * with whole and cut tiles, one and several launches over k; weights to and from the layout of
+ * files. */
 #include "op_test.h"
 
 struct arg {
@@ -31,7 +32,8 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
         int64_t o = i % k[0], ox = i / k[0] % ow, oy = i / k[0] / ow % oh, b = i / k[0] / ow / oh;
         y[i] = c->n_in > 2 ? in[2][o] : 0;
         for (int64_t t = 0; t < k[1] * k[2]; t++) {
-            int64_t h = oy * stride - a->padding + t / k[2], w = ox * stride - a->padding + t % k[2];
+            int64_t h = oy * stride - a->padding + t / k[2];
+            int64_t w = ox * stride - a->padding + t % k[2];
             if (h < 0 || h >= d[1] || w < 0 || w >= d[2])
                 continue;
             const double *x = in[0] + ((b * d[1] + h) * d[2] + w) * d[3];

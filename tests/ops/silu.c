@@ -1,4 +1,4 @@
-/* silu: sizes around the width of a load, a view, values where it saturates; as matmul's epilogue. */
+/* silu: sizes around the width of a load, a view, values where it saturates; in matmul. */
 #include "op_test.h"
 
 static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
