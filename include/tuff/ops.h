@@ -71,6 +71,8 @@ enum tuff_gelu_form {
 /* Hendrycks & Gimpel 2016, arXiv:1606.08415. saves x. */
 TUFF_API struct tuff_tensor *tuff_gelu(struct tuff_graph *g, struct tuff_tensor *x,
                                        enum tuff_gelu_form form);
+/* y = x / (1 + e^-x), also called swish. saves x. Elfwing et al. 2017, arXiv:1702.03118. */
+TUFF_API struct tuff_tensor *tuff_silu(struct tuff_graph *g, struct tuff_tensor *x);
 /* Inverted dropout: y = keep ? x / (1 - p) : 0. The mask is Philox4x32-10 of key seed[0..1] and
  * counter (i / 4, 0, 0, stream), word i mod 4, kept where its upper 24 bits / 2^24 >= p; it is
  * regenerated for the gradient, never stored. seed U32 [2], usually an input that changes every
@@ -95,7 +97,13 @@ TUFF_API struct tuff_tensor *tuff_accumulate(struct tuff_graph *g, struct tuff_t
 
 /* ---- matmul ---- */
 
-enum tuff_activation { TUFF_ACT_NONE, TUFF_ACT_GELU_TANH, TUFF_ACT_GELU_ERF, TUFF_ACT_RELU };
+enum tuff_activation {
+    TUFF_ACT_NONE,
+    TUFF_ACT_GELU_TANH,
+    TUFF_ACT_GELU_ERF,
+    TUFF_ACT_RELU,
+    TUFF_ACT_SILU
+};
 struct tuff_matmul_args {
     bool transpose_a, transpose_b; /* read a as [.., K, M], b as [.., N, K] */
     float alpha;                   /* 0 counts as 1 */
@@ -168,6 +176,69 @@ TUFF_API struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuf
                                                 struct tuff_tensor *targets,
                                                 struct tuff_tensor *weight,
                                                 struct tuff_tensor **rows);
+
+/* ---- images: [B, H, W, C], channels together ---- */
+
+struct tuff_conv2d_args {
+    int stride;               /* of both axes; 0: 1 */
+    int padding;              /* pixels of zeros on each side */
+    struct tuff_tensor *bias; /* [O] */
+};
+/* y[b, i, j, o] = bias[o] + sum over k, l, c of x[b, i s + k - p, j s + l - p, c] w[o, k, l, c], s
+ * = stride, p = padding; pixels outside count as 0. x [B, H, W, C], w [O, KH, KW, C], y [B, (H + 2
+ * p - KH) / s + 1, (W + 2 p - KW) / s + 1, O]. PyTorch's conv2d, its images [B, C, H, W] and
+ * weights [O, C, KH, KW] being stored with channels last, which makes every sum run along memory.
+ * grad: x, w, bias. saves x and w. A kernel of 1 x 1 with stride 1 is a matmul.
+ * cost 2 O KH KW C FLOP a pixel of y; each gradient the same. LeCun et al. 1989. */
+TUFF_API struct tuff_tensor *tuff_conv2d_with(struct tuff_graph *g, struct tuff_tensor *x,
+                                              struct tuff_tensor *w,
+                                              const struct tuff_conv2d_args *args);
+#define tuff_conv2d(g, x, w, ...)                                                                  \
+    tuff_conv2d_with(g, x, w, &(const struct tuff_conv2d_args) {__VA_ARGS__})
+/* Weights from the layout of files, [O, C, KH, KW] = dims, to that of tuff_conv2d, and back: host
+ * memory of the caller, elements as many as dims say, no overlap. */
+TUFF_API void tuff_conv2d_weight_from_oihw(const float *oihw, const int64_t dims[4], float *ohwi);
+TUFF_API void tuff_conv2d_weight_to_oihw(const float *ohwi, const int64_t dims[4], float *oihw);
+
+/* y = act((x - mean) rstd weight + bias), rstd = (var + eps)^-1/2: mean and variance (mean square
+ * deviation) are taken over each image's groups of C / groups neighbouring channels, all positions
+ * together. x [B, .., C], weight and bias [C] (bias may be NULL), groups divides C, eps > 0,
+ * activation none, silu or relu: fused, its argument is made again for the gradient.
+ * saves x and a table [B, 5, C]. cost 12 bytes an element, 28 for the gradient.
+ * Wu & He 2018, arXiv:1803.08494. */
+TUFF_API struct tuff_tensor *tuff_group_norm(struct tuff_graph *g, struct tuff_tensor *x,
+                                             int groups, struct tuff_tensor *weight,
+                                             struct tuff_tensor *bias, float eps,
+                                             enum tuff_activation activation);
+struct tuff_batch_norm_args {
+    bool training;                              /* by x's own mean and variance */
+    struct tuff_tensor *running_mean, *running_var; /* [C]; while training variables, or NULL */
+    float momentum, eps;                        /* PyTorch's defaults are 0.1 and 1e-5 */
+    enum tuff_activation activation;            /* as group_norm's */
+    struct tuff_tensor **next_mean, **next_var; /* their next versions go here; may be NULL */
+};
+/* y = act((x - mean) rstd weight + bias) by channel, x [.., C], weight and bias [C] (bias may be
+ * NULL). training: mean and variance are those of x's N rows (N > 1), and the running statistics
+ * are changed as a version step: running = (1 - momentum) running + momentum new, where the new
+ * variance is the unbiased one (N / (N - 1) times the mean square deviation that x is divided by).
+ * Else mean and variance are the running statistics, and constants to the gradient.
+ * saves x and a table [1, 5, C]. cost as group_norm. Ioffe & Szegedy 2015, arXiv:1502.03167. */
+TUFF_API struct tuff_tensor *tuff_batch_norm_with(struct tuff_graph *g, struct tuff_tensor *x,
+                                                  struct tuff_tensor *weight,
+                                                  struct tuff_tensor *bias,
+                                                  const struct tuff_batch_norm_args *args);
+#define tuff_batch_norm(g, x, weight, bias, ...)                                                   \
+    tuff_batch_norm_with(g, x, weight, bias, &(const struct tuff_batch_norm_args) {__VA_ARGS__})
+/* y[b, i, j, c] = the mean of x[b, i s - p + k, j s - p + l, c] over 0 <= k, l < kernel, pixels
+ * outside counting as 0 (PyTorch's count_include_pad); s = stride (0: kernel), p = padding, at most
+ * kernel / 2. y [B, (H + 2 p - kernel) / s + 1, .., C]; rows and columns that fill no window are
+ * left out. Saves nothing. cost 4 bytes an element of x and of y. */
+TUFF_API struct tuff_tensor *tuff_avg_pool2d(struct tuff_graph *g, struct tuff_tensor *x,
+                                             int kernel, int stride, int padding);
+/* y[b, i, j, c] = x[b, i / factor, j / factor, c]: y [B, factor H, factor W, C]. Saves nothing.
+ * cost 4 bytes an element of x and of y. */
+TUFF_API struct tuff_tensor *tuff_upsample_nearest(struct tuff_graph *g, struct tuff_tensor *x,
+                                                   int factor);
 
 /* ---- attention ---- */
 

@@ -28,13 +28,14 @@ void main()
     uint k0 = uniformly(gl_WorkGroupID.x, 3u) * K_GROUP;
     uint x0 = uniformly(gl_WorkGroupID.y, 3u) * X_GROUP;
     uint z = uniformly(gl_WorkGroupID.z, 3u);
-    uint at = p.to + z * p.to_batch + x0 * p.k + k0 * W;
+    uint at = p.to + z * p.to_batch + x0 * p.panel + k0 * W;
+    uint from = z / p.per_line * p.from_line + z % p.per_line * p.from_batch;
     [[unroll]] for (uint i = 0u; i < ROWS; i++) {
 #ifdef COLUMNS
-        Source row = source_at(p.from, z * p.from_batch + min(x0 + i, p.size - 1u) * p.pitch + k0);
+        Source row = source_at(p.from, from + min(x0 + i, p.size - 1u) * p.pitch + k0);
         uint last = p.k - 1u - k0;
 #else
-        Source row = source_at(p.from, z * p.from_batch + min(k0 + i, p.k - 1u) * p.pitch + x0);
+        Source row = source_at(p.from, from + min(k0 + i, p.k - 1u) * p.pitch + x0);
         uint last = p.size - 1u - x0;
 #endif
         [[unroll]] for (uint j = 0u; j < COLS; j++) {
@@ -44,8 +45,10 @@ void main()
             uint k = i, x = j;
 #endif
             float value = row.v[WHOLE ? j : min(j, last)];
-            bool live = WHOLE || k0 + k < p.k && x0 + x / W * W < p.size;
-            to[live ? at + x / W * W * p.k + k * W + x % W : DROP] = value;
+            if (!WHOLE)
+                value = k0 + k < p.k ? value : 0.0;
+            bool live = WHOLE || k0 + k < p.k_end && x0 + x / W * W < p.size;
+            to[live ? at + x / W * W * p.panel + k * W + x % W : DROP] = value;
         }
     }
 }

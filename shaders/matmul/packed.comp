@@ -39,9 +39,7 @@ layout(set = 0, binding = 2, std430) readonly buffer Residual { float residual[]
 layout(set = 0, binding = 3, std430) readonly buffer Bias { float bias[]; };
 layout(set = 0, binding = 4, std430) readonly buffer Sum { float sum[]; };
 
-const int R = 8, NC = 2;
-const uint V = R * NC, WIDTH = SG * NC;
-shared float part[S * V * SG];
+#include "matmul/tile.glsl"
 
 #ifdef PACKED_A
 const bool A_PACKED = true;
@@ -51,26 +49,10 @@ const bool A_PACKED = false;
 const uint A_K = 1u, A_ROW = A_PITCH;
 #endif
 
-uint lane = gl_SubgroupInvocationID;
-
-// Declares y: lane l holds element(l). All loads first, then the choice: a load inside ?: would
-// become a branch.
-#define ROW(y, element) \
-    float y; \
-    { \
-        y = element(0); \
-        [[unroll]] for (int l = 1; l < SG; l++) \
-            y = mix(y, element(l), lane == l); \
-    }
-
-float acc[R][NC];
-
 // acc = the products of k in [k0, k0 + KC), without those before k_mine (an earlier subgroup's).
 void sum_products(Source a, Source b, uint k0, uint k_mine)
 {
-    [[unroll]] for (int r = 0; r < R; r++)
-        [[unroll]] for (int j = 0; j < NC; j++)
-            acc[r][j] = 0.0;
+    clear_products();
     [[unroll]] for (uint block = 0u; block < KC; block += 16u) // NIR unrolls 32 rounds at most
         [[unroll]] for (uint i = 0u; i < 16u; i++) {
             uint k = block + i;
@@ -89,12 +71,6 @@ void sum_products(Source a, Source b, uint k0, uint k_mine)
             }
         }
 }
-
-#define LIVE(l) (live && (!EDGE || col + l < p.n))
-#define PLACE(l) (EDGE && !LIVE(l) ? 0u : at + l)
-#define STORE(target, x) \
-    [[unroll]] for (int l = 0; l < SG; l++) \
-        target[LIVE(l) ? at + l : DROP] = subgroupShuffle(x, l);
 
 // SG columns of c from element `at` on, the first being `col`: matmul/epilogue.glsl, by vectors.
 void finish_vector(float x, uint at, uint sum_at, uint col, bool live)
@@ -138,28 +114,11 @@ void main()
     uint a_at = A_PACKED ? row0 * p.k + k0 * R : row0 * A_PITCH + k0;
     sum_products(source_at(p.a, z * p.a_batch + a_at),
                  source_at(p.b, z * p.b_batch + col0 * p.k + k0 * WIDTH), k0, k_mine);
-    if (S > 1u) {
-        [[unroll]] for (int r = 0; r < R; r++)
-            [[unroll]] for (int j = 0; j < NC; j++)
-                [[unroll]] for (int l = 0; l < SG; l++)
-                    part[(s * V + r * NC + j) * SG + l] = subgroupShuffle(acc[r][j], l);
-        barrier();
-    }
-    [[unroll]] for (uint i = 0u; i < (V + S - 1u) / S; i++) {
-        uint v = i * S + s;
-        bool live = V % S == 0u || v < V;
-        if (V % S != 0u)
-            v = min(v, V - 1u);
-        float x = 0.0;
-        if (S > 1u) {
-            [[unroll]] for (uint q = 0u; q < S; q++) {
-#define PART_ELEMENT(l) part[(q * V + v) * SG + l]
-                ROW(y, PART_ELEMENT)
-                x = q == 0u ? y : x + y;
-            }
-        } else {
-            x = acc[i / NC][i % NC];
-        }
+    share_products(s);
+    [[unroll]] for (uint i = 0u; i < VECTORS_EACH; i++) {
+        uint v = vector_of(i, s);
+        bool live = vector_live(i, s);
+        float x = total_of(i, v);
         uint row = row0 + v / NC, col = col0 + v % NC * SG;
         if (EDGE)
             live = live && row >= row_mine && row < p.m;

@@ -27,6 +27,8 @@ uint uniformly(uint x, uint digits)
         u |= p.t[x >> 4 & 15u] << 4;
     if (digits > 2u)
         u |= p.t[x >> 8 & 15u] << 8;
+    if (digits > 3u)
+        u |= p.t[x >> 12 & 15u] << 12;
     return u;
 }
 

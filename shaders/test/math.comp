@@ -5,6 +5,8 @@
 //! variant gelu_tanh_grad -DF=tuff_gelu_tanh_grad
 //! variant gelu_erf -DF=tuff_gelu_erf
 //! variant gelu_erf_grad -DF=tuff_gelu_erf_grad
+//! variant silu -DF=tuff_silu
+//! variant silu_grad -DF=tuff_silu_grad
 // For tests/kernel/math.c: one function of lib/math.glsl on many arguments.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"

@@ -16,6 +16,7 @@ struct bench {
     const struct cli_command *command;
     struct tuff_device *device;
     int64_t m, n, k, batch, layers, heads, width, context, vocab, tokens, head_size, megabytes;
+    int64_t channels, out_channels, height, kernel, stride, padding;
     double seconds;
     const char *layout, *dtype;
     bool json, generic, backward;
@@ -161,6 +162,27 @@ static struct tuff_tensor *build_attention(struct bench *b, struct tuff_graph *g
     if (b->backward)
         tuff_backward(g, tuff_sum(g, y));
     return y;
+}
+
+static struct tuff_tensor *build_conv(struct bench *b, struct tuff_graph *g, struct tuff_store *s)
+{
+    int64_t x_dims[] = {b->batch, b->height, b->width, b->channels};
+    int64_t w_dims[] = {b->out_channels, b->kernel, b->kernel, b->channels};
+    struct tuff_tensor *y = tuff_conv2d(g, variable(g, s, "x", 4, x_dims),
+                                        variable(g, s, "weight", 4, w_dims),
+                                        .stride = (int) b->stride, .padding = (int) b->padding);
+    if (b->backward)
+        tuff_backward(g, tuff_sum(g, y));
+    return y;
+}
+
+/* Of the forward pass; each of the two gradients has as many. */
+static double conv_flops(const struct bench *b)
+{
+    double h = (double) ((b->height + 2 * b->padding - b->kernel) / b->stride + 1);
+    double w = (double) ((b->width + 2 * b->padding - b->kernel) / b->stride + 1);
+    return 2 * (double) b->batch * h * w * (double) b->out_channels * (double) b->channels *
+           (double) (b->kernel * b->kernel);
 }
 
 static struct tuff_tensor *build_copy(struct bench *b, struct tuff_graph *g, struct tuff_store *s)
@@ -390,8 +412,9 @@ static int check(const struct bench *b)
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
     struct bench b = {.cli = cli, .command = command, .m = 1024, .n = 1024, .k = 1024, .batch = 1,
-                      .layers = 6, .heads = 6, .width = 384, .context = 256, .vocab = 65,
-                      .tokens = 64, .head_size = 64, .megabytes = 64, .seconds = 2, .layout = "nt",
+                      .layers = 6, .heads = 6, .width = INT64_MIN, .context = 256, .vocab = 65,
+                      .tokens = 64, .head_size = 64, .channels = 64, .out_channels = 64,
+                      .height = 32, .kernel = 3, .stride = 1, .padding = 1, .megabytes = 64, .seconds = 2, .layout = "nt",
                       .dtype = "f32"};
     const struct cli_option options[] = {
         {"m", CLI_INT, &b.m, "N", "matmul: rows of the result", 1, 1 << 20},
@@ -399,15 +422,22 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"k", CLI_INT, &b.k, "N", "matmul: inner size", 1, 1 << 20},
         {"layout", CLI_STRING, &b.layout, "L", "matmul: nn, nt, tn or tt (t: transposed)", 0, 0},
         {"dtype", CLI_STRING, &b.dtype, "T", "matmul: f32", 0, 0},
-        {"batch", CLI_INT, &b.batch, "N", "matrices, rows or sequences", 1, 65535},
+        {"batch", CLI_INT, &b.batch, "N", "matrices, rows, sequences or images", 1, 65535},
         {"layers", CLI_INT, &b.layers, "N", "train, decode: blocks", 1, 4096},
         {"heads", CLI_INT, &b.heads, "N", "train, decode, attention: heads", 1, 4096},
         {"head-size", CLI_INT, &b.head_size, "N", "attention: size of a head", 4, 256},
-        {"width", CLI_INT, &b.width, "N", "train, decode: channels", 4, 65536},
+        {"width", CLI_INT, &b.width, "N", "train, decode: channels [384]; conv: columns [32]", 1,
+         65536},
         {"context", CLI_INT, &b.context, "N", "train, decode, attention: tokens", 1, 1 << 20},
         {"vocab", CLI_INT, &b.vocab, "N", "train, decode: vocabulary", 1, 1 << 24},
         {"tokens", CLI_INT, &b.tokens, "N", "decode: new tokens a run", 2, 1 << 20},
-        {"backward", CLI_FLAG, &b.backward, NULL, "attention: with its gradient", 0, 0},
+        {"channels", CLI_INT, &b.channels, "N", "conv: channels of an image", 1, 65536},
+        {"out-channels", CLI_INT, &b.out_channels, "N", "conv: channels of the result", 1, 65536},
+        {"height", CLI_INT, &b.height, "N", "conv: rows of an image", 1, 65536},
+        {"kernel", CLI_INT, &b.kernel, "N", "conv: rows and columns of the kernel", 1, 64},
+        {"stride", CLI_INT, &b.stride, "N", "conv: pixels between windows", 1, 64},
+        {"padding", CLI_INT, &b.padding, "N", "conv: zeros on each side", 0, 64},
+        {"backward", CLI_FLAG, &b.backward, NULL, "attention, conv: with the gradients", 0, 0},
         {"megabytes", CLI_INT, &b.megabytes, "N", "copy: MiB to copy", 1, 4096},
         {"seconds", CLI_REAL, &b.seconds, "S", "how long to repeat", 0.01, 3600},
         {"generic", CLI_FLAG, &b.generic, NULL, "only kernels that run on any device", 0, 0},
@@ -419,6 +449,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     free(words.items);
     if (code >= 0)
         return code;
+    if (b.width == INT64_MIN)
+        b.width = strcmp(what, "conv") ? 384 : 32;
     code = check(&b);
     if (code != CLI_OK)
         return code;
@@ -433,6 +465,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     else if (!strcmp(what, "attention"))
         code = bench_op(&b, what, build_attention,
                         2 * pairs * (double) b.head_size * (b.backward ? 7 : 2), 0);
+    else if (!strcmp(what, "conv"))
+        code = bench_op(&b, what, build_conv, conv_flops(&b) * (b.backward ? 3 : 1), 0);
     else if (!strcmp(what, "copy"))
         code = bench_op(&b, what, build_copy, 0, 2.0 * (double) b.megabytes * 1048576);
     else if (!strcmp(what, "train"))
@@ -441,7 +475,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         code = bench_decode(&b);
     else
         code = cli_error(command, CLI_USAGE,
-                         "say what to measure: matmul, attention, train, decode or copy");
+                         "say what to measure: matmul, attention, conv, train, decode or copy");
     tuff_device_destroy(b.device);
     return code;
 }
@@ -449,7 +483,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 const struct cli_command cli_bench = {
     .name = "bench",
     .summary = "measure kernels, training steps and decoding",
-    .usage = "matmul|attention|train|decode|copy [OPTIONS]",
+    .usage = "matmul|attention|conv|train|decode|copy [OPTIONS]",
     .example = "tuff bench matmul --m 512 --n 512 --k 512 --layout nt",
     .run = run,
 };

@@ -168,8 +168,11 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
         .from = tuff_address(r, x) + (along_k ? (uint64_t) first * pitch : first) * 4,
         .size = size,
         .k = s->k,
+        .k_end = s->k,
+        .panel = s->k,
+        .per_line = 1,
         .pitch = pitch,
-        .from_batch = tuff_matmul_batch_stride(x),
+        .from_line = tuff_matmul_batch_stride(x),
         .to = (uint32_t) to,
         .to_batch = (uint32_t) (is_a ? s->a_panels : s->b_panels)};
     identity(p.t);

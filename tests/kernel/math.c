@@ -82,6 +82,17 @@ static double gelu_tanh_grad(double x)
     return s + (fabs(x) < 1e10 ? x * s * (1 - s) * c * (1 + 3 * 0.044715 * x * x) : 0);
 }
 
+static double silu(double x)
+{
+    return x / (1 + exp(-x));
+}
+
+static double silu_grad(double x)
+{
+    double s = 1 / (1 + exp(-x));
+    return s + (fabs(x) < 1e3 ? x * s * (1 - s) : 0);
+}
+
 /* `near` is the relative bound for |x| < 4, `far` elsewhere; a result smaller than `floor` counts
  * as that large. */
 struct function {
@@ -96,6 +107,8 @@ static const struct function functions[] = {
     {"test/math.gelu_tanh_grad", gelu_tanh_grad, -INFINITY, INFINITY, 5e-7, 5e-7, 1},
     {"test/math.gelu_erf", gelu_erf, -INFINITY, INFINITY, 1e-6, 6e-6, 1e-30},
     {"test/math.gelu_erf_grad", gelu_erf_grad, -INFINITY, INFINITY, 5e-7, 5e-7, 1},
+    {"test/math.silu", silu, -INFINITY, INFINITY, 6e-7, 2e-6, 1e-30},
+    {"test/math.silu_grad", silu_grad, -INFINITY, INFINITY, 5e-7, 5e-7, 1},
 };
 
 static void check_function(struct host *h, const struct function *f, const float *x, size_t n,

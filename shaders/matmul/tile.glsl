@@ -1,0 +1,67 @@
+// A tile of a product in registers and how it is put together: shared by matmul/packed and
+// conv/packed, which say in their comments why it is made so. A group owns R rows x SG * NC columns
+// and has S subgroups, which each sum a part of K into acc, a lane a column; the S partial tiles
+// meet in shared memory behind the only barrier and are added in the order of s; subgroup s
+// finishes the tile's vectors s, s + S, ... Included behind uniform.glsl and the constants SG, S,
+// EDGE and the parameter p.n.
+const int R = 8, NC = 2;
+const uint V = R * NC, WIDTH = SG * NC;
+shared float part[S * V * SG];
+
+uint lane = gl_SubgroupInvocationID;
+
+// Declares y: lane l holds element(l). All loads first, then the choice: a load inside ?: would
+// become a branch.
+#define ROW(y, element) \
+    float y; \
+    { \
+        y = element(0); \
+        [[unroll]] for (int l = 1; l < SG; l++) \
+            y = mix(y, element(l), lane == l); \
+    }
+
+float acc[R][NC];
+
+void clear_products()
+{
+    [[unroll]] for (int r = 0; r < R; r++)
+        [[unroll]] for (int j = 0; j < NC; j++)
+            acc[r][j] = 0.0;
+}
+
+void share_products(uint s)
+{
+    if (S > 1u) {
+        [[unroll]] for (int r = 0; r < R; r++)
+            [[unroll]] for (int j = 0; j < NC; j++)
+                [[unroll]] for (int l = 0; l < SG; l++)
+                    part[(s * V + r * NC + j) * SG + l] = subgroupShuffle(acc[r][j], l);
+        barrier();
+    }
+}
+
+// Subgroup s finishes vector_of(i, s) of the tile, i < VECTORS_EACH, where that is live.
+const uint VECTORS_EACH = (V + S - 1u) / S;
+uint vector_of(uint i, uint s) { return V % S == 0u ? i * S + s : min(i * S + s, V - 1u); }
+bool vector_live(uint i, uint s) { return V % S == 0u || i * S + s < V; }
+
+float total_of(uint i, uint v)
+{
+    float x = 0.0;
+    if (S > 1u) {
+        [[unroll]] for (uint q = 0u; q < S; q++) {
+#define PART_ELEMENT(l) part[(q * V + v) * SG + l]
+            ROW(y, PART_ELEMENT)
+            x = q == 0u ? y : x + y;
+        }
+    } else {
+        x = acc[i / NC][i % NC];
+    }
+    return x;
+}
+
+#define LIVE(l) (live && (!EDGE || col + l < p.n))
+#define PLACE(l) (EDGE && !LIVE(l) ? 0u : at + l)
+#define STORE(target, x) \
+    [[unroll]] for (int l = 0; l < SG; l++) \
+        target[LIVE(l) ? at + l : DROP] = subgroupShuffle(x, l);
