@@ -1,6 +1,7 @@
 /* cli/device: see device.h. */
 #include "cli/device.h"
 #include "base/os.h"
+#include "tuff/profile.h"
 
 int cli_open_device(struct cli *cli, const struct cli_command *command, struct tuff_device **device)
 {
@@ -27,5 +28,10 @@ int cli_open_device(struct cli *cli, const struct cli_command *command, struct t
     if (!cli->quiet)
         fprintf(stderr, "device: %s (%s)\n", tuff_device_info(*device)->name,
                 tuff_device_info(*device)->type);
+    if (cli->profile && tuff_profile_attach(cli->profile, *device) != TUFF_OK) {
+        tuff_device_destroy(*device);
+        *device = NULL;
+        return cli_fail(cli, command);
+    }
     return CLI_OK;
 }

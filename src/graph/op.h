@@ -80,7 +80,10 @@ struct tuff_op {
                  struct tuff_tensor *dx[]);
     /* Bytes of temporary memory the node needs while it runs; NULL: none. */
     uint64_t (*scratch)(const struct tuff_node *node, const struct tuff_device_info *device);
-    /* FLOP and bytes read + written; NULL: bytes of all inputs and outputs, no FLOP. */
+    /* FLOP an element of in[0] or out[0], whichever has more; exp, sqrt and their like count as 1. */
+    double element_flops;
+    /* FLOP and bytes read + written, where they are not element_flops and the bytes of all inputs
+     * and outputs, which *cost holds. */
     void (*cost)(const struct tuff_node *node, struct tuff_cost *cost);
     /* out[0] may take the place of in[inplace_input - 1] when that is not needed later; 0: no. */
     int inplace_input;
@@ -146,6 +149,8 @@ bool tuff_same_shape(const struct tuff_tensor *a, const struct tuff_tensor *b);
 int64_t tuff_rows(const struct tuff_tensor *t);
 /* "[8, 256, 384]" in a buffer of the graph. */
 const char *tuff_shape_text(const struct tuff_tensor *t);
+/* Of distinct elements: an axis that is repeated (stride 0) counts once. */
+double tuff_tensor_bytes(const struct tuff_tensor *t);
 /* Both f32 contiguous etc. are checked by ops; this one fails the graph with op and argument. */
 bool tuff_check_f32(struct tuff_graph *g, const char *op, const char *argument,
                     const struct tuff_tensor *t);
@@ -165,6 +170,9 @@ struct tuff_launch_params {
     const struct tuff_tensor *in[TUFF_NODE_INPUTS];
     const struct tuff_tensor *out[TUFF_NODE_OUTPUTS];
     bool reads_scratch, writes_scratch;
+    /* For profiles. FLOP: 0 in all launches of a node gives the node's to its last. Bytes, both 0: the
+     * node's where it has one launch, else those of in, out and scratch. */
+    double flops, bytes_read, bytes_written;
 };
 void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *params);
 void tuff_record_fail(struct tuff_recorder *r, enum tuff_status status, const char *format, ...)

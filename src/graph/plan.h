@@ -35,6 +35,8 @@ struct tuff_launch {
     struct tuff_access access[TUFF_NODE_INPUTS + TUFF_NODE_OUTPUTS + 1];
     int n_access;
     bool barrier; /* before it */
+    double flops, bytes_read, bytes_written;
+    uint32_t row; /* of the profile, where there is one */
 };
 struct tuff_launches {
     struct tuff_launch *items;
@@ -71,6 +73,9 @@ struct tuff_program {
     bool prepared, begun;
     double rate_scale; /* measured / estimated seconds of the slowest segment */
     uint64_t runs;
+    struct tuff_profile *profile; /* the device's; NULL: none */
+    bool marked[2], warm[2];      /* profile: marks to be taken; of a run that was not the first */
+    double submitted[2];          /* profile: when, by the host */
 };
 
 struct tuff_recorder {

@@ -1,5 +1,16 @@
 /* graph/program: from graph to replay. */
-#include "graph/plan.h"
+#include "graph/profile.h"
+#include "base/os.h"
+
+/* Waits for the slot's last run. */
+static enum tuff_status wait_for(struct tuff_program *p, int slot)
+{
+    if (!p->value[slot])
+        return TUFF_OK;
+    double begin = p->profile ? tuff_os_now() : 0;
+    TUFF_TRY(tuff_queue_wait(p->store->device, p->value[slot]));
+    return p->profile ? tuff_profile_waited(p->profile, p, slot, begin, tuff_os_now()) : TUFF_OK;
+}
 
 enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph *graph,
                                      const struct tuff_program_params *params,
@@ -41,6 +52,9 @@ void tuff_program_destroy(struct tuff_program *p)
 {
     if (!p)
         return;
+    if (p->profile) /* takes the marks of the last two runs; a lost device has none */
+        for (int age = 1; age >= 0; age--)
+            wait_for(p, age ? p->slot : !p->slot);
     if (p->value[0] || p->value[1])
         tuff_queue_idle(p->store->device);
     for (int slot = 0; slot < 2; slot++) {
@@ -117,6 +131,8 @@ enum tuff_status tuff_program_prepare(struct tuff_program *p)
     if (!p->store->device || !p->store->allocated)
         return tuff_fail(p->ctx, TUFF_E_STATE, "%s: the store is not allocated", p->name);
     TUFF_TRY(take_arena(p));
+    p->profile = tuff_profile_of(p->store->device);
+    p->params.timestamps |= p->profile != NULL;
     for (int slot = 0; slot < 2; slot++) {
         TUFF_TRY(take_buffer(p, p->plan.input_bytes, TUFF_MEMORY_UPLOAD, &p->inputs[slot]));
         TUFF_TRY(take_buffer(p, p->plan.output_bytes, TUFF_MEMORY_DOWNLOAD, &p->outputs[slot]));
@@ -130,8 +146,7 @@ enum tuff_status tuff_program_prepare(struct tuff_program *p)
 enum tuff_status tuff_program_begin(struct tuff_program *p)
 {
     TUFF_TRY(tuff_program_prepare(p));
-    if (p->value[p->slot])
-        TUFF_TRY(tuff_queue_wait(p->store->device, p->value[p->slot]));
+    TUFF_TRY(wait_for(p, p->slot));
     p->begun = true;
     return TUFF_OK;
 }
@@ -149,9 +164,6 @@ static enum tuff_status recut(struct tuff_program *p)
     double budget = tuff_device_submit_seconds(p->store->device), worst = 0;
     for (size_t i = 0; i < p->segments[0].n; i++) {
         double times[2];
-        uint32_t n = p->params.timestamps ? (uint32_t) p->segments[0].items[i].n + 1 : 2;
-        if (n > 2)
-            continue;
         TUFF_TRY(tuff_commands_times(p->segments[0].items[i].commands, times, 2));
         if (p->segments[0].items[i].n > 1)
             worst = TUFF_MAX(worst, times[1]);
@@ -196,13 +208,16 @@ enum tuff_status tuff_program_submit(struct tuff_program *p)
 {
     if (!p->begun)
         return tuff_fail(p->ctx, TUFF_E_STATE, "%s: submit without begin", p->name);
+    double begin = p->profile ? tuff_os_now() : 0;
     p->begun = false;
     for (size_t i = 0; i < p->segments[p->slot].n; i++)
         TUFF_TRY(tuff_queue_submit(p->store->device, &p->segments[p->slot].items[i].commands, 1,
                                    &p->value[p->slot]));
+    p->warm[p->slot] = p->runs > 0;
+    if (p->profile)
+        tuff_profile_submitted(p->profile, p, p->slot, begin, tuff_os_now());
     if (p->graph->taps.n || !p->runs) {
-        if (p->value[p->slot])
-            TUFF_TRY(tuff_queue_wait(p->store->device, p->value[p->slot]));
+        TUFF_TRY(wait_for(p, p->slot));
         TUFF_TRY(run_taps(p));
         if (!p->runs)
             TUFF_TRY(recut(p));
@@ -215,7 +230,7 @@ enum tuff_status tuff_program_submit(struct tuff_program *p)
 enum tuff_status tuff_program_wait(struct tuff_program *p, int age)
 {
     int slot = age ? p->slot : !p->slot;
-    return p->value[slot] ? tuff_queue_wait(p->store->device, p->value[slot]) : TUFF_OK;
+    return wait_for(p, slot);
 }
 
 const void *tuff_program_output(const struct tuff_program *p, const struct tuff_tensor *t, int age)

@@ -132,7 +132,9 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
                        .n_spec = 2,
                        .views = {&scratch},
                        .in = {x},
-                       .writes_scratch = true});
+                       .writes_scratch = true,
+                       .bytes_read = tuff_tensor_bytes(x),
+                       .bytes_written = 4.0 * (double) panels * s->batch});
 }
 
 static uint32_t digits(uint32_t tiles)
@@ -177,7 +179,8 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
         .views = {y, store_pre ? pre : y, residual ? residual : y, bias ? bias : y},
         .in = {attr->ta ? NULL : a, bias, residual},
         .out = {y, pre},
-        .reads_scratch = true};
+        .reads_scratch = true,
+        .flops = 2.0 * s->m * s->n * s->k * s->batch / s->launches};
     for (uint32_t i = 0; i < s->launches; i++) {
         p->k_first = i * s->parts * s->kc;
         spec[4] |= i > 0;
