@@ -10,13 +10,13 @@ layout(local_size_x = 64) in;
 
 void main()
 {
-    float x[12];
+    float x[12], a = p.a, b = p.b;
     [[unroll]] for (int i = 0; i < 12; i++)
         x[i] = float(gl_GlobalInvocationID.x) + float(i);
     for (uint round = 0u; round < p.rounds; round++)
         [[unroll]] for (int link = 0; link < 32; link++)
             [[unroll]] for (int i = 0; i < 12; i++)
-                x[i] = p.a * x[i] + p.b;
+                x[i] = a * x[i] + b;
     float sum = 0.0;
     [[unroll]] for (int i = 0; i < 12; i++)
         sum += x[i];

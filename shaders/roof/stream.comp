@@ -4,8 +4,10 @@
 //! variant read.vec4 -DREAD
 //! variant read.texel -DREAD -DTEXEL
 //! variant write.vec4 -DWRITE
-// How fast memory is read, written and copied: units of 16 bytes, an invocation strides over them.
-// The texel variants read as software drivers do best. Bytes: 16 n, copy 32 n.
+// How fast memory is read, written and copied: units of 16 bytes, side by side within a group, which
+// goes through a piece of memory of its own from end to end (with a stride over all of it, each step
+// would be a new page to a CPU). The texel variants read as software drivers do best. Bytes: 16 a
+// unit, copied 32.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "roof/stream.h"
@@ -19,20 +21,22 @@ layout(set = 0, binding = 0) uniform samplerBuffer X;
 
 void main()
 {
-    uint at = gl_GlobalInvocationID.x, step = gl_NumWorkGroups.x * 64u;
+    uint at = gl_WorkGroupID.x * p.each * 64u + gl_LocalInvocationID.x;
 #ifdef READ
     vec4 sum[4] = vec4[4](vec4(0.0), vec4(0.0), vec4(0.0), vec4(0.0));
-    for (uint i = at; i < p.n; i += 4u * step) // n is a multiple of 4 steps
+    for (uint i = 0u; i < p.each; i += 4u)
         [[unroll]] for (uint k = 0u; k < 4u; k++)
-            sum[k] += LOAD(i + k * step);
-    p.y.v[at] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+            sum[k] += LOAD(at + (i + k) * 64u);
+    p.y.v[gl_GlobalInvocationID.x] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
 #else
-    for (uint i = at; i < p.n; i += step) {
+    for (uint i = 0u; i < p.each; i += 4u)
+        [[unroll]] for (uint k = 0u; k < 4u; k++) {
+            uint unit = at + (i + k) * 64u;
 #ifdef COPY
-        p.y.v[i] = LOAD(i);
+            p.y.v[unit] = LOAD(unit);
 #else
-        p.y.v[i] = vec4(p.value);
+            p.y.v[unit] = vec4(p.value);
 #endif
-    }
+        }
 #endif
 }
