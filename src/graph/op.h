@@ -6,6 +6,7 @@
 #define TUFF_GRAPH_OP_H
 
 #include "base/base.h"
+#include "kernel/choice.h"
 #include "kernel/kernel.h"
 #include "tuff/graph.h"
 
@@ -63,6 +64,7 @@ struct tuff_node {
     bool accumulate;    /* add to out[0]'s storage instead of overwriting it */
     bool live;          /* plan */
     struct tuff_storage *scratch; /* plan */
+    struct tuff_choice choice; /* of a tuning, and one of the op's candidates; variant "": default */
 };
 
 struct tuff_cost {
@@ -85,6 +87,11 @@ struct tuff_op {
     /* FLOP and bytes read + written, where they are not element_flops and the bytes of all inputs
      * and outputs, which *cost holds. */
     void (*cost)(const struct tuff_node *node, struct tuff_cost *cost);
+    /* Ops with several kernels: what to call the node's call, apart from the op's name (layout, dtype,
+     * sizes: all that speed depends on), and the choices there are for it, at most `most`. */
+    void (*call)(const struct tuff_node *node, char *text, size_t size);
+    size_t (*candidates)(const struct tuff_node *node, const struct tuff_device_info *device,
+                         struct tuff_choice *list, size_t most);
     /* out[0] may take the place of in[inplace_input - 1] when that is not needed later; 0: no. */
     int inplace_input;
     /* record honours node->accumulate for out[0]. */
@@ -145,6 +152,8 @@ struct tuff_tensor *tuff_next_version(struct tuff_tensor *tensor);
 
 bool tuff_contiguous(const struct tuff_tensor *t);
 bool tuff_same_shape(const struct tuff_tensor *a, const struct tuff_tensor *b);
+/* "matmul nt f32 2048x512x768x1": what a tuning calls the node's call; "" where there is no choice. */
+void tuff_node_call(const struct tuff_node *node, char text[TUFF_CALL_TEXT]);
 /* Rows of all axes but the last. */
 int64_t tuff_rows(const struct tuff_tensor *t);
 /* "[8, 256, 384]" in a buffer of the graph. */

@@ -71,6 +71,7 @@ struct tuff_program {
     uint64_t value[2]; /* timeline value of the slot's last submission; 0: none */
     int slot;          /* the one being prepared */
     bool prepared, begun;
+    uint64_t numerics; /* fingerprint of kernels, tiles and grids: equal ones give equal bits */
     double rate_scale; /* measured / estimated seconds of the slowest segment */
     uint64_t runs;
     struct tuff_profile *profile; /* the device's; NULL: none */

@@ -12,6 +12,38 @@ static enum tuff_status wait_for(struct tuff_program *p, int slot)
     return p->profile ? tuff_profile_waited(p->profile, p, slot, begin, tuff_os_now()) : TUFF_OK;
 }
 
+#define CANDIDATES 64
+
+void tuff_node_call(const struct tuff_node *node, char text[TUFF_CALL_TEXT])
+{
+    char own[TUFF_CALL_TEXT];
+    text[0] = 0;
+    if (!node->op->call)
+        return;
+    node->op->call(node, own, sizeof own);
+    if (strlen(node->op->name) + strlen(own) + 1 < TUFF_CALL_TEXT)
+        snprintf(text, TUFF_CALL_TEXT, "%.20s %.40s", node->op->name, own);
+}
+
+/* What a tuning says for the graph's calls, where the op still offers it. */
+static void choose(struct tuff_graph *g, const struct tuff_store *store)
+{
+    char call[TUFF_CALL_TEXT];
+    struct tuff_choice list[CANDIDATES];
+    for (size_t i = 0; i < g->nodes.n && store->device; i++) {
+        struct tuff_node *node = g->nodes.items[i];
+        tuff_node_call(node, call);
+        const struct tuff_choice *c = *call ? tuff_choice_find(store->device, call) : NULL;
+        size_t n = c ? node->op->candidates(node, tuff_store_info(store), list, CANDIDATES) : 0;
+        for (size_t k = 0; k < n; k++)
+            if (!strcmp(list[k].variant, c->variant) && list[k].tile == c->tile)
+                node->choice = *c;
+        if (c && !*node->choice.variant)
+            tuff_log(store->ctx, TUFF_LOG_WARN, "tuning: %s cannot run on %s, tile %u; the default "
+                     "is taken", call, c->variant, c->tile);
+    }
+}
+
 enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph *graph,
                                      const struct tuff_program_params *params,
                                      struct tuff_program **out)
@@ -29,6 +61,7 @@ enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph
     if (params)
         p->params = *params;
     snprintf(p->name, sizeof p->name, "%s", params && params->name ? params->name : "program");
+    choose(graph, store);
     enum tuff_status status =
         tuff_plan_make(graph, tuff_store_info(store), tuff_store_chunk_bytes(store),
                        p->params.guard, &p->plan);
@@ -238,6 +271,11 @@ const void *tuff_program_output(const struct tuff_program *p, const struct tuff_
     if (!t || t->graph != p->graph || t->storage->kind != TUFF_STORAGE_OUTPUT)
         return NULL;
     return (const char *) p->outputs[age ? p->slot : !p->slot].mapped + t->storage->offset;
+}
+
+uint64_t tuff_program_numerics(const struct tuff_program *p)
+{
+    return p->numerics;
 }
 
 void tuff_program_sizes(const struct tuff_program *p, struct tuff_plan_sizes *sizes)

@@ -1,4 +1,5 @@
 /* graph/record: nodes to launches, launches to command buffers. */
+#include "base/hash.h"
 #include "graph/profile.h"
 
 void tuff_record_fail(struct tuff_recorder *r, enum tuff_status status, const char *format, ...)
@@ -182,6 +183,11 @@ void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *param
                          kernel->name, kernel->push_bytes, params->push_bytes);
         return;
     }
+    uint64_t *numerics = &r->program->numerics;
+    *numerics = tuff_hash(kernel->name, strlen(kernel->name), *numerics);
+    *numerics = tuff_hash(params->groups, sizeof params->groups, *numerics);
+    if (params->n_spec)
+        *numerics = tuff_hash(params->spec, params->n_spec * sizeof *params->spec, *numerics);
     l->kernel = kernel->name;
     l->node = r->node;
     l->push_bytes = params->push_bytes;
@@ -300,6 +306,7 @@ enum tuff_status tuff_record(struct tuff_program *p, int slot)
         tuff_commands_destroy(p->store->device, p->segments[slot].items[i].commands);
     p->segments[slot].n = 0;
     p->launches[slot].n = 0;
+    p->numerics = 0;
     struct tuff_recorder r = {.program = p, .slot = slot, .launches = &p->launches[slot]};
     for (size_t i = 0; i < p->graph->nodes.n && r.status == TUFF_OK; i++) {
         r.node = p->graph->nodes.items[i];
