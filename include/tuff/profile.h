@@ -12,7 +12,8 @@
 extern "C" {
 #endif
 
-/* What a device reaches at most, measured (FLOP and bytes a second; 0: unknown). Bytes of a copy are
+/* What a device reaches at most (FLOP and bytes a second; 0: unknown): measured by short kernels and by
+ * the driver's own copies, or what a profiled kernel reached, if that is more. Bytes of a copy are
  * those read and those written. */
 struct tuff_roofs {
     double fma, read, write, copy;

@@ -81,29 +81,16 @@ static void shape_text(const struct tuff_node *node, char *text, size_t size)
     }
 }
 
-/* The least seconds the roofs allow a launch. Memory's roof is that of the direction in which most of
- * the bytes go: a tenth of the other is hidden by it. */
-static double bound(const struct tuff_roofs *roofs, const struct tuff_launch *l, bool *compute)
-{
-    double bytes = l->bytes_read + l->bytes_written;
-    double rate = l->bytes_written < 0.1 * bytes ? roofs->read
-                  : l->bytes_read < 0.1 * bytes  ? roofs->write
-                                                 : roofs->copy;
-    double memory = rate > 0 ? bytes / rate : 0, flops = roofs->fma > 0 ? l->flops / roofs->fma : 0;
-    *compute = flops > memory;
-    return TUFF_MAX(flops, memory);
-}
-
 static uint32_t row_of(struct tuff_profile *p, const struct tuff_program *program,
                        const struct tuff_launch *l)
 {
     char shape[sizeof p->entries.items->shape];
     shape_text(l->node, shape, sizeof shape);
-    double bytes = l->bytes_read + l->bytes_written;
     for (size_t i = 0; i < p->entries.n; i++) {
         const struct tuff_profile_entry *e = &p->entries.items[i];
         if (e->kernel == l->kernel && e->op == l->node->op->name && e->flops == l->flops &&
-            e->bytes == bytes && e->backward == l->node->backward && !strcmp(e->shape, shape) &&
+            e->bytes_read == l->bytes_read && e->bytes_written == l->bytes_written &&
+            e->backward == l->node->backward && !strcmp(e->shape, shape) &&
             !strcmp(e->program, program->name))
             return (uint32_t) i;
     }
@@ -116,8 +103,8 @@ static uint32_t row_of(struct tuff_profile *p, const struct tuff_program *progra
     e->kernel = l->kernel;
     e->backward = l->node->backward;
     e->flops = l->flops;
-    e->bytes = bytes;
-    e->bound = bound(&p->roofs, l, &e->compute);
+    e->bytes_read = l->bytes_read;
+    e->bytes_written = l->bytes_written;
     return (uint32_t) (p->entries.n - 1);
 }
 
@@ -254,6 +241,43 @@ enum tuff_status tuff_profile_waited(struct tuff_profile *p, struct tuff_program
 
 /* ---- the report ---- */
 
+/* The roof of the direction in which most of the bytes go: a tenth of the other is hidden by it. */
+static double *memory_roof(struct tuff_roofs *roofs, const struct tuff_profile_entry *e)
+{
+    double bytes = e->bytes_read + e->bytes_written;
+    return e->bytes_written < 0.1 * bytes ? &roofs->read
+           : e->bytes_read < 0.1 * bytes  ? &roofs->write
+                                          : &roofs->copy;
+}
+
+/* What a kernel reached can be reached: on a machine that does other things as well, short
+ * measurements may have been disturbed more than the long run was. */
+static void raise_roofs(struct tuff_profile *p)
+{
+    for (size_t i = 0; i < p->entries.n; i++) {
+        const struct tuff_profile_entry *e = &p->entries.items[i];
+        double *memory = memory_roof(&p->roofs, e), calls = (double) e->calls;
+        if (!(e->seconds > 0))
+            continue;
+        *memory = TUFF_MAX(*memory, (e->bytes_read + e->bytes_written) * calls / e->seconds);
+        p->roofs.fma = TUFF_MAX(p->roofs.fma, e->flops * calls / e->seconds);
+    }
+    p->roofs.read = TUFF_MAX(p->roofs.read, p->roofs.copy);
+}
+
+/* Adds the least seconds that the roofs allow `calls` of the entry. */
+static void add_bound(struct tuff_profile *p, const struct tuff_profile_entry *e, double calls,
+                      struct tuff_profile_row *row)
+{
+    double rate = *memory_roof(&p->roofs, e), flops = 0, bytes = 0;
+    if (rate > 0)
+        bytes = (e->bytes_read + e->bytes_written) * calls / rate;
+    if (p->roofs.fma > 0)
+        flops = e->flops * calls / p->roofs.fma;
+    row->bound += TUFF_MAX(flops, bytes);
+    row->compute += flops > bytes ? flops : 0;
+}
+
 static struct tuff_profile_row *joined(struct tuff_profile_report *r, enum tuff_profile_by by,
                                        const struct tuff_profile_entry *e, bool first)
 {
@@ -293,6 +317,7 @@ enum tuff_status tuff_profile_report(struct tuff_profile *p, enum tuff_profile_b
                                      struct tuff_profile_report *r)
 {
     fold(p, 0);
+    raise_roofs(p);
     *r = (struct tuff_profile_report) {.device = &p->info,
                                        .roofs = p->roofs,
                                        .runs = p->counted,
@@ -311,9 +336,8 @@ enum tuff_status tuff_profile_report(struct tuff_profile *p, enum tuff_profile_b
         row->calls += calls;
         row->seconds += first ? e->first_seconds : e->seconds;
         row->flops += e->flops * (double) calls;
-        row->bytes += e->bytes * (double) calls;
-        row->bound += e->bound * (double) calls;
-        row->compute += e->compute ? e->bound * (double) calls : 0;
+        row->bytes += (e->bytes_read + e->bytes_written) * (double) calls;
+        add_bound(p, e, (double) calls, row);
     }
     for (size_t i = 0; i < r->n; i++)
         if (r->rows[i].bound > 0)

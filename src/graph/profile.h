@@ -28,8 +28,7 @@ struct tuff_profile_entry {
     bool backward;
     uint64_t calls, first_calls;
     double seconds, first_seconds;
-    double flops, bytes, bound; /* of one call */
-    bool compute;               /* FLOP bound it */
+    double flops, bytes_read, bytes_written; /* of one call */
 };
 struct tuff_profile_run { /* device seconds */
     double begin, end, busy;

@@ -56,7 +56,8 @@ static void put_launch(struct tuff_os_file *file, const struct tuff_profile *p,
         "\"flop\":%.0f,\"bytes\":%.0f}}",
         plain(e->kernel, name), e->backward ? "backward" : "forward", DEVICE, KERNELS,
         (event->begin + shift) * 1e6, event->seconds * 1e6, e->op, plain(e->shape, shape),
-        event->groups[0], event->groups[1], event->groups[2], e->flops, e->bytes);
+        event->groups[0], event->groups[1], event->groups[2], e->flops,
+        e->bytes_read + e->bytes_written);
 }
 
 static void put_span(struct tuff_os_file *file, const struct tuff_profile *p, uint32_t row,

@@ -9,7 +9,7 @@
 /* More bytes than caches hold, but for software drivers: there the shader, not memory, is the roof. */
 enum { GROUP = 64, GROUPS = 1024, MOST_BYTES = 256 << 20, SOFTWARE_BYTES = 64 << 20 };
 enum { TRIES = 3, MOST_TRIES = 50 };
-static const double ENOUGH = 0.1; /* seconds of trying */
+static const double ENOUGH = 0.15; /* seconds of trying */
 
 struct probe {
     struct tuff_device *device;
