@@ -1,9 +1,10 @@
 # tuff profile: the table, JSON, the trace, the profiled command's own output, bad words.
 # bash profile.sh TUFF SCRATCH
 set -u
-tuff=$1
+tuff=$1 root=$(cd "$(dirname "$0")/../.." && pwd)
 rm -rf "$2" && mkdir -p "$2" && cd "$2" || exit 1
 fail() { echo "failed: $*"; exit 1; }
+export XDG_CACHE_HOME=$PWD/cache
 train="bench train --layers 1 --heads 2 --width 32 --context 16 --batch 2 --seconds 0.05"
 
 "$tuff" profile --quiet $train > out 2> log || fail "profile: $(cat log)"
@@ -40,4 +41,18 @@ refused 'say what to measure' 2 --quiet bench --quiet nothing
 "$tuff" profile --trace /nonexistent/t --quiet bench copy --megabytes 1 --seconds 0.01 > out 2> log &&
   fail "a trace to nowhere"
 grep -q '/nonexistent/t' log || fail "a trace to nowhere: $(cat log)"
+
+# docs/profile.md: its commands do what it says.
+commands=$(sed -n 's/^    build\/tuff //p' "$root/docs/profile.md")
+[ "$(echo "$commands" | wc -l)" -eq 4 ] || fail "docs/profile.md has other commands: $commands"
+rm -f trace.json
+while read -r line; do
+  # shellcheck disable=SC2086 # the options are words
+  "$tuff" $line > out 2> log < /dev/null || fail "docs/profile.md: tuff $line: $(cat log)"
+  grep -q '% roof$\|choices for' out || fail "docs/profile.md: tuff $line: $(cat out)"
+done <<< "$commands"
+[ -s trace.json ] && ls cache/tuff/tuning-*.json > /dev/null || fail "docs/profile.md leaves no files"
+if command -v xmllint > /dev/null; then
+  xmllint --noout "$root/docs/profile.svg" || fail "docs/profile.svg is no XML"
+fi
 echo ok
