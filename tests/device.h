@@ -1,5 +1,6 @@
-/* How device tests open the device: the loader's driver choice, validation on request
- * (TUFF_TEST_VALIDATE=1), the pipeline cache in the build folder. */
+/* How device tests open the device: the loader's driver choice, another device by name on request
+ * (TUFF_TEST_DEVICE), validation on request (TUFF_TEST_VALIDATE=1), the pipeline cache in the build
+ * folder. */
 #ifndef TUFF_TEST_DEVICE_H
 #define TUFF_TEST_DEVICE_H
 
@@ -30,6 +31,8 @@ static inline struct tuff_device *test_device(struct tuff_ctx *ctx,
 {
     struct tuff_device *device = NULL;
     params.validate = test_validate();
+    if (!params.select)
+        params.select = getenv("TUFF_TEST_DEVICE");
     CHECK_OK(ctx, tuff_device_create(ctx, &params, &device));
     return device;
 }

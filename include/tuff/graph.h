@@ -150,6 +150,9 @@ TUFF_API enum tuff_status tuff_program_wait(struct tuff_program *program, int ag
 /* Result of that run, which must have been waited for; valid until its slot is used again. */
 TUFF_API const void *tuff_program_output(const struct tuff_program *program,
                                          const struct tuff_tensor *tensor, int age);
+/* A fingerprint of the kernels, tiles and grids a prepared program runs: programs of one graph on one
+ * device and driver give the same bits where it is the same. */
+TUFF_API uint64_t tuff_program_numerics(const struct tuff_program *program);
 /* What the plan needs, in bytes as they are allocated: the driver's own objects (pipelines, command
  * buffers) are all that is not counted. */
 struct tuff_plan_sizes {

@@ -73,6 +73,8 @@ TUFF_API void tuff_trainer_sizes(const struct tuff_trainer *trainer,
 /* Mean seconds a step since tuff_trainer_start that the host spent inside tuff_trainer_step and was
  * not waiting for the device. The first step, which may record again, is left out. */
 TUFF_API double tuff_trainer_host_seconds(const struct tuff_trainer *trainer);
+/* Of the three programs together, see tuff_program_numerics. */
+TUFF_API uint64_t tuff_trainer_numerics(const struct tuff_trainer *trainer);
 /* The recorded training program, for dumps. Borrowed. */
 TUFF_API struct tuff_program *tuff_trainer_program(struct tuff_trainer *trainer);
 

@@ -14,11 +14,13 @@ enum {
     CLI_STOPPED = 3, /* stopped by a signal after saving */
 };
 
+struct tuff_profile;
 struct cli {
     struct tuff_ctx *ctx;
     const char *device;  /* --device; NULL: choose */
     bool validate;       /* --validate */
     bool quiet;          /* --quiet */
+    struct tuff_profile *profile; /* of the device that is opened; NULL: none is wanted */
 };
 
 struct cli_command {
@@ -50,6 +52,9 @@ struct cli_strings {
  * on, else the exit code to return: help was shown, or an error line was. */
 int cli_parse(struct cli *cli, const struct cli_command *command, const struct cli_option *options,
               size_t n_options, struct cli_strings *words, int argc, char **argv);
+
+/* By its name; NULL when there is none of that name. */
+const struct cli_command *cli_find_command(const char *name);
 
 /* Prints "tuff <command>: <text>" to stderr and returns `code`. */
 int cli_error(const struct cli_command *command, int code, const char *format, ...)

@@ -14,6 +14,14 @@ static const struct cli_command *const commands[] = {
     NULL,
 };
 
+const struct cli_command *cli_find_command(const char *name)
+{
+    for (size_t i = 0; commands[i]; i++)
+        if (!strcmp(name, commands[i]->name))
+            return commands[i];
+    return NULL;
+}
+
 static void help(FILE *out)
 {
     fprintf(out, "tuff %s: train and run transformers on any Vulkan device\n\n"
@@ -42,20 +50,19 @@ int main(int argc, char **argv)
         printf("tuff %s\n", tuff_version());
         return CLI_OK;
     }
-    for (size_t i = 0; commands[i]; i++) {
-        if (strcmp(commands[i]->name, argv[1]))
-            continue;
-        struct cli cli = {0};
-        cli.ctx = tuff_ctx_create(&(struct tuff_ctx_params) {
-            .log = log_line, .log_user = &cli, .log_level = TUFF_LOG_INFO});
-        if (!cli.ctx)
-            return cli_error(commands[i], CLI_FAILED, "out of memory");
-        int code = commands[i]->run(&cli, commands[i], argc - 2, argv + 2);
-        tuff_ctx_destroy(cli.ctx);
-        if (fflush(stdout) != 0 || ferror(stdout))
-            return cli_error(commands[i], CLI_FAILED, "cannot write the output");
-        return code;
+    const struct cli_command *command = cli_find_command(argv[1]);
+    if (!command) {
+        fprintf(stderr, "tuff: unknown command \"%s\"; `tuff --help` lists them\n", argv[1]);
+        return CLI_USAGE;
     }
-    fprintf(stderr, "tuff: unknown command \"%s\"; `tuff --help` lists them\n", argv[1]);
-    return CLI_USAGE;
+    struct cli cli = {0};
+    cli.ctx = tuff_ctx_create(&(struct tuff_ctx_params) {
+        .log = log_line, .log_user = &cli, .log_level = TUFF_LOG_INFO});
+    if (!cli.ctx)
+        return cli_error(command, CLI_FAILED, "out of memory");
+    int code = command->run(&cli, command, argc - 2, argv + 2);
+    tuff_ctx_destroy(cli.ctx);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return cli_error(command, CLI_FAILED, "cannot write the output");
+    return code;
 }

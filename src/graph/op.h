@@ -6,6 +6,7 @@
 #define TUFF_GRAPH_OP_H
 
 #include "base/base.h"
+#include "kernel/choice.h"
 #include "kernel/kernel.h"
 #include "tuff/graph.h"
 
@@ -63,6 +64,7 @@ struct tuff_node {
     bool accumulate;    /* add to out[0]'s storage instead of overwriting it */
     bool live;          /* plan */
     struct tuff_storage *scratch; /* plan */
+    struct tuff_choice choice; /* of a tuning, and one of the op's candidates; variant "": default */
 };
 
 struct tuff_cost {
@@ -80,8 +82,16 @@ struct tuff_op {
                  struct tuff_tensor *dx[]);
     /* Bytes of temporary memory the node needs while it runs; NULL: none. */
     uint64_t (*scratch)(const struct tuff_node *node, const struct tuff_device_info *device);
-    /* FLOP and bytes read + written; NULL: bytes of all inputs and outputs, no FLOP. */
+    /* FLOP an element of in[0] or out[0], whichever has more; exp, sqrt and their like count as 1. */
+    double element_flops;
+    /* FLOP and bytes read + written, where they are not element_flops and the bytes of all inputs
+     * and outputs, which *cost holds. */
     void (*cost)(const struct tuff_node *node, struct tuff_cost *cost);
+    /* Ops with several kernels: what to call the node's call, apart from the op's name (layout, dtype,
+     * sizes: all that speed depends on), and the choices there are for it, at most `most`. */
+    void (*call)(const struct tuff_node *node, char *text, size_t size);
+    size_t (*candidates)(const struct tuff_node *node, const struct tuff_device_info *device,
+                         struct tuff_choice *list, size_t most);
     /* out[0] may take the place of in[inplace_input - 1] when that is not needed later; 0: no. */
     int inplace_input;
     /* record honours node->accumulate for out[0]. */
@@ -142,10 +152,14 @@ struct tuff_tensor *tuff_next_version(struct tuff_tensor *tensor);
 
 bool tuff_contiguous(const struct tuff_tensor *t);
 bool tuff_same_shape(const struct tuff_tensor *a, const struct tuff_tensor *b);
+/* "matmul nt f32 2048x512x768x1": what a tuning calls the node's call; "" where there is no choice. */
+void tuff_node_call(const struct tuff_node *node, char text[TUFF_CALL_TEXT]);
 /* Rows of all axes but the last. */
 int64_t tuff_rows(const struct tuff_tensor *t);
 /* "[8, 256, 384]" in a buffer of the graph. */
 const char *tuff_shape_text(const struct tuff_tensor *t);
+/* Of distinct elements: an axis that is repeated (stride 0) counts once. */
+double tuff_tensor_bytes(const struct tuff_tensor *t);
 /* Both f32 contiguous etc. are checked by ops; this one fails the graph with op and argument. */
 bool tuff_check_f32(struct tuff_graph *g, const char *op, const char *argument,
                     const struct tuff_tensor *t);
@@ -168,6 +182,9 @@ struct tuff_launch_params {
     const struct tuff_tensor *in[TUFF_NODE_INPUTS];
     const struct tuff_tensor *out[TUFF_NODE_OUTPUTS];
     bool reads_scratch, writes_scratch;
+    /* For profiles. FLOP: 0 in all launches of a node gives the node's to its last. Bytes, both 0: the
+     * node's where it has one launch, else those of in, out and scratch. */
+    double flops, bytes_read, bytes_written;
 };
 void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *params);
 void tuff_record_fail(struct tuff_recorder *r, enum tuff_status status, const char *format, ...)

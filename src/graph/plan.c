@@ -224,17 +224,36 @@ static void place_ring(struct tuff_graph *g, enum tuff_storage_kind kind, uint32
     }
 }
 
+double tuff_tensor_bytes(const struct tuff_tensor *t)
+{
+    double bytes = (double) tuff_dtype_size(t->dtype);
+    for (int i = 0; i < t->rank; i++)
+        bytes *= t->strides[i] ? (double) t->dims[i] : 1;
+    return bytes;
+}
+
 void tuff_node_cost(const struct tuff_node *node, struct tuff_cost *cost)
 {
+    double elements = 0;
     *cost = (struct tuff_cost) {0};
     if (!node->op->record)
         return;
-    for (int i = 0; i < TUFF_NODE_INPUTS; i++)
-        if (node->in[i])
-            cost->bytes += (double) tuff_elements(node->in[i]) * 4;
+    for (int i = 0; i < TUFF_NODE_INPUTS; i++) {
+        const struct tuff_tensor *t = node->in[i];
+        bool again = false;
+        for (int k = 0; k < i; k++)
+            again |= t == node->in[k];
+        if (t && !again)
+            cost->bytes += tuff_tensor_bytes(t);
+    }
     for (int i = 0; i < TUFF_NODE_OUTPUTS; i++)
         if (node->out[i] && tuff_needed(node->out[i]))
-            cost->bytes += (double) tuff_elements(node->out[i]) * (node->accumulate ? 8 : 4);
+            cost->bytes += tuff_tensor_bytes(node->out[i]) * (!i && node->accumulate ? 2 : 1);
+    if (node->in[0])
+        elements = (double) tuff_elements(node->in[0]);
+    if (node->out[0])
+        elements = TUFF_MAX(elements, (double) tuff_elements(node->out[0]));
+    cost->flops = node->op->element_flops * elements;
     if (node->op->cost)
         node->op->cost(node, cost);
 }

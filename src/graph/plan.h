@@ -36,6 +36,8 @@ struct tuff_launch {
     struct tuff_access access[TUFF_NODE_INPUTS + TUFF_NODE_OUTPUTS + 1];
     int n_access;
     bool barrier; /* before it */
+    double flops, bytes_read, bytes_written;
+    uint32_t row; /* of the profile, where there is one */
 };
 struct tuff_launches {
     struct tuff_launch *items;
@@ -74,8 +76,12 @@ struct tuff_program {
     uint64_t value[2]; /* timeline value of the slot's last submission; 0: none */
     int slot;          /* the one being prepared */
     bool prepared, begun;
+    uint64_t numerics; /* fingerprint of kernels, tiles and grids: equal ones give equal bits */
     double rate_scale; /* measured / estimated seconds of the slowest segment */
     uint64_t runs;
+    struct tuff_profile *profile; /* the device's; NULL: none */
+    bool marked[2], warm[2];      /* profile: marks to be taken; of a run that was not the first */
+    double submitted[2];          /* profile: when, by the host */
 };
 
 struct tuff_recorder {

@@ -1,5 +1,48 @@
 /* graph/program: from graph to replay. */
-#include "graph/plan.h"
+#include "graph/profile.h"
+#include "base/os.h"
+
+/* Waits for the slot's last run. */
+static enum tuff_status wait_for(struct tuff_program *p, int slot)
+{
+    if (!p->value[slot])
+        return TUFF_OK;
+    double begin = p->profile ? tuff_os_now() : 0;
+    TUFF_TRY(tuff_queue_wait(p->store->device, p->value[slot]));
+    return p->profile ? tuff_profile_waited(p->profile, p, slot, begin, tuff_os_now()) : TUFF_OK;
+}
+
+#define CANDIDATES 64
+
+void tuff_node_call(const struct tuff_node *node, char text[TUFF_CALL_TEXT])
+{
+    char own[TUFF_CALL_TEXT];
+    text[0] = 0;
+    if (!node->op->call)
+        return;
+    node->op->call(node, own, sizeof own);
+    if (strlen(node->op->name) + strlen(own) + 1 < TUFF_CALL_TEXT)
+        snprintf(text, TUFF_CALL_TEXT, "%.20s %.40s", node->op->name, own);
+}
+
+/* What a tuning says for the graph's calls, where the op still offers it. */
+static void choose(struct tuff_graph *g, const struct tuff_store *store)
+{
+    char call[TUFF_CALL_TEXT];
+    struct tuff_choice list[CANDIDATES];
+    for (size_t i = 0; i < g->nodes.n && store->device; i++) {
+        struct tuff_node *node = g->nodes.items[i];
+        tuff_node_call(node, call);
+        const struct tuff_choice *c = *call ? tuff_choice_find(store->device, call) : NULL;
+        size_t n = c ? node->op->candidates(node, tuff_store_info(store), list, CANDIDATES) : 0;
+        for (size_t k = 0; k < n; k++)
+            if (!strcmp(list[k].variant, c->variant) && list[k].tile == c->tile)
+                node->choice = *c;
+        if (c && !*node->choice.variant)
+            tuff_log(store->ctx, TUFF_LOG_WARN, "tuning: %s cannot run on %s, tile %u; the default "
+                     "is taken", call, c->variant, c->tile);
+    }
+}
 
 enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph *graph,
                                      const struct tuff_program_params *params,
@@ -18,6 +61,7 @@ enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph
     if (params)
         p->params = *params;
     snprintf(p->name, sizeof p->name, "%s", params && params->name ? params->name : "program");
+    choose(graph, store);
     enum tuff_status status =
         tuff_plan_make(graph, tuff_store_info(store), tuff_store_chunk_bytes(store),
                        p->params.guard, &p->plan);
@@ -49,6 +93,9 @@ void tuff_program_destroy(struct tuff_program *p)
 {
     if (!p)
         return;
+    if (p->profile) /* takes the marks of the last two runs; a lost device has none */
+        for (int age = 1; age >= 0; age--)
+            wait_for(p, age ? p->slot : !p->slot);
     if (p->value[0] || p->value[1] || p->warming.n)
         tuff_queue_idle(p->store->device);
     forget_warming(p);
@@ -127,6 +174,8 @@ enum tuff_status tuff_program_prepare(struct tuff_program *p)
     if (!p->store->device || !p->store->allocated)
         return tuff_fail(p->ctx, TUFF_E_STATE, "%s: the store is not allocated", p->name);
     TUFF_TRY(take_arena(p));
+    p->profile = tuff_profile_of(p->store->device);
+    p->params.timestamps |= p->profile != NULL;
     for (int slot = 0; slot < 2; slot++) {
         TUFF_TRY(take_buffer(p, p->plan.input_bytes, TUFF_MEMORY_UPLOAD, &p->inputs[slot]));
         TUFF_TRY(take_buffer(p, p->plan.output_bytes, TUFF_MEMORY_DOWNLOAD, &p->outputs[slot]));
@@ -140,8 +189,7 @@ enum tuff_status tuff_program_prepare(struct tuff_program *p)
 enum tuff_status tuff_program_begin(struct tuff_program *p)
 {
     TUFF_TRY(tuff_program_prepare(p));
-    if (p->value[p->slot])
-        TUFF_TRY(tuff_queue_wait(p->store->device, p->value[p->slot]));
+    TUFF_TRY(wait_for(p, p->slot));
     p->begun = true;
     return TUFF_OK;
 }
@@ -159,9 +207,6 @@ static enum tuff_status recut(struct tuff_program *p)
     double budget = tuff_device_submit_seconds(p->store->device), worst = 0;
     for (size_t i = 0; i < p->segments[0].n; i++) {
         double times[2];
-        uint32_t n = p->params.timestamps ? (uint32_t) p->segments[0].items[i].n + 1 : 2;
-        if (n > 2)
-            continue;
         TUFF_TRY(tuff_commands_times(p->segments[0].items[i].commands, times, 2));
         if (p->segments[0].items[i].n > 1)
             worst = TUFF_MAX(worst, times[1]);
@@ -206,13 +251,16 @@ enum tuff_status tuff_program_submit(struct tuff_program *p)
 {
     if (!p->begun)
         return tuff_fail(p->ctx, TUFF_E_STATE, "%s: submit without begin", p->name);
+    double begin = p->profile ? tuff_os_now() : 0;
     p->begun = false;
     for (size_t i = 0; i < p->segments[p->slot].n; i++)
         TUFF_TRY(tuff_queue_submit(p->store->device, &p->segments[p->slot].items[i].commands, 1,
                                    &p->value[p->slot]));
+    p->warm[p->slot] = p->runs > 0;
+    if (p->profile)
+        tuff_profile_submitted(p->profile, p, p->slot, begin, tuff_os_now());
     if (p->graph->taps.n || !p->runs) {
-        if (p->value[p->slot])
-            TUFF_TRY(tuff_queue_wait(p->store->device, p->value[p->slot]));
+        TUFF_TRY(wait_for(p, p->slot));
         forget_warming(p);
         TUFF_TRY(run_taps(p));
         if (!p->runs)
@@ -226,7 +274,7 @@ enum tuff_status tuff_program_submit(struct tuff_program *p)
 enum tuff_status tuff_program_wait(struct tuff_program *p, int age)
 {
     int slot = age ? p->slot : !p->slot;
-    return p->value[slot] ? tuff_queue_wait(p->store->device, p->value[slot]) : TUFF_OK;
+    return wait_for(p, slot);
 }
 
 const void *tuff_program_output(const struct tuff_program *p, const struct tuff_tensor *t, int age)
@@ -234,6 +282,11 @@ const void *tuff_program_output(const struct tuff_program *p, const struct tuff_
     if (!t || t->graph != p->graph || t->storage->kind != TUFF_STORAGE_OUTPUT)
         return NULL;
     return (const char *) p->outputs[age ? p->slot : !p->slot].mapped + t->storage->offset;
+}
+
+uint64_t tuff_program_numerics(const struct tuff_program *p)
+{
+    return p->numerics;
 }
 
 void tuff_program_sizes(const struct tuff_program *p, struct tuff_plan_sizes *sizes)

@@ -1,5 +1,6 @@
 /* graph/record: nodes to launches, launches to command buffers. */
-#include "graph/plan.h"
+#include "base/hash.h"
+#include "graph/profile.h"
 
 void tuff_record_fail(struct tuff_recorder *r, enum tuff_status status, const char *format, ...)
 {
@@ -133,6 +134,34 @@ static struct tuff_access span(const struct tuff_recorder *r, const struct tuff_
     return (struct tuff_access) {at, at + end, write};
 }
 
+/* FLOP and bytes of a launch, by its tensors where it does not say. */
+static void count(const struct tuff_recorder *r, const struct tuff_launch_params *params,
+                  struct tuff_launch *l)
+{
+    l->flops = params->flops;
+    l->bytes_read = params->bytes_read;
+    l->bytes_written = params->bytes_written;
+    if (l->bytes_read + l->bytes_written > 0)
+        return;
+    for (int i = 0; i < TUFF_NODE_INPUTS; i++) {
+        bool again = false;
+        for (int k = 0; k < i; k++)
+            again |= params->in[i] == params->in[k];
+        if (params->in[i] && !again && tuff_needed(params->in[i]))
+            l->bytes_read += tuff_tensor_bytes(params->in[i]);
+    }
+    for (int i = 0; i < TUFF_NODE_OUTPUTS; i++)
+        if (params->out[i] && tuff_needed(params->out[i])) {
+            l->bytes_written += tuff_tensor_bytes(params->out[i]);
+            if (!i && r->node->accumulate)
+                l->bytes_read += tuff_tensor_bytes(params->out[i]);
+        }
+    if (params->writes_scratch)
+        l->bytes_written += (double) r->node->scratch->bytes;
+    else if (params->reads_scratch)
+        l->bytes_read += (double) r->node->scratch->bytes;
+}
+
 void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *params)
 {
     if (r->status != TUFF_OK)
@@ -155,6 +184,11 @@ void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *param
                          kernel->name, kernel->push_bytes, params->push_bytes);
         return;
     }
+    uint64_t *numerics = &r->program->numerics;
+    *numerics = tuff_hash(kernel->name, strlen(kernel->name), *numerics);
+    *numerics = tuff_hash(params->groups, sizeof params->groups, *numerics);
+    if (params->n_spec)
+        *numerics = tuff_hash(params->spec, params->n_spec * sizeof *params->spec, *numerics);
     l->kernel = kernel->name;
     l->node = r->node;
     l->push_bytes = params->push_bytes;
@@ -188,6 +222,25 @@ void tuff_launch(struct tuff_recorder *r, const struct tuff_launch_params *param
         l->access[l->n_access++] = (struct tuff_access) {
             at, at + r->node->scratch->bytes, params->writes_scratch};
     }
+    count(r, params, l);
+}
+
+/* The node's launches are all there: see tuff_launch_params. */
+static void share_cost(const struct tuff_node *node, struct tuff_launch *launches, size_t n)
+{
+    struct tuff_cost cost;
+    double flops = 0;
+    tuff_node_cost(node, &cost);
+    for (size_t i = 0; i < n; i++)
+        flops += launches[i].flops;
+    if (n && flops == 0)
+        launches[n - 1].flops = cost.flops;
+    if (n == 1 && node->op->cost) {
+        struct tuff_launch *l = &launches[0];
+        double all = l->bytes_read + l->bytes_written;
+        l->bytes_written = TUFF_MIN(l->bytes_written, all > cost.bytes ? cost.bytes / 2 : cost.bytes);
+        l->bytes_read = cost.bytes - l->bytes_written;
+    }
 }
 
 /* Seconds a launch group is guessed to take before anything was measured: deliberately low rates,
@@ -213,7 +266,8 @@ static enum tuff_status record_segment(struct tuff_program *p, int slot, size_t 
         views += launches[i].n_views;
     segment->first = first;
     segment->n = n;
-    uint32_t marks = p->params.timestamps ? (uint32_t) n + 1 : 2;
+    /* The first two marks are the segment's begin and end; each launch's end follows. */
+    uint32_t marks = p->params.timestamps ? (uint32_t) n + 2 : 2;
     TUFF_TRY(tuff_commands_create(p->store->device, (uint32_t) n, views, marks,
                                   &segment->commands));
     TUFF_TRY(tuff_commands_begin(segment->commands));
@@ -227,10 +281,9 @@ static enum tuff_status record_segment(struct tuff_program *p, int slot, size_t 
         if (status != TUFF_OK)
             return tuff_fail_in(p->ctx, status, l->kernel);
         if (p->params.timestamps)
-            tuff_commands_timestamp(segment->commands, (uint32_t) i + 1);
+            tuff_commands_timestamp(segment->commands, (uint32_t) i + 2);
     }
-    if (!p->params.timestamps)
-        tuff_commands_timestamp(segment->commands, 1);
+    tuff_commands_timestamp(segment->commands, 1);
     return tuff_commands_end(segment->commands);
 }
 
@@ -292,16 +345,22 @@ enum tuff_status tuff_record(struct tuff_program *p, int slot)
         tuff_commands_destroy(p->store->device, p->segments[slot].items[i].commands);
     p->segments[slot].n = 0;
     p->launches[slot].n = 0;
+    p->numerics = 0;
     struct tuff_recorder r = {.program = p, .slot = slot, .launches = &p->launches[slot]};
     for (size_t i = 0; i < p->graph->nodes.n && r.status == TUFF_OK; i++) {
         r.node = p->graph->nodes.items[i];
+        size_t first = r.launches->n;
         if (r.node->live && r.node->op->record)
             r.node->op->record(&r, r.node);
+        if (r.status == TUFF_OK)
+            share_cost(r.node, r.launches->items + first, r.launches->n - first);
     }
     TUFF_TRY(r.status);
     TUFF_TRY(make_pipelines(p, &p->launches[slot]));
     tuff_barriers_place(&p->launches[slot]);
     TUFF_TRY(tuff_barriers_check(p->ctx, &p->launches[slot]));
     tuff_launches_reorder(&p->launches[slot], p->params.order, p->params.order_seed);
+    if (p->profile)
+        TUFF_TRY(tuff_profile_recorded(p->profile, p, slot));
     return cut_segments(p, slot);
 }

@@ -42,14 +42,14 @@ static void destroy(void *thing)
 
 enum tuff_status tuff_kernels_of(struct tuff_device *device, struct tuff_kernels **kernels)
 {
-    *kernels = tuff_device_attached(device);
+    *kernels = tuff_device_attached(device, TUFF_ATTACHED_KERNELS);
     if (*kernels)
         return TUFF_OK;
     *kernels = tuff_calloc(1, sizeof **kernels);
     if (!*kernels)
         return tuff_fail(tuff_device_ctx(device), TUFF_E_NOMEM, "kernels: out of host memory");
     (*kernels)->device = device;
-    tuff_device_attach(device, *kernels, destroy);
+    tuff_device_attach(device, TUFF_ATTACHED_KERNELS, *kernels, destroy);
     return TUFF_OK;
 }
 

@@ -45,4 +45,5 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                        .out = {y}});
 }
 
-const struct tuff_op tuff_op_accumulate = {.name = "accumulate", .record = record, .effect = true};
+const struct tuff_op tuff_op_accumulate = {
+    .name = "accumulate", .record = record, .element_flops = 1, .effect = true};

@@ -66,9 +66,15 @@ static void record_grad(struct tuff_recorder *r, const struct tuff_node *node)
     launch(r, attr->act, node->in[0], node->in[1], node->out[0]);
 }
 
+static void grad_cost(const struct tuff_node *node, struct tuff_cost *cost)
+{
+    const struct attr *attr = node->attr;
+    cost->flops = (attr->act == TUFF_ACT_RELU ? 1 : 16) * (double) tuff_elements(node->out[0]);
+}
+
 /* May take dy's place. */
 static const struct tuff_op grad_op = {
-    .name = "activation_grad", .record = record_grad, .inplace_input = 2};
+    .name = "activation_grad", .record = record_grad, .cost = grad_cost, .inplace_input = 2};
 
 struct tuff_tensor *tuff_activation_grad(struct tuff_graph *g, struct tuff_tensor *x,
                                          struct tuff_tensor *dy, enum tuff_activation act)

@@ -21,4 +21,4 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 }
 
 const struct tuff_op tuff_op_add = {
-    .name = "add", .record = record, .grad = grad, .inplace_input = 1};
+    .name = "add", .record = record, .grad = grad, .element_flops = 1, .inplace_input = 1};

@@ -185,9 +185,11 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct
     params->views[4] = node->in[IN_O];
     if (!node->in[IN_DO]) /* forward: the last two views are bound and not read */
         params->views[3] = params->views[4] = node->in[IN_Q];
+    double flops = params->flops;
     for (uint64_t first = 0; first < groups; first += 65535) {
         c->push.base = (uint32_t) first;
         params->groups[0] = (uint32_t) TUFF_MIN(groups - first, 65535);
+        params->flops = flops * params->groups[0] / (double) groups;
         tuff_launch(r, params);
     }
 }
@@ -257,7 +259,10 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
     params.writes_scratch = true;
     if (!variant)
         launch(r, node, &c, "delta", NULL, c.push.T, c.shape.H, &params);
+    /* What the kernels do: both make the scores and dP, so it is 3 + 4 GEMMs and not 5. */
+    params.flops = 3 * gemm_flops(node);
     launch(r, node, &c, "dq", variant, c.push.T, c.shape.H, &params);
+    params.flops = 4 * gemm_flops(node);
     launch(r, node, &c, "dkdv", variant, c.push.S, c.shape.Hkv, &params);
 }
 

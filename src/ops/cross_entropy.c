@@ -8,6 +8,7 @@
 
 enum { IN_LOGITS, IN_TARGETS, IN_WEIGHT, IN_STATS, IN_DLOSS, N_IN };
 enum { OUT_LOSS, OUT_ROWS, OUT_STATS };
+enum { FLOPS = 4 }; /* an element: maximum, difference, exp, sum */
 
 /* Rows must be evenly spaced; their pitch may exceed the columns. */
 static bool even_rows(const struct tuff_tensor *x)
@@ -97,7 +98,8 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                        .views = {logits},
                        .in = {node->in[IN_LOGITS], node->in[IN_TARGETS]},
                        .out = {node->out[OUT_ROWS], node->out[OUT_STATS]},
-                       .writes_scratch = true});
+                       .writes_scratch = true,
+                       .flops = FLOPS * (double) tuff_elements(logits)});
     struct tuff_loss_total_params total = {.rows_loss = p.rows_loss,
                                            .weight = tuff_address(r, node->in[IN_WEIGHT]),
                                            .loss = tuff_address(r, node->out[OUT_LOSS]),
@@ -144,8 +146,10 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 }
 
 /* Each element depends on its own logit alone: dlogits may take the logits' place. */
-static const struct tuff_op cross_entropy_grad_op = {
-    .name = "cross_entropy_grad", .record = grad_record, .inplace_input = IN_LOGITS + 1};
+static const struct tuff_op cross_entropy_grad_op = {.name = "cross_entropy_grad",
+                                                     .record = grad_record,
+                                                     .element_flops = 3,
+                                                     .inplace_input = IN_LOGITS + 1};
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                  struct tuff_tensor *dx[])
@@ -160,5 +164,8 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
         dx[IN_LOGITS] = d;
 }
 
-const struct tuff_op tuff_op_cross_entropy = {
-    .name = "cross_entropy", .record = record, .grad = grad, .scratch = scratch};
+const struct tuff_op tuff_op_cross_entropy = {.name = "cross_entropy",
+                                              .record = record,
+                                              .grad = grad,
+                                              .scratch = scratch,
+                                              .element_flops = FLOPS};

@@ -114,7 +114,9 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
                                                      n * tuff_div_up(units, block), 2)},
                                                  .views = {dy},
                                                  .in = {dy, buckets},
-                                                 .out = {table}});
+                                                 .out = {table},
+                                                 .bytes_read = 2 * tuff_tensor_bytes(dy),
+                                                 .bytes_written = tuff_tensor_bytes(dy)});
 }
 
 static void grad_cost(const struct tuff_node *node, struct tuff_cost *cost)

@@ -10,4 +10,5 @@ struct tuff_tensor *tuff_gelu(struct tuff_graph *g, struct tuff_tensor *x, enum 
 const struct tuff_op tuff_op_gelu = {.name = "gelu",
                                      .record = tuff_activation_op_record,
                                      .grad = tuff_activation_op_grad,
+                                     .element_flops = 9,
                                      .inplace_input = 1};

@@ -141,7 +141,8 @@ static void params_record(struct tuff_recorder *r, const struct tuff_node *node)
 }
 
 static const struct tuff_op layer_norm_params = {.name = "layer_norm_params",
-                                                 .record = params_record};
+                                                 .record = params_record,
+                                                 .element_flops = 5};
 
 static void params_grad(struct tuff_graph *g, const struct tuff_node *node, struct tuff_tensor *dy,
                         struct tuff_tensor *dx[])
@@ -212,6 +213,7 @@ static bool grad_fuse_add(struct tuff_node *node, int index, struct tuff_tensor 
 /* In place over dy: an invocation writes only units that it alone reads, after it read them. */
 static const struct tuff_op layer_norm_grad = {.name = "layer_norm_grad",
                                                .record = grad_record,
+                                               .element_flops = 10,
                                                .inplace_input = GRAD_DY + 1,
                                                .fuse_add = grad_fuse_add};
 
@@ -232,4 +234,5 @@ void tuff_norm_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_te
 const struct tuff_op tuff_op_layer_norm = {.name = "layer_norm",
                                            .record = tuff_norm_record,
                                            .grad = tuff_norm_grad,
+                                           .element_flops = 8,
                                            .inplace_input = IN_X + 1};

@@ -118,33 +118,50 @@ static const struct tile {
 
 static void launch_cpu(struct tuff_recorder *r, const struct tuff_matmul_attr *attr,
                        const struct tuff_tensor *a, const struct tuff_tensor *b,
-                       struct tuff_matmul_params *p, uint32_t *spec,
+                       struct tuff_matmul_params *p, uint32_t chosen, uint32_t *spec,
                        struct tuff_launch_params *launch)
 {
     const struct tile *tile = &tiles_of[attr->ta ? 2 : attr->tb ? 1 : 0];
+    uint32_t rows = chosen ? chosen >> 8 : tile->rows, columns = chosen ? chosen & 255 : tile->groups;
     uint32_t lanes = tuff_record_device(r)->subgroup_size;
     char kernel[32];
     snprintf(kernel, sizeof kernel, "matmul/cpu.%s.sg%u", tile->layout, lanes);
     p->a_texel = (uint32_t) (a->offset / 4);
     p->b_texel = (uint32_t) (b->offset / 4);
-    spec[5] = tile->rows;
-    spec[6] = tile->groups;
+    spec[5] = rows;
+    spec[6] = columns;
     launch->kernel = kernel;
     launch->n_spec = 7;
-    launch->groups[0] = (uint32_t) tuff_div_up(p->n, lanes * tile->columns * tile->groups);
-    launch->groups[1] = (uint32_t) tuff_div_up(p->m, tile->rows);
+    launch->groups[0] = (uint32_t) tuff_div_up(p->n, lanes * tile->columns * columns);
+    launch->groups[1] = (uint32_t) tuff_div_up(p->m, rows);
     launch->groups[2] = p->batch;
     tuff_launch(r, launch);
 }
 
+/* The first kernels in order that can compute the call; "generic" always can. */
+static const char *variant_of(const struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const char *order[TUFF_MATMUL_VARIANTS];
+    tuff_matmul_order(node, tuff_record_device(r), order);
+    for (int i = 0; order[i]; i++)
+        if (!strcmp(order[i], "packed")
+                ? tuff_matmul_packed_fits(r, node)
+            : !strcmp(order[i], "cpu")
+                ? cpu_kernel_fits(r, node->in[MATMUL_A], node->in[MATMUL_B], node->attr)
+                : !strcmp(order[i], "generic"))
+            return order[i];
+    return "generic";
+}
+
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
+    const char *variant = variant_of(r, node);
     const struct tuff_matmul_attr *attr = node->attr;
     const struct tuff_tensor *a = node->in[MATMUL_A], *b = node->in[MATMUL_B];
     const struct tuff_tensor *y = node->out[MATMUL_Y];
     const struct tuff_tensor *pre = node->out[MATMUL_PRE];
     int64_t m, n, k;
-    if (tuff_matmul_packed_fits(r, node)) {
+    if (!strcmp(variant, "packed")) {
         tuff_matmul_packed_record(r, node);
         return;
     }
@@ -180,10 +197,11 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         .out = {node->out[MATMUL_Y], node->out[MATMUL_PRE]}};
     uint32_t spec[16] = {p.bias != 0, attr->act, p.pre != 0, p.residual != 0, node->accumulate};
     launch.spec = spec;
-    if (tuff_matmul_vec_record(r, node, &p, spec, &launch))
+    if (!*node->choice.variant && tuff_matmul_vec_record(r, node, &p, spec, &launch))
         return;
-    if (cpu_kernel_fits(r, a, b, attr)) {
-        launch_cpu(r, attr, a, b, &p, spec, &launch);
+    if (!strcmp(variant, "cpu")) {
+        bool chosen = variant == node->choice.variant;
+        launch_cpu(r, attr, a, b, &p, chosen ? node->choice.tile : 0, spec, &launch);
         return;
     }
     uint64_t tiles = tuff_div_up((uint64_t) m, 32) * tuff_div_up((uint64_t) n, 32) * p.batch;
@@ -235,6 +253,14 @@ static bool fuse_add(struct tuff_node *node, int index, struct tuff_tensor *othe
     return true;
 }
 
+/* Only packing takes some: where it comes first. */
+static uint64_t scratch(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    const char *order[TUFF_MATMUL_VARIANTS];
+    tuff_matmul_order(node, device, order);
+    return order[0] && !strcmp(order[0], "packed") ? tuff_matmul_packed_scratch(node, device) : 0;
+}
+
 static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 {
     const struct tuff_matmul_attr *attr = node->attr;
@@ -246,7 +272,9 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 const struct tuff_op tuff_op_matmul = {.name = "matmul",
                                        .record = record,
                                        .grad = grad,
-                                       .scratch = tuff_matmul_packed_scratch,
+                                       .scratch = scratch,
                                        .cost = cost,
+                                       .call = tuff_matmul_call,
+                                       .candidates = tuff_matmul_candidates,
                                        .accumulates = true,
                                        .fuse_add = fuse_add};

@@ -190,7 +190,9 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
                        .n_spec = 2,
                        .views = {&scratch},
                        .in = {x},
-                       .writes_scratch = true});
+                       .writes_scratch = true,
+                       .bytes_read = tuff_tensor_bytes(x),
+                       .bytes_written = 4.0 * (double) panels * s->batch});
 }
 
 static uint32_t digits(uint32_t tiles)
@@ -290,7 +292,8 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
                   sums ? &scratch : y},
         .in = {attr->ta ? NULL : a, bias, residual},
         .out = {y, pre},
-        .reads_scratch = true};
+        .reads_scratch = true,
+        .flops = 2.0 * block->m * block->n * s->k * s->batch / s->launches};
     bind_block(node, tuff_record_device(r), block, &launch, p);
     if (sums)
         sum_parts(r, s, *p, spec, launch);

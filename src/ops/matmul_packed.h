@@ -32,6 +32,16 @@ static inline uint32_t tuff_matmul_batch_stride(const struct tuff_tensor *x)
     return x->rank > 2 ? (uint32_t) x->strides[x->rank - 3] : 0;
 }
 
+/* ---- matmul_choice.c: what computes a product ---- */
+
+#define TUFF_MATMUL_VARIANTS 6
+/* Words for kernels in the order in which to try them, ended by NULL: the node's choice first. */
+void tuff_matmul_order(const struct tuff_node *node, const struct tuff_device_info *device,
+                       const char *order[TUFF_MATMUL_VARIANTS]);
+void tuff_matmul_call(const struct tuff_node *node, char *text, size_t size);
+size_t tuff_matmul_candidates(const struct tuff_node *node, const struct tuff_device_info *device,
+                              struct tuff_choice *list, size_t most);
+
 /* ---- matmul_packed.c: the kernels for devices with uniform_loads ---- */
 
 /* Bytes for the packed operands; 0 where these kernels do not suit shapes or device. */

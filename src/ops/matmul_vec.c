@@ -5,7 +5,7 @@
 #include "matmul/vec_uniform.h"
 
 enum {
-    MOST_ROWS = 8,
+    MOST_ROWS = TUFF_MATMUL_VEC_ROWS,
     LEAST_K = 32,
     GROUP = 128,   /* invocations of the generic kernel */
     GROUPS = 128,  /* it wants as many, to fill a device */

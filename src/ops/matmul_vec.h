@@ -6,6 +6,8 @@
 
 #include "matmul/matmul.h"
 
+enum { TUFF_MATMUL_VEC_ROWS = 8 };
+
 /* Records the node when it has at most 8 rows and a kernel for them suits it, else returns false.
  * p and launch are the node's, filled but for kernel, groups and constants; launch->spec has room
  * for 16, of which the first 5 are the epilogue's. */

@@ -131,7 +131,8 @@ void tuff_reduce_record(struct tuff_recorder *r, const struct tuff_node *node)
                        .views = {x},
                        .in = {x},
                        .out = {slabs > 1 ? NULL : y},
-                       .writes_scratch = slabs > 1});
+                       .writes_scratch = slabs > 1,
+                       .flops = (double) tuff_elements(x)});
     if (slabs > 1)
         record_total(r, node, slabs, form);
 }

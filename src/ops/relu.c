@@ -9,4 +9,5 @@ struct tuff_tensor *tuff_relu(struct tuff_graph *g, struct tuff_tensor *x)
 const struct tuff_op tuff_op_relu = {.name = "relu",
                                      .record = tuff_activation_op_record,
                                      .grad = tuff_activation_op_grad,
+                                     .element_flops = 1,
                                      .inplace_input = 1};

@@ -50,4 +50,4 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 }
 
 const struct tuff_op tuff_op_scale = {
-    .name = "scale", .record = record, .grad = grad, .inplace_input = 1};
+    .name = "scale", .record = record, .grad = grad, .element_flops = 2, .inplace_input = 1};

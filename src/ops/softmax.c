@@ -74,7 +74,10 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 
 /* In place over dy: an invocation writes only units that it alone reads, after it read them. */
 static const struct tuff_op softmax_grad = {
-    .name = "softmax_grad", .record = grad_record, .inplace_input = GRAD_DY + 1};
+    .name = "softmax_grad",
+    .record = grad_record,
+    .element_flops = 4,
+    .inplace_input = GRAD_DY + 1};
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                  struct tuff_tensor *dx[])
@@ -86,4 +89,4 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 }
 
 const struct tuff_op tuff_op_softmax = {
-    .name = "softmax", .record = record, .grad = grad, .inplace_input = 1};
+    .name = "softmax", .record = record, .grad = grad, .element_flops = 5, .inplace_input = 1};

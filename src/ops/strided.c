@@ -99,5 +99,7 @@ void tuff_strided_copy(struct tuff_recorder *r, const struct tuff_tensor *x,
                        .groups = {tuff_flat_groups(p.n)},
                        .views = {x, y},
                        .in = {x},
-                       .out = {y}});
+                       .out = {y},
+                       .bytes_read = tuff_tensor_bytes(x) + (add ? tuff_tensor_bytes(y) : 0),
+                       .bytes_written = tuff_tensor_bytes(y)});
 }

@@ -27,4 +27,5 @@ const struct tuff_op tuff_op_sum_to = {.name = "sum_to",
                                        .record = tuff_reduce_record,
                                        .grad = tuff_reduce_grad,
                                        .scratch = tuff_reduce_scratch,
+                                       .element_flops = 1,
                                        .accumulates = true};

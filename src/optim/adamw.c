@@ -140,7 +140,8 @@ static void norm_record(struct tuff_recorder *r, const struct tuff_node *node)
                                                      .push_bytes = sizeof p,
                                                      .groups = {NORM_GROUPS},
                                                      .in = {node->in[i]},
-                                                     .writes_scratch = true});
+                                                     .writes_scratch = true,
+                                                     .flops = 2.0 * p.n});
         total.n += NORM_GROUPS * 64;
     }
     tuff_launch(r, &(struct tuff_launch_params) {.kernel = "optim/norm",
@@ -151,7 +152,7 @@ static void norm_record(struct tuff_recorder *r, const struct tuff_node *node)
 }
 
 static const struct tuff_op grad_norm_op = {
-    .name = "grad_norm", .record = norm_record, .scratch = norm_scratch};
+    .name = "grad_norm", .record = norm_record, .scratch = norm_scratch, .element_flops = 2};
 
 /* ---- the update ---- */
 
@@ -195,7 +196,8 @@ static void adamw_record(struct tuff_recorder *r, const struct tuff_node *node)
     tuff_launch(r, &launch);
 }
 
-static const struct tuff_op adamw_op = {.name = "adamw", .record = adamw_record, .effect = true};
+static const struct tuff_op adamw_op = {
+    .name = "adamw", .record = adamw_record, .element_flops = 16, .effect = true};
 
 static void advance_record(struct tuff_recorder *r, const struct tuff_node *node)
 {

@@ -373,6 +373,20 @@ static enum tuff_status restore(struct fit *f)
     return tuff_checkpoint_drop_after(f->ctx, f->params->out, f->state.step);
 }
 
+/* The kernels and tiles behind the numbers, into the settings; where a checkpoint was made with
+ * others, its run would go on with other bits. */
+static enum tuff_status check_kernels(struct fit *f)
+{
+    char now[17];
+    const json_t *was = json_object_get(f->settings, "kernels");
+    snprintf(now, sizeof now, "%016llx", (unsigned long long) tuff_trainer_numerics(f->trainer));
+    if (json_is_string(was) && strcmp(json_string_value(was), now) != 0 && !f->params->force)
+        return tuff_fail(f->ctx, TUFF_E_ARG, "resume: changed since the checkpoint: kernels or tiles, "
+                         "by another version or tuning (was %.16s, is %s); --force continues all "
+                         "the same, with other bits", json_string_value(was), now);
+    return json_object_set_new(f->settings, "kernels", json_string(now)) ? no_memory(f) : TUFF_OK;
+}
+
 /* Where a checkpoint stands, and whether this is the same run. */
 static enum tuff_status read_checkpoint(struct fit *f, const char *config_changed)
 {
@@ -458,7 +472,11 @@ enum tuff_status tuff_fit_start(struct fit *f)
     TUFF_TRY(f->resume_from ? read_checkpoint(f, changed) : plan_steps(f));
     TUFF_TRY(open_loaders(f));
     TUFF_TRY(create_trainer(f));
+    if (f->resume_from)
+        TUFF_TRY(check_kernels(f));
     TUFF_TRY(f->resume_from ? restore(f) : begin_anew(f));
+    if (!f->resume_from)
+        TUFF_TRY(check_kernels(f));
     f->state.steps = f->steps;
     choose_intervals(f);
     TUFF_TRY(open_metrics(f));

@@ -337,6 +337,15 @@ double tuff_trainer_host_seconds(const struct tuff_trainer *t)
     return t->host_steps ? t->host_seconds / (double) t->host_steps : 0;
 }
 
+uint64_t tuff_trainer_numerics(const struct tuff_trainer *t)
+{
+    const struct tuff_program *programs[] = {t->train.program, t->eval.program, t->apply};
+    uint64_t all = 0;
+    for (size_t i = 0; i < TUFF_COUNT(programs); i++)
+        all = all * 31 + tuff_program_numerics(programs[i]);
+    return all;
+}
+
 struct tuff_program *tuff_trainer_program(struct tuff_trainer *t)
 {
     return t->train.program;

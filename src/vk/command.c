@@ -254,9 +254,30 @@ enum tuff_status tuff_commands_times(struct tuff_commands *c, double *seconds, u
         c->device->device, c->queries, 0, n, n * sizeof *ticks, ticks, sizeof *ticks,
         VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
     for (uint32_t i = 0; i < n && result == VK_SUCCESS; i++)
-        seconds[i] = (double) (ticks[i] - ticks[0]) * c->device->info.timestamp_ns * 1e-9;
+        seconds[i] = tuff_ticks_between(c->device, ticks[0], ticks[i]);
     free(ticks);
     return tuff_vk_error(c->device, result, "timestamps");
+}
+
+enum tuff_status tuff_commands_ticks(struct tuff_commands *c, uint64_t *ticks, uint32_t n)
+{
+    struct tuff_device *device = c->device;
+    if (device->lost || !n || n > c->n_timestamps)
+        return tuff_fail(device->ctx, TUFF_E_STATE, "timestamps: %u asked for, %u there", n,
+                         c->n_timestamps);
+    VkResult result = device->vk.GetQueryPoolResults(device->device, c->queries, 0, n,
+                                                     n * sizeof *ticks, ticks, sizeof *ticks,
+                                                     VK_QUERY_RESULT_64_BIT);
+    if (result == VK_NOT_READY)
+        return tuff_fail(device->ctx, TUFF_E_STATE, "timestamps: not written yet");
+    return tuff_vk_error(device, result, "timestamps");
+}
+
+double tuff_ticks_between(const struct tuff_device *device, uint64_t from, uint64_t to)
+{
+    uint64_t mask = device->tick_mask, ahead = (to - from) & mask;
+    double ticks = ahead > mask / 2 ? -(double) ((from - to) & mask) : (double) ahead;
+    return ticks * device->info.timestamp_ns * 1e-9;
 }
 
 enum tuff_status tuff_queue_submit(struct tuff_device *device, struct tuff_commands *const *commands,

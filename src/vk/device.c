@@ -153,7 +153,9 @@ static enum tuff_status choose_family(struct tuff_device *device)
         return tuff_fail(device->ctx, TUFF_E_NO_DEVICE, "device %s: has no compute queue",
                          device->info.name);
     device->family = best;
-    if (!families[best].timestampValidBits)
+    uint32_t bits = families[best].timestampValidBits;
+    device->tick_mask = bits < 64 ? ((uint64_t) 1 << bits) - 1 : UINT64_MAX;
+    if (!bits)
         device->info.timestamp_ns = 0;
     return TUFF_OK;
 }
@@ -246,7 +248,8 @@ void tuff_device_destroy(struct tuff_device *device)
         return;
     if (device->device && device->vk.DestroyDevice) {
         device->vk.DeviceWaitIdle(device->device);
-        tuff_device_attach(device, NULL, NULL);
+        for (int kind = 0; kind < TUFF_ATTACHMENTS; kind++)
+            tuff_device_attach(device, (enum tuff_attachment) kind, NULL, NULL);
         tuff_cache_close(device);
         tuff_buffer_destroy(device, &device->staging);
         for (int kind = 0; kind < TUFF_VIEW_KINDS; kind++)
@@ -285,17 +288,18 @@ const struct tuff_vk_counts *tuff_vk_counts(const struct tuff_device *device)
     return &device->counts;
 }
 
-void *tuff_device_attached(const struct tuff_device *device)
+void *tuff_device_attached(const struct tuff_device *device, enum tuff_attachment kind)
 {
-    return device->attached;
+    return device->attached[kind].thing;
 }
 
-void tuff_device_attach(struct tuff_device *device, void *thing, void (*destroy)(void *thing))
+void tuff_device_attach(struct tuff_device *device, enum tuff_attachment kind, void *thing,
+                        void (*destroy)(void *thing))
 {
-    if (device->attached)
-        device->attached_destroy(device->attached);
-    device->attached = thing;
-    device->attached_destroy = destroy;
+    if (device->attached[kind].thing && device->attached[kind].destroy)
+        device->attached[kind].destroy(device->attached[kind].thing);
+    device->attached[kind].thing = thing;
+    device->attached[kind].destroy = destroy;
 }
 
 struct tuff_ctx *tuff_device_ctx(const struct tuff_device *device)

@@ -43,6 +43,7 @@ struct tuff_device {
     uint32_t family;
     VkPhysicalDeviceMemoryProperties memory;
     uint64_t view_alignment, storage_alignment, storage_range;
+    uint64_t tick_mask; /* valid bits of a time mark */
     VkSemaphore timeline;
     uint64_t submitted; /* last value handed to the queue */
     bool lost;
@@ -59,8 +60,10 @@ struct tuff_device {
     struct tuff_vk_counts counts;
     uint64_t faults[TUFF_FAULT_KINDS]; /* calls left until failure; 0: never */
     uint64_t validation_messages;
-    void *attached;
-    void (*attached_destroy)(void *);
+    struct {
+        void *thing;
+        void (*destroy)(void *);
+    } attached[TUFF_ATTACHMENTS];
 };
 
 struct tuff_buffer_vk {

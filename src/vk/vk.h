@@ -21,10 +21,14 @@ enum tuff_fault { TUFF_FAULT_ALLOCATE, TUFF_FAULT_MAP, TUFF_FAULT_PIPELINE, TUFF
                   TUFF_FAULT_WAIT, TUFF_FAULT_KINDS };
 void tuff_vk_fault(struct tuff_device *device, enum tuff_fault kind, uint64_t nth);
 
-/* One thing a layer above keeps with the device (kernel/: its pipelines); `destroy` is called with it
- * before the device goes. */
-void *tuff_device_attached(const struct tuff_device *device);
-void tuff_device_attach(struct tuff_device *device, void *thing, void (*destroy)(void *thing));
+/* What layers above keep with the device, one thing of a kind: kernel/ its pipelines and the choices
+ * of a tuning, graph/ a profile. `destroy` (NULL: borrowed) is called with it before the device
+ * goes, or when another takes its place. */
+enum tuff_attachment { TUFF_ATTACHED_KERNELS, TUFF_ATTACHED_CHOICES, TUFF_ATTACHED_PROFILE,
+                       TUFF_ATTACHMENTS };
+void *tuff_device_attached(const struct tuff_device *device, enum tuff_attachment kind);
+void tuff_device_attach(struct tuff_device *device, enum tuff_attachment kind, void *thing,
+                        void (*destroy)(void *thing));
 
 struct tuff_ctx *tuff_device_ctx(const struct tuff_device *device);
 double tuff_device_submit_seconds(const struct tuff_device *device);
@@ -125,6 +129,12 @@ void tuff_commands_timestamp(struct tuff_commands *commands, uint32_t index);
 enum tuff_status tuff_commands_end(struct tuff_commands *commands);
 /* Ticks of the marks of the last finished run, as seconds since the first. */
 enum tuff_status tuff_commands_times(struct tuff_commands *commands, double *seconds, uint32_t n);
+/* The same marks as the device's clock shows them, in its ticks; allocates nothing. They wrap where
+ * the clock has fewer than 64 bits: differences are taken by tuff_ticks_between. Without marks, or
+ * before they are written: TUFF_E_STATE. */
+enum tuff_status tuff_commands_ticks(struct tuff_commands *commands, uint64_t *ticks, uint32_t n);
+/* Seconds from one mark to a later one, or minus those to an earlier one. */
+double tuff_ticks_between(const struct tuff_device *device, uint64_t from, uint64_t to);
 
 /* Submits in order behind everything submitted before; *value is what to wait for. */
 enum tuff_status tuff_queue_submit(struct tuff_device *device, struct tuff_commands *const *commands,

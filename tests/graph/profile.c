@@ -1,0 +1,236 @@
+/* graph/profile: marks change no bit, allocate nothing while programs run, add up to less than the
+ * time they were taken in, and tell what kernels do; the trace is JSON and in order. */
+#include "base/json.h"
+#include "base/os.h"
+#include "gpt2_tiny.h"
+#include "graph/plan.h"
+#include "graph/profile.h"
+#include "tuff/ops.h"
+
+enum { STEPS = 5, EVENTS = 4096 };
+
+struct outcome {
+    float *weights;
+    size_t n, launches;
+    struct tuff_vk_counts early, late;
+    double seconds;
+};
+
+static struct outcome train(struct tuff_ctx *ctx, struct tuff_profile *profile)
+{
+    struct outcome o = {0};
+    struct tiny t;
+    struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
+    if (!device)
+        return o;
+    if (profile)
+        CHECK_OK(ctx, tuff_profile_attach(profile, device));
+    if (tiny_create(ctx, device, (struct tuff_trainer_params) {.dropout = true}, &t)) {
+        double begin = tuff_os_now();
+        for (uint64_t i = 0; i < STEPS; i++) {
+            tiny_step(&t, i);
+            if (i == 2)
+                o.early = *tuff_vk_counts(device);
+        }
+        o.seconds = tuff_os_now() - begin;
+        o.late = *tuff_vk_counts(device);
+        o.launches = tuff_trainer_program(t.trainer)->launches[0].n;
+        o.weights = tiny_weights(&t, &o.n);
+    }
+    tiny_destroy(&t);
+    test_device_end(device);
+    return o;
+}
+
+static const struct tuff_profile_row *find(const struct tuff_profile_report *r, const char *op,
+                                           const char *kernel)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (!strcmp(r->rows[i].op, op) && strstr(r->rows[i].kernel, kernel))
+            return &r->rows[i];
+    return NULL;
+}
+
+static void check_reports(struct tuff_ctx *ctx, struct tuff_profile *profile,
+                          const struct outcome *o)
+{
+    static const enum tuff_profile_by ways[] = {TUFF_PROFILE_KERNEL, TUFF_PROFILE_OP,
+                                                TUFF_PROFILE_SHAPE};
+    struct tuff_profile_report r;
+    for (size_t way = 0; way < TUFF_COUNT(ways); way++) {
+        double seconds = 0;
+        CHECK_OK(ctx, tuff_profile_report(profile, ways[way], &r));
+        /* A step is two runs; the first of either is no measurement. */
+        CHECK_MSG(r.runs == 2 * (STEPS - 1), "%d runs", (int) r.runs);
+        for (size_t i = 0; i < r.n; i++) {
+            CHECK(!r.rows[i].first && r.rows[i].calls % (STEPS - 1) == 0);
+            CHECK(!i || r.rows[i].seconds <= r.rows[i - 1].seconds);
+            CHECK((r.rows[i].bytes > 0) == (r.rows[i].bound > 0));
+            seconds += r.rows[i].seconds;
+        }
+        CHECK_MSG(fabs(seconds - r.kernel_seconds) <= 1e-9 + 1e-6 * seconds, "%g in rows, %g",
+                  seconds, r.kernel_seconds);
+        CHECK_MSG(r.kernel_seconds > 0 && r.kernel_seconds <= r.wall_seconds * (1 + 1e-9) &&
+                      r.wall_seconds <= o->seconds,
+                  "kernels %g s, device %g s, host %g s", r.kernel_seconds, r.wall_seconds,
+                  o->seconds);
+        CHECK(r.roofs.fma > 1e8 && r.roofs.read >= r.roofs.copy && r.roofs.copy > 1e7 &&
+              r.roofs.write > 1e7);
+        const struct tuff_profile_row *row;
+        if (ways[way] == TUFF_PROFILE_OP) {
+            row = find(&r, "adamw", "");
+            CHECK(row && row->calls == STEPS - 1);
+            /* 4 values read and 4 written of each element; segments are padded. */
+            CHECK_MSG(row && row->bytes / 32 >= (double) (o->n * (STEPS - 1)),
+                      "adamw: %g bytes", row ? row->bytes : 0);
+        }
+        tuff_profile_report_fini(&r);
+    }
+}
+
+/* ---- one product, of which all is known ---- */
+
+static void test_matmul(struct tuff_ctx *ctx)
+{
+    enum { M = 256, N = 192, K = 384, RUNS = 6 };
+    struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
+    struct tuff_profile *profile, *other;
+    struct tuff_store *store;
+    struct tuff_graph *g;
+    struct tuff_program *p;
+    struct tuff_variable *a, *b;
+    struct tuff_profile_report r;
+    if (!device)
+        return;
+    CHECK_OK(ctx, tuff_profile_create(ctx, 0, &profile));
+    CHECK_OK(ctx, tuff_profile_create(ctx, 0, &other));
+    CHECK_OK(ctx, tuff_profile_attach(profile, device));
+    CHECK(tuff_profile_attach(other, device) == TUFF_E_STATE); /* one a device */
+    CHECK(tuff_profile_attach(profile, device) == TUFF_E_STATE);
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
+    CHECK_OK(ctx, tuff_store_add(store, &(struct tuff_variable_params) {
+                      .name = "a", .rank = 2, .dims = {M, K}}, &a));
+    CHECK_OK(ctx, tuff_store_add(store, &(struct tuff_variable_params) {
+                      .name = "b", .rank = 2, .dims = {N, K}}, &b));
+    CHECK_OK(ctx, tuff_graph_create(ctx, &g));
+    struct tuff_tensor *y = tuff_matmul(g, tuff_use(g, a), tuff_use(g, b), .transpose_b = true);
+    tuff_output(g, y, "y");
+    CHECK_OK(ctx, tuff_program_create(store, g, &(struct tuff_program_params) {.name = "one"}, &p));
+    CHECK_OK(ctx, tuff_store_allocate(store, false, 0));
+    double host = 0;
+    for (int run = 0; run < RUNS; run++) {
+        double begin = tuff_os_now();
+        CHECK_OK(ctx, tuff_program_begin(p));
+        CHECK_OK(ctx, tuff_program_submit(p));
+        CHECK_OK(ctx, tuff_program_wait(p, 0));
+        host += run ? tuff_os_now() - begin : 0;
+        if (run)
+            continue;
+        /* Of a program that ran once, its first run is shown, and said to be that. */
+        CHECK_OK(ctx, tuff_profile_report(profile, TUFF_PROFILE_SHAPE, &r));
+        CHECK(r.n && r.rows[0].first && r.runs == 0 && r.first_seconds > 0 &&
+              r.kernel_seconds == 0);
+        tuff_profile_report_fini(&r);
+    }
+    tuff_program_destroy(p);
+    CHECK_OK(ctx, tuff_profile_report(profile, TUFF_PROFILE_SHAPE, &r));
+    double flops = 0, seconds = 0;
+    for (size_t i = 0; i < r.n; i++) {
+        CHECK(!strcmp(r.rows[i].program, "one") && r.rows[i].calls == RUNS - 1);
+        flops += r.rows[i].flops;
+        seconds += r.rows[i].seconds;
+        if (strstr(r.rows[i].kernel, "matmul/pack.")) /* b, read and written */
+            CHECK(r.rows[i].bytes == (RUNS - 1) * 2.0 * 4 * N * K);
+        else if (strstr(r.rows[i].kernel, "matmul/"))
+            CHECK_MSG(r.rows[i].bytes == (RUNS - 1) * 4.0 * (M * K + N * K + M * N),
+                      "%s: %g bytes", r.rows[i].kernel, r.rows[i].bytes);
+    }
+    CHECK_MSG(flops == (RUNS - 1) * 2.0 * M * N * K, "%g FLOP", flops);
+    /* The device cannot have worked longer than the host waited, nor much less: the rest is the
+     * submission of a launch or two. */
+    CHECK_MSG(seconds <= host && seconds >= 0.2 * host, "%g s of %g s", seconds, host);
+    tuff_profile_report_fini(&r);
+    tuff_store_destroy(store);
+    test_device_end(device);
+    tuff_profile_destroy(other);
+    tuff_profile_destroy(profile);
+}
+
+/* ---- the trace ---- */
+
+static void check_trace(struct tuff_ctx *ctx, struct tuff_profile *profile, uint64_t launches)
+{
+    const char *path = TEST_BINARY_DIR "/profile trace.json";
+    json_t *root = NULL, *event;
+    uint64_t dropped, kernels = 0, runs = 0, submits = 0, waits = 0;
+    double kernel_end = -1e300, run_end = -1e300, submitted[4 * STEPS] = {0};
+    size_t i;
+    CHECK_OK(ctx, tuff_profile_trace(profile, path, &dropped));
+    CHECK(dropped == 0);
+    CHECK_OK(ctx, tuff_json_load(ctx, path, &root));
+    json_array_foreach (json_object_get(root, "traceEvents"), i, event) {
+        const char *kind = json_string_value(json_object_get(event, "ph"));
+        const char *name = json_string_value(json_object_get(event, "name"));
+        int pid = (int) json_integer_value(json_object_get(event, "pid"));
+        int tid = (int) json_integer_value(json_object_get(event, "tid"));
+        double ts = json_number_value(json_object_get(event, "ts"));
+        double end = ts + json_number_value(json_object_get(event, "dur"));
+        if (!kind || strcmp(kind, "X"))
+            continue;
+        CHECK(name && *name && end >= ts);
+        /* Microseconds with three digits: ends and begins that are one may be rounded apart. */
+        if (pid == 1 && tid == 1) {
+            CHECK_MSG(ts >= kernel_end - 0.002, "%s begins %g us before the last ends", name,
+                      kernel_end - ts);
+            kernel_end = end;
+            kernels++;
+        } else if (pid == 1) {
+            CHECK(ts >= run_end - 0.002);
+            run_end = end;
+            if (runs < TUFF_COUNT(submitted))
+                submitted[runs] = ts;
+            runs++;
+        } else if (!strncmp(name, "submit ", 7)) {
+            /* No run begins before it is handed over. */
+            CHECK(submits < runs && submitted[submits] >= ts - 0.002);
+            submits++;
+        } else {
+            waits += !strncmp(name, "wait ", 5);
+        }
+    }
+    CHECK_MSG(kernels == launches, "%d launches, not %d", (int) kernels, (int) launches);
+    CHECK_MSG(runs == 2 * STEPS && submits == runs && waits >= runs, "%d runs, %d submits, %d waits",
+              (int) runs, (int) submits, (int) waits);
+    json_decref(root);
+    CHECK(tuff_profile_trace(profile, "/nonexistent/trace", &dropped) == TUFF_E_IO);
+}
+
+int main(void)
+{
+    struct tuff_ctx *ctx = test_ctx();
+    struct tuff_profile *profile;
+    CHECK_OK(ctx, tuff_profile_create(ctx, EVENTS, &profile));
+    struct outcome plain = train(ctx, NULL), timed = train(ctx, profile);
+    if (plain.weights && timed.weights) {
+        CHECK(plain.n == timed.n &&
+              !memcmp(plain.weights, timed.weights, plain.n * sizeof *plain.weights));
+        struct tuff_vk_counts a = timed.early, b = timed.late;
+        CHECK(a.allocations == b.allocations && a.pipelines == b.pipelines &&
+              a.descriptor_writes == b.descriptor_writes && a.command_buffers == b.command_buffers);
+        check_reports(ctx, profile, &timed);
+        struct tuff_profile_report r;
+        uint64_t launches = 0;
+        CHECK_OK(ctx, tuff_profile_report(profile, TUFF_PROFILE_SHAPE, &r));
+        for (size_t i = 0; i < r.n; i++)
+            launches += r.rows[i].calls / (STEPS - 1) * STEPS;
+        tuff_profile_report_fini(&r);
+        CHECK(launches > timed.launches * STEPS);
+        check_trace(ctx, profile, launches);
+    }
+    free(plain.weights);
+    free(timed.weights);
+    tuff_profile_destroy(profile);
+    test_matmul(ctx);
+    tuff_ctx_destroy(ctx);
+    return test_end();
+}
