@@ -31,7 +31,7 @@ struct rewriter {
 
 static enum tuff_status cannot(struct rewriter *r, const char *what)
 {
-    return tuff_fail(r->ctx, TUFF_E_UNSUPPORTED, "%s: Split pattern: %s is not supported", r->name,
+    return tuff_fail(r->ctx, TUFF_E_UNSUPPORTED, "%s: pattern: %s is not supported", r->name,
                      what);
 }
 
@@ -186,7 +186,7 @@ enum tuff_status tuff_regex_compile(struct tuff_ctx *ctx, const char *name, cons
         return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", name);
     char why[128] = "";
     pcre2_get_error_message(error, (PCRE2_UCHAR *) why, sizeof why);
-    return tuff_fail(ctx, TUFF_E_FORMAT, "%s: Split pattern: %s", name, why);
+    return tuff_fail(ctx, TUFF_E_FORMAT, "%s: pattern: %s", name, why);
 }
 
 void tuff_regex_destroy(struct tuff_regex *regex)
@@ -203,7 +203,7 @@ enum tuff_status tuff_regex_split(struct tuff_ctx *ctx, const struct tuff_regex 
 {
     pcre2_match_data *match = pcre2_match_data_create(1, NULL);
     if (!match)
-        return tuff_fail(ctx, TUFF_E_NOMEM, "Split pattern: out of host memory");
+        return tuff_fail(ctx, TUFF_E_NOMEM, "pattern: out of host memory");
     const PCRE2_SIZE *span = pcre2_get_ovector_pointer(match);
     enum tuff_status status = TUFF_OK;
     size_t done = 0, from = 0;
@@ -218,7 +218,7 @@ enum tuff_status tuff_regex_split(struct tuff_ctx *ctx, const struct tuff_regex 
         if (rc < 0 || span[1] < span[0] || span[0] < done) {
             status =
                 tuff_fail(ctx, TUFF_E_UNSUPPORTED,
-                          "Split pattern: gave up matching (PCRE2 error %d); it backtracks too "
+                          "pattern: gave up matching (PCRE2 error %d); it backtracks too "
                           "much on this text",
                           rc);
             break;
@@ -231,7 +231,7 @@ enum tuff_status tuff_regex_split(struct tuff_ctx *ctx, const struct tuff_regex 
         size_t start = span[0], end = span[1];
         if (start > done)
             status = fn(user, text + done, start - done, false);
-        if (status == TUFF_OK && end > start)
+        if (status == TUFF_OK)
             status = fn(user, text + start, end - start, true);
         done = from = end;
         matched_before = true;
