@@ -104,7 +104,7 @@ static json_t *settings_of(json_t *model)
 /* Files of before the library wrote types have a BPE, or what their members tell. */
 static const char *guess_model(const json_t *model)
 {
-    if (json_is_array(json_object_get(model, "vocab")))
+    if (json_is_array(json_object_get(model, "vocab")) && !json_object_get(model, "merges"))
         return "Unigram";
     return json_object_get(model, "max_input_chars_per_word") ? "WordPiece" : "BPE";
 }
