@@ -47,6 +47,8 @@ static void strip(const struct tuff_added_token *token, const uint8_t *text, siz
                   size_t *start, size_t *end)
 {
     size_t length;
+    if (token->lstrip && *start < done) /* a token before took blanks that this one starts with */
+        *start = done;
     while (token->lstrip && *start > done &&
            tuff_char_class(char_before(text, *start, &length)) == TUFF_CHAR_SPACE)
         *start -= length;

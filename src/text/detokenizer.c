@@ -24,7 +24,7 @@ static enum tuff_status is_wanted(struct tuff_ctx *ctx, const struct tuff_tokeni
                          "decoding: id %lu names no token (the vocabulary ends at %zu)",
                          (unsigned long) id, tok->vocab.n ? tok->vocab.n - 1 : 0);
     }
-    *wanted = !tok->is_special[id] || flags & TUFF_DECODE_KEEP_SPECIAL;
+    *wanted = !tok->is_skipped[id] || flags & TUFF_DECODE_KEEP_SPECIAL;
     return TUFF_OK;
 }
 

@@ -118,7 +118,10 @@ static enum tuff_status put_rows(void *user, const struct tuff_piece *word)
         row->range = tuff_piece_range(word, from, to);
         if (e->tok->post.trim) {
             const struct tuff_vocab_entry *entry = &e->tok->vocab.items[row->id];
-            count_blanks((const uint8_t *) entry->text, entry->length, row);
+            if (e->tok->kind == &tuff_model_unigram && row->id == e->tok->unigram.unk)
+                count_blanks(word->s + from, to - from, row); /* the text it stands for */
+            else
+                count_blanks((const uint8_t *) entry->text, entry->length, row);
         }
         from += e->lengths.items[i];
     }
@@ -161,8 +164,7 @@ static enum tuff_status second_round(void *user, const uint8_t *text, size_t n,
     if (token)
         return put_added(e, r->piece, text, n, token);
     size_t from = (size_t) (text - r->piece->s);
-    struct tuff_piece part =
-        n == r->piece->n ? *r->piece : tuff_piece_slice(r->piece, from, from + n);
+    struct tuff_piece part = tuff_piece_slice(r->piece, from, from + n);
     return tuff_pretok_words(e->ctx, &e->tok->pretok, e->tracked, &part,
                              e->rows ? put_rows : put_word, e);
 }

@@ -228,7 +228,8 @@ static void to_chars(struct tuff_encoding *e, const struct tuff_rows rows[2])
 }
 
 static bool assemble(const struct tuff_post *post, unsigned flags, const struct tuff_rows rows[2],
-                     bool pair, const struct window w[2], struct tuff_encoding *e)
+                     bool pair, const struct window w[2], const bool later[2],
+                     struct tuff_encoding *e)
 {
     const struct tuff_post_template *t = &post->templates[pair];
     size_t n = 0;
@@ -242,7 +243,8 @@ static bool assemble(const struct tuff_post *post, unsigned flags, const struct 
         const struct tuff_post_item *item = &t->items[i];
         if (item->sequence >= 0)
             put_rows(e, post, &rows[item->sequence], w[item->sequence], item->sequence,
-                     item->type_id);
+                     post->types_first && later[item->sequence] ? (uint32_t) item->sequence
+                                                                : item->type_id);
         for (size_t k = 0; k < item->n_ids && flags & TUFF_ENCODE_ADD_SPECIAL; k++)
             put(e, item->ids[k], item->type_id);
     }
@@ -259,7 +261,8 @@ static bool assemble_all(const struct tuff_post *post, unsigned flags,
 {
     size_t n = ws[0].n * ws[1].n;
     struct window first[2] = {ws[0].items[0], ws[1].items[0]};
-    if (!assemble(post, flags, rows, pair, first, out))
+    bool later[2] = {false, false};
+    if (!assemble(post, flags, rows, pair, first, later, out))
         return false;
     if (n == 1)
         return true;
@@ -269,7 +272,9 @@ static bool assemble_all(const struct tuff_post *post, unsigned flags,
         size_t b = a ? (k - 1) % ws[1].n : k - (n - ws[1].n);
         struct window w[2] = {ws[0].items[a], ws[1].items[b]};
         out->n_overflow = k;
-        if (!assemble(post, flags, rows, pair, w, &out->overflow[k - 1]))
+        later[0] = a > 0;
+        later[1] = b > 0;
+        if (!assemble(post, flags, rows, pair, w, later, &out->overflow[k - 1]))
             return false;
     }
     return out->overflow != NULL;

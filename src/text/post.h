@@ -21,7 +21,8 @@ struct tuff_post_template {
 /* Zero-initialise. */
 struct tuff_post {
     struct tuff_post_template templates[2]; /* of one text, of two */
-    bool has_template;                      /* false: the texts one after another, types 0 and 1 */
+    bool has_template; /* false: the texts one after another, types 0 and 1 */
+    bool types_first;  /* the template's types are for first windows; later ones have 0 and 1 */
     bool trim, trim_prefix; /* offsets leave blanks out, but for one that was put before */
     bool truncates, pads;
     struct tuff_truncation truncation;

@@ -99,6 +99,7 @@ static enum tuff_status read_template(struct tuff_ctx *ctx, const char *name, co
                                       struct tuff_post *post)
 {
     const json_t *specials = json_object_get(json, "special_tokens");
+    post->types_first = true;
     TUFF_TRY(read_items(ctx, name, json_object_get(json, "single"), specials, &post->templates[0]));
     TUFF_TRY(read_items(ctx, name, json_object_get(json, "pair"), specials, &post->templates[1]));
     for (size_t i = 0; i < post->templates[0].n; i++)

@@ -19,6 +19,13 @@ struct tuff_regex {
     "\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}"                 \
     "\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}"
 
+/* \w: letters and the like, marks, decimal digits, connectors, and the numbers of Latin-1; PCRE2's
+ * own has all numbers. */
+#define WORD_SET                                                                                   \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"                   \
+    "\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}"             \
+    "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
+
 struct rewriter {
     struct tuff_ctx *ctx;
     const char *name, *p;
@@ -40,10 +47,25 @@ static void put(struct rewriter *r, const char *text)
     tuff_text_add(r->out, text, strlen(text));
 }
 
+/* \w, and \W outside of classes. */
+static void put_word(struct rewriter *r, bool negated)
+{
+    if (r->depth <= 0)
+        put(r, negated ? "[^" : "[");
+    put(r, WORD_SET);
+    tuff_char_newer(r->out, TUFF_CHAR_LETTER);
+    if (r->depth <= 0)
+        put(r, "]");
+}
+
 static void put_escape(struct rewriter *r, char c)
 {
     bool in_class = r->depth > 0;
-    r->after_set = c == 's' || c == 'S' || c == 'h';
+    r->after_set = c == 's' || c == 'S' || c == 'h' || c == 'w';
+    if (c == 'w' || (c == 'W' && !in_class)) {
+        put_word(r, c == 'W');
+        return;
+    }
     switch (c) {
     case 's':
         put(r, in_class ? SPACE_SET : "[" SPACE_SET "]");

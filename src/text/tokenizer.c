@@ -25,6 +25,7 @@ void tuff_tokenizer_destroy(struct tuff_tokenizer *tok)
     json_decref(tok->parts);
     json_decref(tok->settings);
     free(tok->is_special);
+    free(tok->is_skipped);
     free(tok->added_index);
     free(tok->bytes);
     free(tok->bytes_start);
@@ -117,14 +118,18 @@ enum tuff_status tuff_tokenizer_finish(struct tuff_ctx *ctx, const char *name,
     const struct tuff_vocab *vocab = &tok->vocab;
     TUFF_TRY(normalize_added(ctx, name, tok));
     tok->is_special = tuff_calloc(vocab->n, 1);
+    tok->is_skipped = tuff_calloc(vocab->n, 1);
     tok->added_index = tuff_calloc(vocab->n, sizeof *tok->added_index);
-    if (!tok->is_special || !tok->added_index || !tuff_added_index(&tok->added))
+    if (!tok->is_special || !tok->is_skipped || !tok->added_index || !tuff_added_index(&tok->added))
         return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", name);
     for (size_t id = 0; id < vocab->n; id++)
         tok->longest = TUFF_MAX(tok->longest, (size_t) vocab->items[id].length);
     for (size_t i = 0; i < tok->added.n; i++) {
-        tok->is_special[tok->added.items[i].id] = tok->added.items[i].special;
-        tok->added_index[tok->added.items[i].id] = (uint32_t) i + 1;
+        const struct tuff_added_token *token = &tok->added.items[i];
+        tok->is_special[token->id] = token->special;
+        tok->is_skipped[token->id] = token->special && token->n_match == token->length &&
+                                     !memcmp(token->match, token->text, token->length);
+        tok->added_index[token->id] = (uint32_t) i + 1;
     }
     if (tok->decoder.byte_level && !spell_bytes(tok))
         return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", name);

@@ -32,6 +32,8 @@ struct tuff_tokenizer {
     bool makes_copies;   /* words are not parts of the text itself */
     bool needs_places;   /* words must know where they come from even when nobody asks */
     uint8_t *is_special; /* by id */
+    uint8_t *is_skipped; /* by id: vanishes in decoding; not so special tokens whose normalized
+                            text, which is what decoding shows, is another */
     uint32_t *added_index; /* by id: place in added.items + 1; 0: not there */
     uint8_t *bytes;      /* what every token stands for in a ByteLevel decoder, one after another */
     size_t *bytes_start; /* by id, n + 1 of them */

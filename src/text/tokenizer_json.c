@@ -2,6 +2,7 @@
  * looked at, and one that is not built here is refused by name: a tokenizer that is almost right
  * is worse than none. */
 #include "base/os.h"
+#include "text/spm.h"
 #include "text/tokenizer_impl.h"
 
 static enum tuff_status out_of_memory(struct tuff_ctx *ctx, const char *name)
@@ -193,10 +194,15 @@ enum tuff_status tuff_tokenizer_load(struct tuff_ctx *ctx, const char *path,
     char *file = file_at(path);
     if (!file)
         return out_of_memory(ctx, path);
-    json_t *root;
-    enum tuff_status status = tuff_json_load(ctx, file, &root);
+    json_t *root = NULL;
+    bool older = false;
+    enum tuff_status status = TUFF_OK;
+    if (tuff_os_path_kind(file) != TUFF_PATH_FILE || file[strlen(file) - 1] != 'n')
+        status = tuff_files_read(ctx, path, &older, &root);
+    if (status == TUFF_OK && !older)
+        status = tuff_json_load(ctx, file, &root);
     if (status == TUFF_OK)
-        status = tuff_tokenizer_from_root(ctx, file, root, tok);
+        status = tuff_tokenizer_from_root(ctx, older ? path : file, root, tok);
     free(file);
     return status;
 }
