@@ -21,7 +21,6 @@ void tuff_encoder_fini(struct tuff_encoder *e)
     tuff_normal_fini(&e->buffers[1]);
     tuff_arena_fini(&e->copies);
     free(e->seen);
-    *e = (struct tuff_encoder){0};
 }
 
 static size_t word_hash(const uint8_t *word, size_t n)
@@ -279,7 +278,8 @@ void tuff_encoder_init(struct tuff_encoder *e, struct tuff_ctx *ctx,
     e->special_as_text = flags & TUFF_ENCODE_SPECIAL_AS_TEXT;
     e->scratch.greedy = flags & TUFF_ENCODE_GREEDY;
     e->scratch.dropout = tok->bpe.dropout;
-    tuff_rng_init(&e->scratch.rng, 0, 0);
+    if (e->scratch.dropout > 0)
+        tuff_rng_init(&e->scratch.rng, 0, 0);
 }
 
 enum tuff_status tuff_tokenizer_encode(struct tuff_ctx *ctx, const struct tuff_tokenizer *tok,

@@ -373,8 +373,19 @@ static enum tuff_status level_word(const struct stage *stage, const struct tuff_
 static enum tuff_status level_words(const struct stage *stage, const struct tuff_pretok_step *step,
                                     const struct tuff_piece *piece)
 {
+    const struct walk *walk = stage->walk;
     if (!step->use_regex)
         return level_word(stage, piece);
+    if (walk->pretok->raw_bytes && !piece->align) { /* GPT-2: nothing else stands in the way */
+        struct tuff_piece word = *piece;
+        for (size_t i = 0; i < piece->n; i += word.n) {
+            word.s = piece->s + i;
+            word.n = tuff_gpt2_word(word.s, piece->n - i);
+            word.start = piece->start + (uint32_t) i;
+            TUFF_TRY(walk->fn(walk->user, &word));
+        }
+        return TUFF_OK;
+    }
     for (size_t i = 0; i < piece->n;) {
         size_t length = tuff_gpt2_word(piece->s + i, piece->n - i);
         struct tuff_piece word = tuff_piece_slice(piece, i, i + length);

@@ -152,7 +152,7 @@ static char *base64(struct bytes in)
     return out;
 }
 
-/* Compiled rules, then rows of blanks to one. */
+/* Compiled rules, then no blanks at the ends and rows of them to one. */
 static json_t *normalizer_of(const struct model *m)
 {
     json_t *list = json_array();
@@ -162,9 +162,12 @@ static json_t *normalizer_of(const struct model *m)
                                               "precompiled_charsmap", text ? text : ""));
         free(text);
     }
-    if (m->one_blank)
+    if (m->one_blank) {
+        json_array_append_new(list, json_pack("{s:s, s:b, s:b}", "type", "Strip", "strip_left", 1,
+                                              "strip_right", 1));
         json_array_append_new(list, json_pack("{s:s, s:{s:s}, s:s}", "type", "Replace", "pattern",
                                               "Regex", " {2,}", "content", " "));
+    }
     return json_pack("{s:s, s:o}", "type", "Sequence", "normalizers", list);
 }
 
