@@ -19,11 +19,10 @@ struct tuff_regex {
     "\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}"                 \
     "\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}"
 
-/* \w: letters and the like, marks, decimal digits, connectors, and the numbers of Latin-1; PCRE2's
- * own has all numbers. */
+/* \w: letters and the like, marks, decimal digits, connectors; PCRE2's own has all numbers.
+ * Outside of classes, and only there, Oniguruma's has the superscripts and fractions of Latin-1. */
 #define WORD_SET                                                                                   \
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"                   \
-    "\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}"             \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}"             \
     "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
 
 struct rewriter {
@@ -55,7 +54,7 @@ static void put_word(struct rewriter *r, bool negated)
     put(r, WORD_SET);
     tuff_char_newer(r->out, TUFF_CHAR_LETTER);
     if (r->depth <= 0)
-        put(r, "]");
+        put(r, "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]");
 }
 
 static void put_escape(struct rewriter *r, char c)
