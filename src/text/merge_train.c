@@ -16,72 +16,11 @@
  * With characters that library numbers its alphabet by hash order, differently from run to run;
  * here it is by character, then (for spellings with prefix or suffix) by first occurrence. */
 #include "text/bytelevel.h"
-#include "text/train.h"
+#include "text/merge_train.h"
 
 #define FREE UINT32_MAX
-#define REPORT_EVERY 64
 
-struct positions { /* indices of words, each once */
-    uint32_t *items;
-    size_t n, cap;
-};
-struct pair {
-    uint32_t a, b;
-    int64_t count;
-    struct positions fresh; /* words where the current merge made it appear */
-};
-struct candidate {
-    uint64_t count; /* when it was queued */
-    uint32_t a, b;
-    uint32_t pair; /* index */
-    struct positions positions;
-};
-struct word {
-    uint32_t *symbols;
-    uint32_t n;
-    int64_t count;
-};
-
-struct trainer {
-    struct tuff_ctx *ctx;
-    const struct tuff_merge_params *params;
-    struct tuff_tokenizer *tok;
-    struct word *words;
-    size_t n_words;
-    uint32_t *symbols;   /* of all words */
-    struct {
-        uint32_t *items;
-        size_t n, cap;
-    } lengths; /* of the tokens, in symbols */
-    struct {
-        struct pair *items;
-        size_t n, cap;
-    } pairs;
-    uint32_t *slots; /* pairs by (a, b) */
-    size_t n_slots;
-    struct {
-        struct candidate *items;
-        size_t n, cap;
-    } queue;
-    struct {
-        uint32_t *items; /* pairs with fresh positions */
-        size_t n, cap;
-    } touched;
-    /* For the likelihood only: */
-    struct positions *pairs_of; /* by symbol: the pairs it is part of */
-    double *counts;             /* by symbol */
-    size_t n_lists;             /* of both */
-    double merged;              /* occurrences that the current merge joined */
-    struct {
-        struct scored {
-            double score;
-            uint32_t pair;
-        } *items;
-        size_t n, cap;
-    } scored;
-};
-
-static size_t pair_slot(const struct trainer *t, uint32_t a, uint32_t b)
+static size_t pair_slot(const struct tuff_merge_trainer *t, uint32_t a, uint32_t b)
 {
     uint64_t hash = ((uint64_t) a << 32 | b) * 0x9e3779b97f4a7c15u;
     size_t at = (size_t) (hash >> 32) & (t->n_slots - 1);
@@ -91,7 +30,7 @@ static size_t pair_slot(const struct trainer *t, uint32_t a, uint32_t b)
     return at;
 }
 
-static bool grow_slots(struct trainer *t)
+static bool grow_slots(struct tuff_merge_trainer *t)
 {
     size_t n_slots = t->n_slots ? t->n_slots * 2 : 4096;
     uint32_t *slots = malloc(n_slots * sizeof *slots);
@@ -107,9 +46,9 @@ static bool grow_slots(struct trainer *t)
 }
 
 /* Enters a new pair on its symbols' lists. */
-static bool list_pair(struct trainer *t, uint32_t index)
+static bool list_pair(struct tuff_merge_trainer *t, uint32_t index)
 {
-    const struct pair *pair = &t->pairs.items[index];
+    const struct tuff_pair *pair = &t->pairs.items[index];
     uint32_t *slot = TUFF_PUSH(&t->pairs_of[pair->a]);
     if (slot)
         *slot = index;
@@ -122,13 +61,13 @@ static bool list_pair(struct trainer *t, uint32_t index)
 }
 
 /* Adds to the pair's count; more occurrences in a word put the word on its list. */
-static bool change(struct trainer *t, uint32_t a, uint32_t b, int64_t by, uint32_t word)
+static bool change(struct tuff_merge_trainer *t, uint32_t a, uint32_t b, int64_t by, uint32_t word)
 {
     if (t->pairs.n * 2 >= t->n_slots && !grow_slots(t))
         return false;
     size_t slot = pair_slot(t, a, b);
     if (t->slots[slot] == FREE) {
-        struct pair *made = t->pairs.n < FREE - 1 ? TUFF_PUSH(&t->pairs) : NULL;
+        struct tuff_pair *made = t->pairs.n < FREE - 1 ? TUFF_PUSH(&t->pairs) : NULL;
         if (!made)
             return false;
         made->a = a;
@@ -138,11 +77,11 @@ static bool change(struct trainer *t, uint32_t a, uint32_t b, int64_t by, uint32
             return false;
     }
     uint32_t index = t->slots[slot];
-    struct pair *pair = &t->pairs.items[index];
+    struct tuff_pair *pair = &t->pairs.items[index];
     pair->count += by;
     if (by <= 0)
         return true;
-    struct positions *fresh = &pair->fresh;
+    struct tuff_positions *fresh = &pair->fresh;
     if (!fresh->n) {
         uint32_t *touched = TUFF_PUSH(&t->touched);
         if (!touched)
@@ -158,18 +97,18 @@ static bool change(struct trainer *t, uint32_t a, uint32_t b, int64_t by, uint32
     return at != NULL;
 }
 
-static bool before(const struct candidate *x, const struct candidate *y)
+static bool before(const struct tuff_candidate *x, const struct tuff_candidate *y)
 {
     if (x->count != y->count)
         return x->count > y->count;
     return x->a != y->a ? x->a < y->a : x->b < y->b;
 }
 
-static bool queue_push(struct trainer *t, const struct candidate *candidate)
+static bool queue_push(struct tuff_merge_trainer *t, const struct tuff_candidate *candidate)
 {
     if (!TUFF_PUSH(&t->queue))
         return false;
-    struct candidate *heap = t->queue.items;
+    struct tuff_candidate *heap = t->queue.items;
     size_t at = t->queue.n - 1;
     for (; at > 0 && before(candidate, &heap[(at - 1) / 2]); at = (at - 1) / 2)
         heap[at] = heap[(at - 1) / 2];
@@ -177,11 +116,11 @@ static bool queue_push(struct trainer *t, const struct candidate *candidate)
     return true;
 }
 
-static struct candidate queue_pop(struct trainer *t)
+static struct tuff_candidate queue_pop(struct tuff_merge_trainer *t)
 {
-    struct candidate *heap = t->queue.items, top = heap[0];
+    struct tuff_candidate *heap = t->queue.items, top = heap[0];
     size_t n = --t->queue.n, at = 0;
-    struct candidate moved = heap[n];
+    struct tuff_candidate moved = heap[n];
     for (size_t child = 1; child < n; child = 2 * at + 1) {
         if (child + 1 < n && before(&heap[child + 1], &heap[child]))
             child++;
@@ -195,14 +134,14 @@ static struct candidate queue_pop(struct trainer *t)
 }
 
 /* Queues the pairs that gained occurrences, each with the words where. */
-static bool queue_touched(struct trainer *t)
+static bool queue_touched(struct tuff_merge_trainer *t)
 {
     bool good = true;
     for (size_t i = 0; i < t->touched.n; i++) {
-        struct pair *pair = &t->pairs.items[t->touched.items[i]];
-        struct candidate candidate = {(uint64_t) pair->count, pair->a, pair->b, t->touched.items[i],
+        struct tuff_pair *pair = &t->pairs.items[t->touched.items[i]];
+        struct tuff_candidate candidate = {(uint64_t) pair->count, pair->a, pair->b, t->touched.items[i],
                                       pair->fresh};
-        pair->fresh = (struct positions){0};
+        pair->fresh = (struct tuff_positions){0};
         if (pair->count <= 0 || !good || !queue_push(t, &candidate)) {
             good = good && pair->count <= 0;
             free(candidate.positions.items);
@@ -213,9 +152,9 @@ static bool queue_touched(struct trainer *t)
 }
 
 /* Joins a and b wherever they meet in the word, left to right, and tells the neighbours' pairs. */
-static bool merge_in_word(struct trainer *t, uint32_t index, uint32_t a, uint32_t b, uint32_t into)
+bool tuff_merge_in_word(struct tuff_merge_trainer *t, uint32_t index, uint32_t a, uint32_t b, uint32_t into)
 {
-    struct word *word = &t->words[index];
+    struct tuff_train_word *word = &t->words[index];
     uint32_t *s = word->symbols, n = word->n, out = 0;
     const uint32_t *lengths = t->lengths.items;
     bool good = true;
@@ -244,7 +183,7 @@ static bool merge_in_word(struct trainer *t, uint32_t index, uint32_t a, uint32_
     return good;
 }
 
-static enum tuff_status put_token(struct trainer *t, const char *text, size_t n, uint32_t length)
+static enum tuff_status put_token(struct tuff_merge_trainer *t, const char *text, size_t n, uint32_t length)
 {
     struct tuff_vocab *vocab = &t->tok->vocab;
     uint32_t *slot = TUFF_PUSH(&t->lengths);
@@ -255,7 +194,7 @@ static enum tuff_status put_token(struct trainer *t, const char *text, size_t n,
 }
 
 /* The id of a's text followed by b's, new or (reached by another way, or special) known. */
-static enum tuff_status joined_token(struct trainer *t, uint32_t a, uint32_t b, uint32_t *into)
+enum tuff_status tuff_merge_joined(struct tuff_merge_trainer *t, uint32_t a, uint32_t b, uint32_t *into)
 {
     const struct tuff_vocab *vocab = &t->tok->vocab;
     struct tuff_text text = {0};
@@ -278,7 +217,7 @@ static enum tuff_status joined_token(struct trainer *t, uint32_t a, uint32_t b, 
     return status;
 }
 
-static enum tuff_status special_tokens(struct trainer *t)
+static enum tuff_status special_tokens(struct tuff_merge_trainer *t)
 {
     for (size_t i = 0; i < t->params->n_special_tokens; i++) {
         const char *text = t->params->special_tokens[i];
@@ -292,7 +231,7 @@ static enum tuff_status special_tokens(struct trainer *t)
 }
 
 /* Tokens of single bytes, in the order of their characters. */
-static enum tuff_status byte_alphabet(struct trainer *t, const struct tuff_word_counts *words,
+static enum tuff_status byte_alphabet(struct tuff_merge_trainer *t, const struct tuff_word_counts *words,
                                  uint32_t ids[256])
 {
     bool wanted[256];
@@ -338,7 +277,7 @@ static int by_cp(const void *a, const void *b)
     return x->cp < y->cp ? -1 : x->cp > y->cp;
 }
 
-static enum tuff_status char_alphabet(struct trainer *t, const struct tuff_word_counts *words)
+static enum tuff_status char_alphabet(struct tuff_merge_trainer *t, const struct tuff_word_counts *words)
 {
     struct letter *letters = tuff_calloc(0x110000, sizeof *letters);
     size_t n = 0;
@@ -374,7 +313,7 @@ static enum tuff_status char_alphabet(struct trainer *t, const struct tuff_word_
 }
 
 /* The symbol of a character in its place; TUFF_NO_ID in *id when it is not in the alphabet. */
-static enum tuff_status char_symbol(struct trainer *t, const struct tuff_counted_word *word,
+static enum tuff_status char_symbol(struct tuff_merge_trainer *t, const struct tuff_counted_word *word,
                                     uint32_t at, uint32_t length, uint32_t *id)
 {
     const struct tuff_merge_params *params = t->params;
@@ -400,8 +339,8 @@ static enum tuff_status char_symbol(struct trainer *t, const struct tuff_counted
 }
 
 /* Writes the first symbols of a word. */
-static enum tuff_status first_symbols(struct trainer *t, const struct tuff_counted_word *word,
-                                      const uint32_t ids[256], struct word *out)
+static enum tuff_status first_symbols(struct tuff_merge_trainer *t, const struct tuff_counted_word *word,
+                                      const uint32_t ids[256], struct tuff_train_word *out)
 {
     for (uint32_t k = 0; k < word->length;) {
         uint32_t length = 1, id;
@@ -418,7 +357,7 @@ static enum tuff_status first_symbols(struct trainer *t, const struct tuff_count
     return TUFF_OK;
 }
 
-static enum tuff_status first_words(struct trainer *t, const struct tuff_word_counts *counts,
+static enum tuff_status first_words(struct tuff_merge_trainer *t, const struct tuff_word_counts *counts,
                                     const uint32_t ids[256])
 {
     size_t total = 0;
@@ -431,17 +370,17 @@ static enum tuff_status first_words(struct trainer *t, const struct tuff_word_co
         return tuff_train_no_memory(t->ctx);
     uint32_t *symbols = t->symbols;
     for (size_t i = 0; i < counts->n; i++) {
-        t->words[i] = (struct word){symbols, 0, (int64_t) counts->items[i].count};
+        t->words[i] = (struct tuff_train_word){symbols, 0, (int64_t) counts->items[i].count};
         TUFF_TRY(first_symbols(t, &counts->items[i], ids, &t->words[i]));
         symbols += counts->items[i].length;
     }
     return TUFF_OK;
 }
 
-static enum tuff_status first_pairs(struct trainer *t)
+static enum tuff_status first_pairs(struct tuff_merge_trainer *t)
 {
     for (size_t i = 0; i < t->n_words; i++) {
-        const struct word *word = &t->words[i];
+        const struct tuff_train_word *word = &t->words[i];
         for (uint32_t k = 1; k < word->n; k++)
             if (!change(t, word->symbols[k - 1], word->symbols[k], word->count, (uint32_t) i))
                 return tuff_train_no_memory(t->ctx);
@@ -449,24 +388,24 @@ static enum tuff_status first_pairs(struct trainer *t)
     return TUFF_OK;
 }
 
-static enum tuff_status merge_everywhere(struct trainer *t, const struct candidate *top,
+static enum tuff_status merge_everywhere(struct tuff_merge_trainer *t, const struct tuff_candidate *top,
                                          uint32_t rank)
 {
     uint32_t into;
-    TUFF_TRY(joined_token(t, top->a, top->b, &into));
+    TUFF_TRY(tuff_merge_joined(t, top->a, top->b, &into));
     bool good = tuff_bpe_put(&t->tok->bpe, top->a, top->b, rank, into);
     for (size_t i = 0; i < top->positions.n && good; i++)
-        good = merge_in_word(t, top->positions.items[i], top->a, top->b, into);
+        good = tuff_merge_in_word(t, top->positions.items[i], top->a, top->b, into);
     return queue_touched(t) && good ? TUFF_OK : tuff_train_no_memory(t->ctx);
 }
 
-static enum tuff_status merge_all(struct trainer *t, uint32_t vocab_size)
+static enum tuff_status merge_all(struct tuff_merge_trainer *t, uint32_t vocab_size)
 {
     const struct tuff_merge_params *params = t->params;
     enum tuff_status status = TUFF_OK;
     uint32_t rank = 0;
     while (status == TUFF_OK && t->tok->vocab.n < vocab_size && t->queue.n) {
-        struct candidate top = queue_pop(t);
+        struct tuff_candidate top = queue_pop(t);
         uint64_t count = (uint64_t) t->pairs.items[top.pair].count;
         if (top.count != count) { /* lost occurrences since: back to where it belongs */
             top.count = count;
@@ -480,7 +419,7 @@ static enum tuff_status merge_all(struct trainer *t, uint32_t vocab_size)
             status = merge_everywhere(t, &top, rank++);
         }
         free(top.positions.items);
-        if (status == TUFF_OK && params->progress && rank % REPORT_EVERY == 0 &&
+        if (status == TUFF_OK && params->progress && rank % TUFF_MERGE_REPORT_EVERY == 0 &&
             !params->progress(params->progress_user, "merging", t->tok->vocab.n, vocab_size))
             status = tuff_fail(t->ctx, TUFF_E_STOPPED, "training stopped");
     }
@@ -489,112 +428,7 @@ static enum tuff_status merge_all(struct trainer *t, uint32_t vocab_size)
     return status;
 }
 
-/* ---- likelihood ---- */
-
-static double score_of(const struct trainer *t, const struct pair *pair)
-{
-    return (double) pair->count / (t->counts[pair->a] * t->counts[pair->b]);
-}
-
-/* Larger score first, then the pair that is older. */
-static bool scores_more(const struct scored *x, const struct scored *y)
-{
-    return x->score != y->score ? x->score > y->score : x->pair < y->pair;
-}
-
-static bool push_scored(struct trainer *t, uint32_t index)
-{
-    struct scored one = {score_of(t, &t->pairs.items[index]), index};
-    if (!TUFF_PUSH(&t->scored))
-        return false;
-    struct scored *heap = t->scored.items;
-    size_t at = t->scored.n - 1;
-    for (; at > 0 && scores_more(&one, &heap[(at - 1) / 2]); at = (at - 1) / 2)
-        heap[at] = heap[(at - 1) / 2];
-    heap[at] = one;
-    return true;
-}
-
-static struct scored pop_scored(struct trainer *t)
-{
-    struct scored *heap = t->scored.items, top = heap[0];
-    size_t n = --t->scored.n, at = 0;
-    struct scored moved = heap[n];
-    for (size_t child = 1; child < n; child = 2 * at + 1) {
-        if (child + 1 < n && scores_more(&heap[child + 1], &heap[child]))
-            child++;
-        if (!scores_more(&heap[child], &moved))
-            break;
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = moved;
-    return top;
-}
-
-/* A merge changes the scores of all pairs with its symbols. They are queued again; older entries
- * are told by their score. */
-static bool rescore(struct trainer *t, uint32_t symbol)
-{
-    const struct positions *list = &t->pairs_of[symbol];
-    uint64_t least = TUFF_MAX(t->params->min_frequency, (uint64_t) 1);
-    for (size_t i = 0; i < list->n; i++)
-        if (t->pairs.items[list->items[i]].count >= (int64_t) least &&
-            !push_scored(t, list->items[i]))
-            return false;
-    return true;
-}
-
-static enum tuff_status merge_likely(struct trainer *t, uint32_t index, uint32_t rank)
-{
-    uint32_t into, a = t->pairs.items[index].a, b = t->pairs.items[index].b;
-    TUFF_TRY(joined_token(t, a, b, &into));
-    bool good = tuff_bpe_put(&t->tok->bpe, a, b, rank, into);
-    struct positions where = t->pairs.items[index].fresh;
-    t->pairs.items[index].fresh = (struct positions){0};
-    t->merged = 0;
-    for (size_t i = 0; i < where.n && good; i++)
-        good = merge_in_word(t, where.items[i], a, b, into);
-    free(where.items);
-    t->pairs.items[index].count = 0;
-    t->counts[a] -= t->merged;
-    t->counts[b] -= t->merged;
-    t->counts[into] += t->merged;
-    t->touched.n = 0;
-    good = good && rescore(t, a) && rescore(t, b) && rescore(t, into);
-    return good ? TUFF_OK : tuff_train_no_memory(t->ctx);
-}
-
-static enum tuff_status merge_all_likely(struct trainer *t, uint32_t vocab_size)
-{
-    const struct tuff_merge_params *params = t->params;
-    enum tuff_status status = TUFF_OK;
-    uint32_t rank = 0;
-    bool good = true;
-    for (size_t i = 0; i < t->n_words; i++)
-        for (uint32_t k = 0; k < t->words[i].n; k++)
-            t->counts[t->words[i].symbols[k]] += (double) t->words[i].count;
-    for (uint32_t i = 0; i < t->pairs.n && good; i++)
-        good = t->pairs.items[i].count < (int64_t) params->min_frequency || push_scored(t, i);
-    if (!good)
-        return tuff_train_no_memory(t->ctx);
-    while (status == TUFF_OK && t->tok->vocab.n < vocab_size && t->scored.n) {
-        struct scored top = pop_scored(t);
-        const struct pair *pair = &t->pairs.items[top.pair];
-        if (pair->count <= 0 || pair->count < (int64_t) params->min_frequency ||
-            top.score != score_of(t, pair))
-            continue;
-        status = merge_likely(t, top.pair, rank++);
-        if (status == TUFF_OK && params->progress && rank % REPORT_EVERY == 0 &&
-            !params->progress(params->progress_user, "merging", t->tok->vocab.n, vocab_size))
-            status = tuff_fail(t->ctx, TUFF_E_STOPPED, "training stopped");
-    }
-    if (status == TUFF_OK && params->progress)
-        params->progress(params->progress_user, "merging", t->tok->vocab.n, t->tok->vocab.n);
-    return status;
-}
-
-static void trainer_fini(struct trainer *t)
+static void trainer_fini(struct tuff_merge_trainer *t)
 {
     for (size_t i = 0; i < t->queue.n; i++)
         free(t->queue.items[i].positions.items);
@@ -614,7 +448,7 @@ static void trainer_fini(struct trainer *t)
     free(t->symbols);
 }
 
-static enum tuff_status train(struct trainer *t, const struct tuff_word_counts *words)
+static enum tuff_status train(struct tuff_merge_trainer *t, const struct tuff_word_counts *words)
 {
     const struct tuff_merge_params *params = t->params;
     struct tuff_tokenizer *tok = t->tok;
@@ -636,7 +470,7 @@ static enum tuff_status train(struct trainer *t, const struct tuff_word_counts *
     }
     TUFF_TRY(first_pairs(t));
     if (params->likelihood)
-        return merge_all_likely(t, params->vocab_size);
+        return tuff_merge_likely(t, params->vocab_size);
     if (!queue_touched(t))
         return tuff_train_no_memory(t->ctx);
     return merge_all(t, params->vocab_size);
@@ -647,7 +481,7 @@ enum tuff_status tuff_merge_train(struct tuff_ctx *ctx, const struct tuff_merge_
                                   struct tuff_tokenizer *tok)
 {
     struct tuff_word_counts words = {0};
-    struct trainer t = {.ctx = ctx, .params = params, .tok = tok};
+    struct tuff_merge_trainer t = {.ctx = ctx, .params = params, .tok = tok};
     tok->pretok.raw_bytes = params->bytes;
     enum tuff_status status = special_tokens(&t);
     if (status == TUFF_OK)
