@@ -297,9 +297,10 @@ static enum tuff_status encode(struct tuff_ctx *ctx, const struct tuff_tokenizer
     } else {
         good = symbols_of(&s, &scratch->text, word, n);
         size_t n_symbols = ids->n - ids_before;
-        good = good && tuff_bpe_merge(bpe, &scratch->bpe, ids->items + ids_before,
-                                      lengths ? lengths->items + lengths_before : NULL, &n_symbols,
-                                      scratch->dropout, scratch->dropout > 0 ? &scratch->rng : NULL);
+        if (good && n_symbols)
+            good = tuff_bpe_merge(bpe, &scratch->bpe, ids->items + ids_before,
+                                  lengths ? lengths->items + lengths_before : NULL, &n_symbols,
+                                  scratch->dropout, scratch->dropout > 0 ? &scratch->rng : NULL);
         ids->n = ids_before + n_symbols;
         if (lengths)
             lengths->n = lengths_before + n_symbols;
