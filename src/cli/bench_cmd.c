@@ -1,6 +1,7 @@
 /* tuff bench: speeds of kernels and of whole steps, median of repeated runs after a warm-up. */
 #include "base/os.h"
 #include "base/rng.h"
+#include "cli/bench_tokenizer.h"
 #include "cli/cli.h"
 #include "cli/device.h"
 #include "graph/plan.h"
@@ -414,8 +415,11 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     struct bench b = {.cli = cli, .command = command, .m = 1024, .n = 1024, .k = 1024, .batch = 1,
                       .layers = 6, .heads = 6, .width = INT64_MIN, .context = 256, .vocab = 65,
                       .tokens = 64, .head_size = 64, .channels = 64, .out_channels = 64,
-                      .height = 32, .kernel = 3, .stride = 1, .padding = 1, .megabytes = 64, .seconds = 2, .layout = "nt",
+                      .height = 32, .kernel = 3, .stride = 1, .padding = 1, .megabytes = 64,
+                      .seconds = 2, .layout = "nt",
                       .dtype = "f32"};
+    const char *tokenizer = NULL, *text = NULL;
+    int64_t threads = 0;
     const struct cli_option options[] = {
         {"m", CLI_INT, &b.m, "N", "matmul: rows of the result", 1, 1 << 20},
         {"n", CLI_INT, &b.n, "N", "matmul: columns of the result", 1, 1 << 20},
@@ -439,6 +443,9 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"padding", CLI_INT, &b.padding, "N", "conv: zeros on each side", 0, 64},
         {"backward", CLI_FLAG, &b.backward, NULL, "attention, conv: with the gradients", 0, 0},
         {"megabytes", CLI_INT, &b.megabytes, "N", "copy: MiB to copy", 1, 4096},
+        {"tokenizer", CLI_STRING, &tokenizer, "DIR|FILE", "tokenizer: the one to measure", 0, 0},
+        {"text", CLI_STRING, &text, "FILE", "tokenizer: what to encode", 0, 0},
+        {"threads", CLI_INT, &threads, "N", "tokenizer: of batches; 0: one a core", 0, 256},
         {"seconds", CLI_REAL, &b.seconds, "S", "how long to repeat", 0.01, 3600},
         {"generic", CLI_FLAG, &b.generic, NULL, "only kernels that run on any device", 0, 0},
         {"json", CLI_FLAG, &b.json, NULL, "one JSON object as the last line", 0, 0},
@@ -454,6 +461,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     code = check(&b);
     if (code != CLI_OK)
         return code;
+    if (!strcmp(what, "tokenizer"))
+        return bench_tokenizer(cli, command, tokenizer, text, (int) threads, b.seconds, b.json);
     cli->quiet |= b.json;
     code = cli_open_device(cli, command, &b.device);
     if (code != CLI_OK)
@@ -475,15 +484,16 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         code = bench_decode(&b);
     else
         code = cli_error(command, CLI_USAGE,
-                         "say what to measure: matmul, attention, conv, train, decode or copy");
+                         "say what to measure: matmul, attention, conv, train, decode, copy or "
+                         "tokenizer");
     tuff_device_destroy(b.device);
     return code;
 }
 
 const struct cli_command cli_bench = {
     .name = "bench",
-    .summary = "measure kernels, training steps and decoding",
-    .usage = "matmul|attention|conv|train|decode|copy [OPTIONS]",
+    .summary = "measure kernels, training steps, decoding, tokenizers",
+    .usage = "matmul|attention|conv|train|decode|copy|tokenizer [OPTIONS]",
     .example = "tuff bench matmul --m 512 --n 512 --k 512 --layout nt",
     .run = run,
 };

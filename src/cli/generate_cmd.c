@@ -83,7 +83,8 @@ static enum tuff_status prepare(struct job *j, const char *folder, const char *t
         return tuff_fail(ctx, TUFF_E_NOMEM, "generate: out of host memory");
     for (size_t i = 0; i < n; i++) {
         TUFF_TRY(tuff_tokenizer_encode(ctx, j->tokenizer, j->prompts.items[i],
-                                       strlen(j->prompts.items[i]), 0, &j->ids[i]));
+                                       strlen(j->prompts.items[i]), TUFF_ENCODE_ADD_SPECIAL,
+                                       &j->ids[i]));
         TUFF_TRY(tuff_detokenizer_create(ctx, j->tokenizer, 0, &j->streams[i]));
         j->list[i] = (struct tuff_prompt) {.ids = j->ids[i].items, .n = j->ids[i].n,
                                            .sampling = *sampling, .max_new_tokens = max_new,

@@ -1,22 +1,15 @@
 /* tuff tokenizer: train a tokenizer, or turn text into ids and back. */
 #include "cli/cli.h"
+#include "cli/tokenizer_train.h"
 #include "base/json.h"
-#include "base/os.h"
 #include "tuff/tokenizer.h"
 
 #include <errno.h>
-#include <unistd.h>
 
-static const struct cli_command train_command = {
-    .name = "tokenizer train",
-    .summary = "learn a vocabulary from text files",
-    .usage = "[--type bpe] [--vocab-size N] --out DIR FILE...",
-    .example = "tuff tokenizer train --type bpe --vocab-size 4096 --out mytok book.txt",
-};
 static const struct cli_command encode_command = {
     .name = "tokenizer encode",
     .summary = "text to token ids, one line of ids a line of text",
-    .usage = "--tokenizer DIR|FILE [--jsonl] [FILE|-]",
+    .usage = "--tokenizer DIR|FILE [--jsonl [--full]] [FILE|-]",
     .example = "echo 'Hello, world!' | tuff tokenizer encode --tokenizer mytok",
 };
 static const struct cli_command decode_command = {
@@ -26,99 +19,15 @@ static const struct cli_command decode_command = {
     .example = "echo '39 68 75' | tuff tokenizer decode --tokenizer mytok",
 };
 
-struct progress {
-    bool shown;
-    double last;
-};
-
-static bool show_progress(void *user, const char *stage, uint64_t done, uint64_t total)
-{
-    struct progress *p = user;
-    double now = tuff_os_now();
-    if (done < total && now - p->last < 0.1)
-        return true;
-    p->last = now;
-    p->shown = true;
-    double part = total ? (double) done / (double) total : 1;
-    char bar[31];
-    for (int i = 0; i < 30; i++)
-        bar[i] = i < (int) (part * 30) ? '#' : '.';
-    bar[30] = 0;
-    fprintf(stderr, "\r%-8s [%s] %3.0f%%", stage, bar, part * 100);
-    return true;
-}
-
-static int save_trained(struct cli *cli, const struct tuff_tokenizer *tok, const char *out)
-{
-    if (tuff_os_mkdirs(cli->ctx, out) != TUFF_OK ||
-        tuff_tokenizer_save(cli->ctx, tok, out) != TUFF_OK)
-        return cli_fail(cli, &train_command);
-    return CLI_OK;
-}
-
-static int train(struct cli *cli, int argc, char **argv)
-{
-    const char *type = "bpe", *out = NULL, *split = NULL;
-    int64_t vocab_size = 8000, min_frequency = 2;
-    struct cli_strings special = {0}, files = {0};
-    bool add_prefix_space = false;
-    const struct cli_option options[] = {
-        {"type", CLI_STRING, &type, "TYPE", "kind of tokenizer: bpe (byte-level)", 0, 0},
-        {"vocab-size", CLI_INT, &vocab_size, "N", "tokens, with single bytes and special ones", 1,
-         16777216},
-        {"out", CLI_STRING, &out, "DIR", "folder for tokenizer.json; made if missing", 0, 0},
-        {"min-frequency", CLI_INT, &min_frequency, "N", "join only pairs seen this often", 0, 1e15},
-        {"special-token", CLI_STRINGS, &special, "TEXT",
-         "gets one of the first ids; may be repeated [<|endoftext|>]", 0, 0},
-        {"add-prefix-space", CLI_FLAG, &add_prefix_space, NULL,
-         "a line's first word counts as one after a space", 0, 0},
-        {"split", CLI_STRING, &split, "REGEX", "what a word is, instead of GPT-2's pattern", 0, 0},
-    };
-    int code = cli_parse(cli, &train_command, options, TUFF_COUNT(options), &files, argc, argv);
-    if (code < 0 && strcmp(type, "bpe"))
-        code = cli_error(&train_command, CLI_USAGE, "--type: \"%s\" is not one of: bpe", type);
-    if (code < 0 && !out)
-        code = cli_error(&train_command, CLI_USAGE, "--out is missing: the folder to write to");
-    if (code < 0 && !files.n)
-        code = cli_error(&train_command, CLI_USAGE, "no text files given");
-    if (code < 0) {
-        const char *end_of_text = "<|endoftext|>";
-        struct progress progress = {0};
-        bool terminal = !cli->quiet && isatty(STDERR_FILENO);
-        struct tuff_bpe_train_params params = {
-            .vocab_size = (uint32_t) vocab_size,
-            .min_frequency = (uint64_t) min_frequency,
-            .special_tokens = special.n ? special.items : &end_of_text,
-            .n_special_tokens = special.n ? special.n : 1,
-            .add_prefix_space = add_prefix_space,
-            .split = split,
-            .progress = terminal ? show_progress : NULL,
-            .progress_user = &progress,
-        };
-        struct tuff_tokenizer *tok = NULL;
-        double start = tuff_os_now();
-        enum tuff_status status = tuff_bpe_train(cli->ctx, &params, files.items, files.n, &tok);
-        if (progress.shown)
-            fprintf(stderr, "\n");
-        code = status == TUFF_OK ? save_trained(cli, tok, out) : cli_fail(cli, &train_command);
-        if (code == CLI_OK)
-            printf("%s: %lu tokens from %zu file%s in %.2f s\n", out,
-                   (unsigned long) tuff_tokenizer_vocab_size(tok), files.n, files.n > 1 ? "s" : "",
-                   tuff_os_now() - start);
-        tuff_tokenizer_destroy(tok);
-    }
-    free(special.items);
-    free(files.items);
-    return code;
-}
-
 /* What encode and decode have in common: a tokenizer, and a file read line by line. */
 struct job {
     struct cli *cli;
     const struct cli_command *command;
     struct tuff_tokenizer *tok;
-    bool jsonl;
+    bool jsonl, full;
     unsigned flags;
+    struct tuff_encode_params params;
+    uint64_t line;
     char where[600]; /* "FILE:LINE" */
     struct tuff_ids ids;
 };
@@ -174,26 +83,59 @@ static bool print_json(json_t *value)
     return text != NULL;
 }
 
-static int encode_line(struct job *job, const char *line, size_t n)
+static void add_number(json_t *list, uint32_t value, bool none)
 {
-    json_t *root = NULL;
-    if (job->jsonl) {
-        if (!(root = json_line(job, line, n)))
-            return CLI_FAILED;
-        const json_t *text = json_object_get(root, "text");
-        line = json_string_value(text);
-        n = json_string_length(text);
-        if (!line) {
-            json_decref(root);
-            return bad_line(job, "no \"text\" that is a string");
-        }
+    json_array_append_new(list, none ? json_null() : json_integer((json_int_t) value));
+}
+
+/* All of an encoding, under Hugging Face's names. */
+static json_t *encoding_json(const struct job *job, const struct tuff_encoding *e)
+{
+    json_t *ids = json_array(), *types = json_array(), *tokens = json_array();
+    json_t *offsets = json_array(), *words = json_array(), *attention = json_array();
+    json_t *special = json_array(), *sequences = json_array(), *overflow = json_array();
+    for (size_t i = 0; i < e->n; i++) {
+        const char *text = tuff_tokenizer_token_text(job->tok, e->ids[i]);
+        add_number(ids, e->ids[i], false);
+        add_number(types, e->type_ids[i], false);
+        json_array_append_new(tokens, text ? json_string(text) : json_null());
+        json_array_append_new(offsets, json_pack("[I, I]", (json_int_t) e->offsets[i].begin,
+                                                 (json_int_t) e->offsets[i].end));
+        add_number(words, e->words[i], e->words[i] == TUFF_NO_WORD);
+        add_number(attention, e->attention_mask[i], false);
+        add_number(special, e->special_mask[i], false);
+        add_number(sequences, e->sequences[i], e->sequences[i] == TUFF_NO_SEQUENCE);
     }
-    job->ids.n = 0;
-    enum tuff_status status =
-        tuff_tokenizer_encode(job->cli->ctx, job->tok, line, n, job->flags, &job->ids);
-    json_decref(root);
-    if (status != TUFF_OK)
-        return cli_fail(job->cli, job->command);
+    for (size_t i = 0; i < e->n_overflow; i++)
+        json_array_append_new(overflow, encoding_json(job, &e->overflow[i]));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "ids", ids, "tokens", tokens,
+                     "type_ids", types, "offsets", offsets, "words", words, "sequences", sequences,
+                     "attention_mask", attention, "special_tokens_mask", special, "overflowing",
+                     overflow);
+}
+
+static int encode_full(struct job *job, const struct tuff_input *input)
+{
+    struct tuff_encoding e = {0};
+    struct tuff_encode_params params = job->params;
+    params.seed += job->line++;
+    if (tuff_tokenizer_encode_batch(job->cli->ctx, job->tok, &params, input, 1, 1, &e) != TUFF_OK)
+        return cli_error(job->command, CLI_FAILED, "%s: %s", job->where,
+                         tuff_error_text(job->cli->ctx));
+    bool good = true;
+    if (job->full) {
+        good = print_json(encoding_json(job, &e));
+    } else {
+        for (size_t i = 0; i < e.n; i++)
+            printf("%s%lu", i ? " " : "", (unsigned long) e.ids[i]);
+    }
+    putchar('\n');
+    tuff_encoding_fini(&e);
+    return good ? CLI_OK : bad_line(job, "out of memory");
+}
+
+static int print_ids(struct job *job)
+{
     fputs(job->jsonl ? "{\"ids\": [" : "", stdout);
     for (size_t i = 0; i < job->ids.n; i++)
         printf("%s%lu", !i ? "" : job->jsonl ? ", " : " ", (unsigned long) job->ids.items[i]);
@@ -208,6 +150,36 @@ static int encode_line(struct job *job, const char *line, size_t n)
     }
     putchar('\n');
     return CLI_OK;
+}
+
+static int encode_line(struct job *job, const char *line, size_t n)
+{
+    json_t *root = NULL;
+    struct tuff_input input = {.text = line, .n_bytes = n};
+    if (job->jsonl) {
+        if (!(root = json_line(job, line, n)))
+            return CLI_FAILED;
+        const json_t *text = json_object_get(root, "text"), *pair = json_object_get(root, "pair");
+        input = (struct tuff_input){json_string_value(text), json_string_value(pair),
+                                    json_string_length(text), json_string_length(pair)};
+        if (!input.text || (pair && !job->full)) {
+            json_decref(root);
+            return bad_line(job, input.text ? "a \"pair\" needs --full"
+                                            : "no \"text\" that is a string");
+        }
+    }
+    int code;
+    job->ids.n = 0;
+    if (job->full || job->params.dropout > 0 || job->params.alpha > 0)
+        code = encode_full(job, &input);
+    else if (tuff_tokenizer_encode(job->cli->ctx, job->tok, input.text, input.n_bytes, job->flags,
+                                   &job->ids) != TUFF_OK)
+        code = cli_error(job->command, CLI_FAILED, "%s: %s", job->where,
+                         tuff_error_text(job->cli->ctx));
+    else
+        code = print_ids(job);
+    json_decref(root);
+    return code;
 }
 
 static bool push_id(struct job *job, int64_t id)
@@ -271,55 +243,94 @@ static int decode_line(struct job *job, const char *line, size_t n)
     return good ? CLI_OK : bad_line(job, "out of memory");
 }
 
-static int run_job(struct cli *cli, bool encode, int argc, char **argv)
+static int run_lines(struct job *job, const char *path, struct cli_strings *files, bool encode)
 {
-    struct job job = {.cli = cli, .command = encode ? &encode_command : &decode_command};
+    if (!path)
+        return cli_error(job->command, CLI_USAGE, "--tokenizer is missing");
+    if (files->n > 1)
+        return cli_error(job->command, CLI_USAGE, "one file at a time: \"%s\" is too many",
+                         files->items[1]);
+    if (tuff_tokenizer_load(job->cli->ctx, path, &job->tok) != TUFF_OK)
+        return cli_fail(job->cli, job->command);
+    return each_line(job, files->n ? files->items[0] : "-", encode ? encode_line : decode_line);
+}
+
+static int finish_job(struct job *job, struct cli_strings *files, int code)
+{
+    tuff_tokenizer_destroy(job->tok);
+    tuff_ids_fini(&job->ids);
+    free(files->items);
+    return code;
+}
+
+static int run_encode(struct cli *cli, int argc, char **argv)
+{
+    struct job job = {.cli = cli, .command = &encode_command};
     const char *path = NULL;
-    bool as_text = false, keep = false;
+    bool as_text = false, plain = false, greedy = false;
+    int64_t nbest = 0, seed = 0;
     struct cli_strings files = {0};
-    struct cli_option options[] = {
+    const struct cli_option options[] = {
         {"tokenizer", CLI_STRING, &path, "DIR|FILE", "a tokenizer.json or its folder", 0, 0},
-        {"jsonl", CLI_FLAG, &job.jsonl, NULL, NULL, 0, 0},
+        {"jsonl", CLI_FLAG, &job.jsonl, NULL,
+         "lines are {\"text\": ...}, and {\"ids\": [...], \"tokens\": [...]}", 0, 0},
+        {"full", CLI_FLAG, &job.full, NULL,
+         "JSON lines with offsets in characters, types, masks; takes \"pair\"", 0, 0},
+        {"no-special-tokens", CLI_FLAG, &plain, NULL, "without [CLS], <s> and the like", 0, 0},
         {"special-as-text", CLI_FLAG, &as_text, NULL,
          "special tokens' names in the text are plain text", 0, 0},
+        {"greedy", CLI_FLAG, &greedy, NULL, "BPE: longest tokens from the left, not merges", 0, 0},
+        {"dropout", CLI_REAL, &job.params.dropout, "P", "BPE: leave merges out at random", 0, 1},
+        {"alpha", CLI_REAL, &job.params.alpha, "A",
+         "Unigram: draw a segmentation ~ P^A instead of the best", 0, 1000},
+        {"nbest", CLI_INT, &nbest, "N", "Unigram: draw from the N best; 0: from all", 0, 1024},
+        {"seed", CLI_INT, &seed, "N", "of --dropout and --alpha", 0, 1e15},
     };
-    if (encode) {
-        options[1].help = "lines are {\"text\": ...}, and {\"ids\": [...], \"tokens\": [...]}";
-    } else {
-        options[1].help = "lines are {\"ids\": [...]}, and {\"text\": ...}";
-        options[2] = (struct cli_option){
-            "keep-special", CLI_FLAG, &keep, NULL, "special tokens appear in the text", 0, 0};
-    }
     int code = cli_parse(cli, job.command, options, TUFF_COUNT(options), &files, argc, argv);
-    if (code < 0 && !path)
-        code = cli_error(job.command, CLI_USAGE, "--tokenizer is missing");
-    if (code < 0 && files.n > 1)
-        code = cli_error(job.command, CLI_USAGE, "one file at a time: \"%s\" is too many",
-                         files.items[1]);
     if (code < 0) {
-        job.flags =
-            (as_text ? TUFF_ENCODE_SPECIAL_AS_TEXT : 0u) | (keep ? TUFF_DECODE_KEEP_SPECIAL : 0u);
-        if (tuff_tokenizer_load(cli->ctx, path, &job.tok) != TUFF_OK)
-            code = cli_fail(cli, job.command);
-        else
-            code =
-                each_line(&job, files.n ? files.items[0] : "-", encode ? encode_line : decode_line);
+        job.flags = (as_text ? TUFF_ENCODE_SPECIAL_AS_TEXT : 0u) |
+                    (plain ? 0u : TUFF_ENCODE_ADD_SPECIAL) | (greedy ? TUFF_ENCODE_GREEDY : 0u);
+        job.params.flags = job.flags | TUFF_ENCODE_CHAR_OFFSETS;
+        job.params.nbest = (size_t) nbest;
+        job.params.seed = (uint64_t) seed;
+        job.jsonl |= job.full;
+        code = run_lines(&job, path, &files, true);
     }
-    tuff_tokenizer_destroy(job.tok);
-    tuff_ids_fini(&job.ids);
-    free(files.items);
-    return code;
+    return finish_job(&job, &files, code);
+}
+
+static int run_decode(struct cli *cli, int argc, char **argv)
+{
+    struct job job = {.cli = cli, .command = &decode_command};
+    const char *path = NULL;
+    bool keep = false;
+    struct cli_strings files = {0};
+    const struct cli_option options[] = {
+        {"tokenizer", CLI_STRING, &path, "DIR|FILE", "a tokenizer.json or its folder", 0, 0},
+        {"jsonl", CLI_FLAG, &job.jsonl, NULL, "lines are {\"ids\": [...]}, and {\"text\": ...}", 0,
+         0},
+        {"keep-special", CLI_FLAG, &keep, NULL, "special tokens appear in the text", 0, 0},
+    };
+    int code = cli_parse(cli, job.command, options, TUFF_COUNT(options), &files, argc, argv);
+    if (code < 0) {
+        job.flags = keep ? TUFF_DECODE_KEEP_SPECIAL : 0u;
+        code = run_lines(&job, path, &files, false);
+    }
+    return finish_job(&job, &files, code);
 }
 
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
     const char *action = argc > 0 ? argv[0] : "";
     if (!strcmp(action, "train"))
-        return train(cli, argc - 1, argv + 1);
-    if (!strcmp(action, "encode") || !strcmp(action, "decode"))
-        return run_job(cli, action[0] == 'e', argc - 1, argv + 1);
+        return cli_tokenizer_train(cli, argc - 1, argv + 1);
+    if (!strcmp(action, "encode"))
+        return run_encode(cli, argc - 1, argv + 1);
+    if (!strcmp(action, "decode"))
+        return run_decode(cli, argc - 1, argv + 1);
     if (!strcmp(action, "--help") || !strcmp(action, "-h")) {
-        const struct cli_command *const all[] = {&train_command, &encode_command, &decode_command};
+        const struct cli_command *const all[] = {&cli_tokenizer_train_command, &encode_command,
+                                                 &decode_command};
         printf("tuff %s: %s\n\n", command->name, command->summary);
         for (size_t i = 0; i < TUFF_COUNT(all); i++)
             printf("  tuff %s %s\n      %s\n", all[i]->name, all[i]->usage, all[i]->summary);

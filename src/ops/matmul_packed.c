@@ -191,8 +191,8 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
                        .views = {&scratch},
                        .in = {x},
                        .writes_scratch = true,
-                       .bytes_read = tuff_tensor_bytes(x),
-                       .bytes_written = 4.0 * (double) panels * s->batch});
+                       .bytes_read = 4.0 * size * s->k * s->batch,
+                       .bytes_written = 4.0 * size * s->k * s->batch});
 }
 
 static uint32_t digits(uint32_t tiles)

@@ -3,24 +3,20 @@
 #ifndef TUFF_TEXT_ADDED_H
 #define TUFF_TEXT_ADDED_H
 
-#include "base/base.h"
+#include "text/trie.h"
 
 struct tuff_added_token {
     const char *text; /* owned by the vocabulary */
     uint32_t length, id;
+    const char *match; /* what is looked for: text, or its normalized form (owned then) */
+    size_t n_match;
     bool single_word;    /* only where no word character stands beside it */
     bool lstrip, rstrip; /* swallows the blanks before, after it */
     bool normalized;     /* looked for in the second round, after normalization */
     bool special;
-    bool in_model; /* the model's vocabulary has it too */
 };
 
 /* Zero-initialise. */
-struct tuff_trie {
-    struct tuff_trie_node *items;
-    size_t n, cap;
-    bool first[256]; /* bytes some token starts with */
-};
 struct tuff_added {
     struct tuff_added_token *items; /* in the order of ids */
     size_t n, cap;

@@ -77,12 +77,14 @@ void tuff_bpe_ranked(const struct tuff_bpe *bpe, struct tuff_merge *out)
 struct tuff_bpe_node {
     uint32_t id; /* NONE: joined to the one before */
     uint32_t prev, next;
+    uint32_t length;
 };
 
 void tuff_bpe_scratch_fini(struct tuff_bpe_scratch *scratch)
 {
     free(scratch->nodes);
     free(scratch->heap.items);
+    free(scratch->skipped.items);
     *scratch = (struct tuff_bpe_scratch){0};
 }
 
@@ -171,22 +173,49 @@ static bool offer(const struct tuff_bpe *bpe, struct tuff_bpe_scratch *scratch, 
     return !merge || heap_push(scratch, (uint64_t) merge->rank << 32 | left);
 }
 
-static bool merge_long(const struct tuff_bpe *bpe, struct tuff_bpe_scratch *scratch, uint32_t *ids,
-                       size_t *n_ids)
+static bool link_nodes(const struct tuff_bpe *bpe, struct tuff_bpe_scratch *scratch,
+                       const uint32_t *ids, const uint32_t *lengths, size_t n)
 {
-    size_t n = *n_ids;
     if (!tuff_grow((void **) &scratch->nodes, &scratch->nodes_cap, n, sizeof *scratch->nodes))
         return false;
-    struct tuff_bpe_node *nodes = scratch->nodes;
     for (size_t i = 0; i < n; i++)
-        nodes[i] = (struct tuff_bpe_node){ids[i], i ? (uint32_t) i - 1 : NONE,
-                                          i + 1 < n ? (uint32_t) i + 1 : NONE};
-    scratch->heap.n = 0;
+        scratch->nodes[i] = (struct tuff_bpe_node){ids[i], i ? (uint32_t) i - 1 : NONE,
+                                                   i + 1 < n ? (uint32_t) i + 1 : NONE,
+                                                   lengths ? lengths[i] : 0};
+    scratch->heap.n = scratch->skipped.n = 0;
     for (uint32_t i = 0; i + 1 < n; i++)
         if (!offer(bpe, scratch, i))
             return false;
-    while (scratch->heap.n) {
+    return true;
+}
+
+/* Sets the pair that came up aside, with probability `dropout`; the next pair that is not brings
+ * all that were back. */
+static bool skips(struct tuff_bpe_scratch *scratch, uint64_t key, double dropout,
+                  struct tuff_rng *rng, bool *good)
+{
+    if (tuff_rng_uniform(rng) < dropout) {
+        uint64_t *slot = TUFF_PUSH(&scratch->skipped);
+        if (slot)
+            *slot = key;
+        *good = slot != NULL;
+        return true;
+    }
+    for (size_t i = 0; i < scratch->skipped.n && *good; i++)
+        *good = heap_push(scratch, scratch->skipped.items[i]);
+    scratch->skipped.n = 0;
+    return false;
+}
+
+static bool merge_long(const struct tuff_bpe *bpe, struct tuff_bpe_scratch *scratch, uint32_t *ids,
+                       uint32_t *lengths, size_t *n_ids, double dropout, struct tuff_rng *rng)
+{
+    bool good = link_nodes(bpe, scratch, ids, lengths, *n_ids);
+    struct tuff_bpe_node *nodes = scratch->nodes;
+    while (good && scratch->heap.n) {
         uint64_t key = heap_pop(scratch);
+        if (rng && skips(scratch, key, dropout, rng, &good))
+            continue;
         struct tuff_bpe_node *left = &nodes[(uint32_t) key];
         if (left->id == NONE || left->next == NONE)
             continue;
@@ -196,17 +225,29 @@ static bool merge_long(const struct tuff_bpe *bpe, struct tuff_bpe_scratch *scra
         if (!merge || merge->rank != key >> 32)
             continue;
         left->id = merge->into;
+        left->length += right->length;
         right->id = NONE;
         left->next = right->next;
         if (left->next != NONE)
             nodes[left->next].prev = (uint32_t) key;
-        if (!offer(bpe, scratch, left->prev) || !offer(bpe, scratch, (uint32_t) key))
-            return false;
+        good = good && offer(bpe, scratch, left->prev) && offer(bpe, scratch, (uint32_t) key);
     }
     size_t out = 0;
-    for (uint32_t i = 0; n && i != NONE; i = nodes[i].next)
+    for (uint32_t i = 0; good && *n_ids && i != NONE; i = nodes[i].next) {
+        if (lengths)
+            lengths[out] = nodes[i].length;
         ids[out++] = nodes[i].id;
+    }
     *n_ids = out;
+    return good;
+}
+
+bool tuff_bpe_merge(const struct tuff_bpe *bpe, struct tuff_bpe_scratch *scratch, uint32_t *ids,
+                    uint32_t *lengths, size_t *n, double dropout, struct tuff_rng *rng)
+{
+    if (*n > SHORT_WORD || lengths || rng)
+        return merge_long(bpe, scratch, ids, lengths, n, dropout, rng);
+    *n = merge_short(bpe, ids, *n);
     return true;
 }
 
@@ -217,9 +258,7 @@ bool tuff_bpe_word(const struct tuff_bpe *bpe, struct tuff_bpe_scratch *scratch,
         return false;
     uint32_t *symbols = ids->items + ids->n;
     size_t n_symbols = first_symbols(bpe, word, n, symbols);
-    if (n_symbols <= SHORT_WORD)
-        n_symbols = merge_short(bpe, symbols, n_symbols);
-    else if (!merge_long(bpe, scratch, symbols, &n_symbols))
+    if (!tuff_bpe_merge(bpe, scratch, symbols, NULL, &n_symbols, 0, NULL))
         return false;
     ids->n += n_symbols;
     return true;

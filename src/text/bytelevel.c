@@ -53,3 +53,12 @@ size_t tuff_token_bytes(const char *text, size_t n, uint8_t *out)
     }
     return n_out;
 }
+
+void tuff_bytelevel_spell(const struct tuff_piece *in, struct tuff_normal *out)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        char text[3];
+        size_t n = tuff_byte_to_utf8(in->s[i], text);
+        tuff_normal_add(out, text, n, tuff_piece_range(in, i, i + 1));
+    }
+}

@@ -4,7 +4,7 @@
 #ifndef TUFF_TEXT_BYTELEVEL_H
 #define TUFF_TEXT_BYTELEVEL_H
 
-#include "base/base.h"
+#include "text/piece.h"
 
 /* The character that spells a byte. */
 uint32_t tuff_byte_to_char(uint8_t byte);
@@ -15,5 +15,7 @@ int tuff_char_to_byte(uint32_t cp);
 /* The bytes a token text stands for: decoded character by character, or, when some character
  * spells no byte, the text as it is. `out` has room for n bytes. */
 size_t tuff_token_bytes(const char *text, size_t n, uint8_t *out);
+/* Appends the spelling of a piece's bytes, each with the place of its character. */
+void tuff_bytelevel_spell(const struct tuff_piece *in, struct tuff_normal *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* text/detokenizer: ids to text, at once or token by token. Tokens are bytes, so a character may
- * come in several; only whole ones leave. */
+/* text/detokenizer: ids to text, at once or token by token. With ByteLevel alone tokens are bytes,
+ * so a character may come in several, and only whole ones leave; other decoders are decoder.c's. */
 #include "text/tokenizer_impl.h"
 #include "text/unicode.h"
 
@@ -9,26 +9,76 @@ struct tuff_detokenizer {
     struct tuff_text out;
     uint8_t *pending; /* the bytes of an unfinished character, then those of the token */
     size_t n_pending, cap;
+    struct tuff_decoding steps; /* for decoders other than ByteLevel alone */
 };
+
+/* Whether the token takes part; TUFF_E_RANGE for an id without one. */
+static enum tuff_status is_wanted(struct tuff_ctx *ctx, const struct tuff_tokenizer *tok,
+                                  uint32_t id, unsigned flags, bool *wanted)
+{
+    *wanted = false;
+    if (id >= tok->vocab.n || !tok->vocab.items[id].text) {
+        if (flags & TUFF_DECODE_SKIP_UNKNOWN)
+            return TUFF_OK;
+        return tuff_fail(ctx, TUFF_E_RANGE,
+                         "decoding: id %lu names no token (the vocabulary ends at %zu)",
+                         (unsigned long) id, tok->vocab.n ? tok->vocab.n - 1 : 0);
+    }
+    *wanted = !tok->is_skipped[id] || flags & TUFF_DECODE_KEEP_SPECIAL;
+    return TUFF_OK;
+}
 
 /* The bytes of one token; none for those that the flags leave out. */
 static enum tuff_status token_bytes(struct tuff_ctx *ctx, const struct tuff_tokenizer *tok,
                                     uint32_t id, unsigned flags, const uint8_t **bytes, size_t *n)
 {
+    bool wanted;
     *bytes = tok->bytes;
     *n = 0;
-    if (id >= tok->vocab.n || !tok->vocab.items[id].text) {
-        if (flags & TUFF_DECODE_SKIP_UNKNOWN)
-            return TUFF_OK;
-        return tuff_fail(ctx, TUFF_E_RANGE,
-                         "decoding: id %lu names no token (the vocabulary ends "
-                         "at %zu)",
-                         (unsigned long) id, tok->vocab.n ? tok->vocab.n - 1 : 0);
-    }
-    if (tok->id_flags[id] & TUFF_ID_SPECIAL && !(flags & TUFF_DECODE_KEEP_SPECIAL))
+    TUFF_TRY(is_wanted(ctx, tok, id, flags, &wanted));
+    if (!wanted)
         return TUFF_OK;
     *bytes = tok->bytes + tok->bytes_start[id];
     *n = tok->bytes_start[id + 1] - tok->bytes_start[id];
+    return TUFF_OK;
+}
+
+static enum tuff_status push_step(struct tuff_ctx *ctx, struct tuff_decoding *steps,
+                                  const struct tuff_tokenizer *tok, uint32_t id, unsigned flags)
+{
+    bool wanted;
+    size_t n;
+    TUFF_TRY(is_wanted(ctx, tok, id, flags, &wanted));
+    if (!wanted)
+        return TUFF_OK;
+    const char *text = tuff_tokenizer_shown(tok, id, &n);
+    return tuff_decoding_push(steps, text, n);
+}
+
+static enum tuff_status decode_steps(struct tuff_ctx *ctx, const struct tuff_tokenizer *tok,
+                                     const uint32_t *ids, size_t n, unsigned flags, char **text,
+                                     size_t *n_bytes)
+{
+    struct tuff_text out = {0};
+    struct tuff_decoding steps;
+    enum tuff_status status = TUFF_OK;
+    if (!tuff_decoding_init(&steps, ctx, &tok->decoder, &out))
+        return tuff_fail(ctx, TUFF_E_NOMEM, "decoding: out of host memory");
+    for (size_t i = 0; i < n && status == TUFF_OK; i++)
+        status = push_step(ctx, &steps, tok, ids[i], flags);
+    if (status == TUFF_OK)
+        status = tuff_decoding_finish(&steps);
+    tuff_text_add(&out, "", 0);
+    if (status == TUFF_OK && out.failed)
+        status = tuff_fail(ctx, TUFF_E_NOMEM, "decoding: out of host memory");
+    tuff_decoding_fini(&steps);
+    if (status != TUFF_OK) {
+        tuff_text_fini(&out);
+        return status;
+    }
+    *text = out.s;
+    if (n_bytes)
+        *n_bytes = out.n;
     return TUFF_OK;
 }
 
@@ -39,6 +89,8 @@ enum tuff_status tuff_tokenizer_decode(struct tuff_ctx *ctx, const struct tuff_t
     *text = NULL;
     if (n_bytes)
         *n_bytes = 0;
+    if (!tok->decoder.byte_level)
+        return decode_steps(ctx, tok, ids, n, flags, text, n_bytes);
     struct tuff_text raw = {0}, out = {0};
     enum tuff_status status = TUFF_OK;
     for (size_t i = 0; i < n && status == TUFF_OK; i++) {
@@ -79,6 +131,11 @@ enum tuff_status tuff_detokenizer_create(struct tuff_ctx *ctx, const struct tuff
         return tuff_fail(ctx, TUFF_E_NOMEM, "decoding: out of host memory");
     (*det)->tok = tok;
     (*det)->flags = flags;
+    if (!tuff_decoding_init(&(*det)->steps, ctx, &tok->decoder, &(*det)->out)) {
+        free(*det);
+        *det = NULL;
+        return tuff_fail(ctx, TUFF_E_NOMEM, "decoding: out of host memory");
+    }
     return TUFF_OK;
 }
 
@@ -86,6 +143,7 @@ void tuff_detokenizer_destroy(struct tuff_detokenizer *det)
 {
     if (!det)
         return;
+    tuff_decoding_fini(&det->steps);
     tuff_text_fini(&det->out);
     free(det->pending);
     free(det);
@@ -112,6 +170,11 @@ enum tuff_status tuff_detokenizer_push(struct tuff_ctx *ctx, struct tuff_detoken
     *text = "";
     *n_bytes = 0;
     det->out.n = 0;
+    if (!det->tok->decoder.byte_level) {
+        det->steps.ctx = ctx;
+        TUFF_TRY(push_step(ctx, &det->steps, det->tok, id, det->flags));
+        return give(ctx, det, text, n_bytes);
+    }
     TUFF_TRY(token_bytes(ctx, det->tok, id, det->flags, &bytes, &n));
     if (!tuff_grow((void **) &det->pending, &det->cap, det->n_pending + n + 1, 1))
         return tuff_fail(ctx, TUFF_E_NOMEM, "decoding: out of host memory");
@@ -129,6 +192,10 @@ enum tuff_status tuff_detokenizer_flush(struct tuff_ctx *ctx, struct tuff_detoke
     *text = "";
     *n_bytes = 0;
     det->out.n = 0;
+    if (!det->tok->decoder.byte_level) {
+        det->steps.ctx = ctx;
+        TUFF_TRY(tuff_decoding_finish(&det->steps));
+    }
     if (det->n_pending)
         tuff_text_add(&det->out, "\xef\xbf\xbd", 3);
     det->n_pending = 0;

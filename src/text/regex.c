@@ -19,6 +19,12 @@ struct tuff_regex {
     "\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}"                 \
     "\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}"
 
+/* \w: letters and the like, marks, decimal digits, connectors; PCRE2's own has all numbers.
+ * Outside of classes, and only there, Oniguruma's has the superscripts and fractions of Latin-1. */
+#define WORD_SET                                                                                   \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}"             \
+    "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
+
 struct rewriter {
     struct tuff_ctx *ctx;
     const char *name, *p;
@@ -31,7 +37,7 @@ struct rewriter {
 
 static enum tuff_status cannot(struct rewriter *r, const char *what)
 {
-    return tuff_fail(r->ctx, TUFF_E_UNSUPPORTED, "%s: Split pattern: %s is not supported", r->name,
+    return tuff_fail(r->ctx, TUFF_E_UNSUPPORTED, "%s: pattern: %s is not supported", r->name,
                      what);
 }
 
@@ -40,10 +46,25 @@ static void put(struct rewriter *r, const char *text)
     tuff_text_add(r->out, text, strlen(text));
 }
 
+/* \w, and \W outside of classes. */
+static void put_word(struct rewriter *r, bool negated)
+{
+    if (r->depth <= 0)
+        put(r, negated ? "[^" : "[");
+    put(r, WORD_SET);
+    tuff_char_newer(r->out, TUFF_CHAR_LETTER);
+    if (r->depth <= 0)
+        put(r, "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]");
+}
+
 static void put_escape(struct rewriter *r, char c)
 {
     bool in_class = r->depth > 0;
-    r->after_set = c == 's' || c == 'S' || c == 'h';
+    r->after_set = c == 's' || c == 'S' || c == 'h' || c == 'w';
+    if (c == 'w' || (c == 'W' && !in_class)) {
+        put_word(r, c == 'W');
+        return;
+    }
     switch (c) {
     case 's':
         put(r, in_class ? SPACE_SET : "[" SPACE_SET "]");
@@ -186,7 +207,7 @@ enum tuff_status tuff_regex_compile(struct tuff_ctx *ctx, const char *name, cons
         return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", name);
     char why[128] = "";
     pcre2_get_error_message(error, (PCRE2_UCHAR *) why, sizeof why);
-    return tuff_fail(ctx, TUFF_E_FORMAT, "%s: Split pattern: %s", name, why);
+    return tuff_fail(ctx, TUFF_E_FORMAT, "%s: pattern: %s", name, why);
 }
 
 void tuff_regex_destroy(struct tuff_regex *regex)
@@ -203,7 +224,7 @@ enum tuff_status tuff_regex_split(struct tuff_ctx *ctx, const struct tuff_regex 
 {
     pcre2_match_data *match = pcre2_match_data_create(1, NULL);
     if (!match)
-        return tuff_fail(ctx, TUFF_E_NOMEM, "Split pattern: out of host memory");
+        return tuff_fail(ctx, TUFF_E_NOMEM, "pattern: out of host memory");
     const PCRE2_SIZE *span = pcre2_get_ovector_pointer(match);
     enum tuff_status status = TUFF_OK;
     size_t done = 0, from = 0;
@@ -218,7 +239,7 @@ enum tuff_status tuff_regex_split(struct tuff_ctx *ctx, const struct tuff_regex 
         if (rc < 0 || span[1] < span[0] || span[0] < done) {
             status =
                 tuff_fail(ctx, TUFF_E_UNSUPPORTED,
-                          "Split pattern: gave up matching (PCRE2 error %d); it backtracks too "
+                          "pattern: gave up matching (PCRE2 error %d); it backtracks too "
                           "much on this text",
                           rc);
             break;
@@ -231,7 +252,7 @@ enum tuff_status tuff_regex_split(struct tuff_ctx *ctx, const struct tuff_regex 
         size_t start = span[0], end = span[1];
         if (start > done)
             status = fn(user, text + done, start - done, false);
-        if (status == TUFF_OK && end > start)
+        if (status == TUFF_OK)
             status = fn(user, text + start, end - start, true);
         done = from = end;
         matched_before = true;

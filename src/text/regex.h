@@ -1,4 +1,4 @@
-/* text/regex: the regular expressions of Split pre-tokenizers, on PCRE2. They are written for
+/* text/regex: the regular expressions of Split and Replace, on PCRE2. They are written for
  * Oniguruma (Ruby syntax), which differs in a few places; the pattern is rewritten first. */
 #ifndef TUFF_TEXT_REGEX_H
 #define TUFF_TEXT_REGEX_H
@@ -14,7 +14,7 @@ void tuff_regex_destroy(struct tuff_regex *regex);
 
 typedef enum tuff_status (*tuff_regex_piece_fn)(void *user, const uint8_t *piece, size_t n,
                                                 bool is_match);
-/* Cuts valid UTF-8 into matches and what lies between them, in order. Empty pieces are left out.
+/* Cuts valid UTF-8 into matches and what lies between them, in order. Only matches can be empty.
  * Thread-safe. */
 enum tuff_status tuff_regex_split(struct tuff_ctx *ctx, const struct tuff_regex *regex,
                                   const uint8_t *text, size_t n, tuff_regex_piece_fn fn,

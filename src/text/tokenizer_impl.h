@@ -1,27 +1,41 @@
 /* text/tokenizer_impl: what a tokenizer is made of, for the files of this folder. A text goes
- * through them in this order: added (special tokens are cut out), pretok (words), bpe (ids). */
+ * through them in this order: added (special tokens are cut out), normalizer (simpler text), pretok
+ * (words), model (tokens), post (special tokens around them); ids go through decoder. */
 #ifndef TUFF_TEXT_TOKENIZER_IMPL_H
 #define TUFF_TEXT_TOKENIZER_IMPL_H
 
 #include "base/json.h"
 #include "text/added.h"
-#include "text/bpe.h"
+#include "text/decoder.h"
+#include "text/model.h"
+#include "text/normalize.h"
+#include "text/post.h"
 #include "text/pretokenize.h"
-#include "text/vocab.h"
 #include "tuff/tokenizer.h"
-
-enum { TUFF_ID_SPECIAL = 1, TUFF_ID_NOT_IN_MODEL = 2 };
 
 struct tuff_tokenizer {
     struct tuff_vocab vocab; /* of the model and of the added tokens together */
     struct tuff_added added;
+    struct tuff_normalizer normalizer;
     struct tuff_pretok pretok;
-    struct tuff_bpe bpe;
-    /* The file's components except added_tokens and model, as they were, to be saved again. */
-    json_t *parts;
+    const struct tuff_model_kind *kind;
+    struct tuff_bpe bpe; /* of these three the one that kind says */
+    struct tuff_wordpiece wordpiece;
+    struct tuff_unigram unigram;
+    struct tuff_post post;
+    struct tuff_decoder decoder;
+    /* As they were in the file, to be saved again: its components except added_tokens and model;
+     * the model except what its kind writes. */
+    json_t *parts, *settings;
     /* Made from the above by tuff_tokenizer_finish: */
-    uint8_t *id_flags;   /* by id */
-    uint8_t *bytes;      /* what every token stands for, one after another */
+    size_t longest;      /* token text, in bytes */
+    bool makes_copies;   /* words are not parts of the text itself */
+    bool needs_places;   /* words must know where they come from even when nobody asks */
+    uint8_t *is_special; /* by id */
+    uint8_t *is_skipped; /* by id: vanishes in decoding; not so special tokens whose normalized
+                            text, which is what decoding shows, is another */
+    uint32_t *added_index; /* by id: place in added.items + 1; 0: not there */
+    uint8_t *bytes;      /* what every token stands for in a ByteLevel decoder, one after another */
     size_t *bytes_start; /* by id, n + 1 of them */
 };
 
@@ -32,11 +46,19 @@ static inline uint64_t tuff_id_limit(uint64_t n_tokens)
     return n_tokens * 4 + 65536;
 }
 
-/* Derives the tables once vocab, added, pretok and bpe.slots are filled. */
+/* Reads normalizer, pre_tokenizer, post_processor, decoder, truncation and padding of a
+ * tokenizer.json, and keeps them in tok->parts. */
+enum tuff_status tuff_tokenizer_read_parts(struct tuff_ctx *ctx, const char *name,
+                                           const json_t *root, struct tuff_tokenizer *tok);
+/* Derives the tables once all else is there. */
 enum tuff_status tuff_tokenizer_finish(struct tuff_ctx *ctx, const char *name,
                                        struct tuff_tokenizer *tok);
-/* Reads the component (a borrowed JSON value) into *pretok. */
-enum tuff_status tuff_pretok_from_json(struct tuff_ctx *ctx, const char *name, const json_t *json,
-                                       struct tuff_pretok *pretok);
+/* What decoding shows of a token: its text, normalized where an added token is. */
+const char *tuff_tokenizer_shown(const struct tuff_tokenizer *tok, uint32_t id, size_t *n);
+/* A tokenizer from the JSON of a whole file. Takes the reference. */
+enum tuff_status tuff_tokenizer_from_root(struct tuff_ctx *ctx, const char *name, json_t *root,
+                                          struct tuff_tokenizer **tok);
+/* The whole file. NULL: out of memory. */
+json_t *tuff_tokenizer_to_root(const struct tuff_tokenizer *tok);
 
 #endif

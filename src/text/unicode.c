@@ -1,4 +1,5 @@
 /* text/unicode: see unicode.h. Categories come from utf8proc. */
+#include "text/char_ages.h"
 #include "text/unicode.h"
 
 #include <utf8proc.h>
@@ -185,6 +186,13 @@ enum tuff_char_class tuff_char_class(uint32_t cp)
     }
 }
 
+/* Marks and the like of Unicode 15 to 16. */
+static const struct tuff_char_range newer_word[] = {
+    {0x897, 0x897}, {0x10d69, 0x10d6d}, {0x10efc, 0x10efc}, {0x113b8, 0x113c0}, {0x113c2,
+    0x113c2}, {0x113c5, 0x113c5}, {0x113c7, 0x113ca}, {0x113cc, 0x113d0}, {0x113d2, 0x113d2},
+    {0x113e1, 0x113e2}, {0x11f5a, 0x11f5a}, {0x1611e, 0x1612f}, {0x1e5ee, 0x1e5ef},
+};
+
 bool tuff_char_is_word(uint32_t cp)
 {
     switch (utf8proc_category((utf8proc_int32_t) cp)) {
@@ -201,7 +209,7 @@ bool tuff_char_is_word(uint32_t cp)
     case UTF8PROC_CATEGORY_PC:
         return true;
     case UTF8PROC_CATEGORY_CN:
-        return newer_class(cp) != TUFF_CHAR_OTHER;
+        return newer_class(cp) != TUFF_CHAR_OTHER || TUFF_CHAR_IN(newer_word, cp);
     default: /* joiners, and the circled and squared letters that are alphabetic */
         return cp == 0x200c || cp == 0x200d || (cp >= 0x24b6 && cp <= 0x24e9) ||
                (cp >= 0x1f130 && cp <= 0x1f149) || (cp >= 0x1f150 && cp <= 0x1f169) ||

@@ -31,6 +31,24 @@ extern const uint8_t tuff_ascii_class[128];
 /* Appends the letters or numbers that Unicode has got since version 14, as the members of a regular
  * expression's class: "\x{...}-\x{...}...". */
 void tuff_char_newer(struct tuff_text *out, enum tuff_char_class class);
+/* Writes a character as UTF-8 and returns its length, 1 to 4. */
+size_t tuff_utf8_put(uint32_t cp, uint8_t out[4]);
+/* As LETTER, NUMBER, SPACE say, for a character at a time. */
+static inline bool tuff_char_is_space(uint32_t cp)
+{
+    return cp < 128 ? tuff_ascii_class[cp] == TUFF_CHAR_SPACE
+                    : tuff_char_class(cp) == TUFF_CHAR_SPACE;
+}
+/* ASCII punctuation (symbols such as $ and + too), or Unicode category P. */
+bool tuff_char_is_punctuation(uint32_t cp);
+/* Categories Cc, Cf, Co, Cs. */
+bool tuff_char_is_control(uint32_t cp);
+bool tuff_char_is_nonspacing_mark(uint32_t cp); /* category Mn */
+bool tuff_char_is_mark(uint32_t cp);            /* category M */
+/* The ideographs that BERT sets apart (no kana, no hangul). */
+bool tuff_char_is_chinese(uint32_t cp);
+/* The lower case of one character: one character, or two for U+0130; returns how many. */
+size_t tuff_char_lower(uint32_t cp, uint32_t out[2]);
 /* \w of Unicode regular expressions: alphabetic, mark, decimal digit, connector, joiner. */
 bool tuff_char_is_word(uint32_t cp);
 

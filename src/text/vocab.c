@@ -45,6 +45,12 @@ uint32_t tuff_vocab_find(const struct tuff_vocab *vocab, const char *text, size_
     return vocab->n_slots ? vocab->slots[slot_of(vocab, text, n)] : TUFF_NO_ID;
 }
 
+uint32_t tuff_vocab_find_model(const struct tuff_vocab *vocab, const void *text, size_t n)
+{
+    uint32_t id = tuff_vocab_find(vocab, text, n);
+    return id != TUFF_NO_ID && !vocab->items[id].outside ? id : TUFF_NO_ID;
+}
+
 enum tuff_status tuff_vocab_put(struct tuff_vocab *vocab, const char *text, size_t n, uint32_t id)
 {
     if (n >= UINT32_MAX || id == TUFF_NO_ID)
@@ -63,7 +69,7 @@ enum tuff_status tuff_vocab_put(struct tuff_vocab *vocab, const char *text, size
         memset(vocab->items + vocab->n, 0, (id + 1 - vocab->n) * sizeof *vocab->items);
         vocab->n = (size_t) id + 1;
     }
-    vocab->items[id] = (struct tuff_vocab_entry){copy, (uint32_t) n};
+    vocab->items[id] = (struct tuff_vocab_entry){copy, (uint32_t) n, false};
     vocab->slots[slot] = id;
     vocab->n_tokens++;
     return TUFF_OK;

@@ -9,6 +9,7 @@
 struct tuff_vocab_entry {
     const char *text; /* NUL-terminated, no NUL inside; NULL: the id names nothing */
     uint32_t length;
+    bool outside; /* an added token that the model does not know */
 };
 /* Zero-initialise. Ids may have holes; items[id] is entry `id`. */
 struct tuff_vocab {
@@ -24,5 +25,7 @@ void tuff_vocab_fini(struct tuff_vocab *vocab);
  * Does not store a failure text: the caller knows where the token came from. */
 enum tuff_status tuff_vocab_put(struct tuff_vocab *vocab, const char *text, size_t n, uint32_t id);
 uint32_t tuff_vocab_find(const struct tuff_vocab *vocab, const char *text, size_t n);
+/* The same among the model's own tokens. */
+uint32_t tuff_vocab_find_model(const struct tuff_vocab *vocab, const void *text, size_t n);
 
 #endif

@@ -1,9 +1,8 @@
-/* text/word_count: how often each word occurs in some files: all that BPE training needs of them.
- */
+/* text/word_count: how often each word occurs in some files: all that training needs of them. */
 #ifndef TUFF_TEXT_WORD_COUNT_H
 #define TUFF_TEXT_WORD_COUNT_H
 
-#include "text/pretokenize.h"
+#include "base/base.h"
 #include "tuff/tokenizer.h"
 
 struct tuff_counted_word {
@@ -21,10 +20,10 @@ struct tuff_word_counts {
 };
 void tuff_word_counts_fini(struct tuff_word_counts *words);
 
-/* Adds the words of the files, line by line. */
-enum tuff_status tuff_word_counts_add_files(struct tuff_ctx *ctx,
-                                            const struct tuff_bpe_train_params *params,
-                                            const struct tuff_pretok *pretok,
+/* Adds the words of the files, line by line: what the tokenizer's normalizer and pre-tokenizer make
+ * of them. */
+enum tuff_status tuff_word_counts_add_files(struct tuff_ctx *ctx, const struct tuff_tokenizer *tok,
+                                            tuff_train_progress_fn progress, void *progress_user,
                                             const char *const *paths, size_t n_paths,
                                             struct tuff_word_counts *words);
 

@@ -8,6 +8,12 @@ int main(void)
 {
     static const char *const options[] = {"prefix", "split", "removed",
                                           "words",  "strip", "prefix-added"};
+    static const struct {
+        const char *name;
+        size_t n;
+    } shared_cases[] = {{"gpt2", 146},           {"gpt1-trained", 146},
+                        {"unigram-trained", 146}, {"unigram-zh-trained", 120},
+                        {"wordpiece-trained", 146}, {"wordpiece-zh-trained", 120}};
     struct tuff_ctx *ctx = tuff_ctx_create(NULL);
     char folder[1024];
     CHECK(check_folder(ctx, GOLDEN "bpe-trained") == 146);
@@ -18,12 +24,15 @@ int main(void)
         CHECK(check_folder(ctx, folder) == 61);
     }
     const char *shared = getenv("TUFF_SHARED");
-    if (shared) {
-        snprintf(folder, sizeof folder, "%s/golden/tokenizers/gpt2", shared);
-        CHECK(check_folder(ctx, folder) == 146);
-    } else {
-        printf("skipped: the 146 cases of the published GPT-2 vocabulary; TUFF_SHARED does not "
-               "name the folder that holds golden/tokenizers/gpt2\n");
+    for (size_t i = 0; i < TUFF_COUNT(shared_cases); i++) {
+        if (!shared) {
+            printf("skipped: the %zu cases of %s; TUFF_SHARED does not name the folder that holds "
+                   "golden/tokenizers\n",
+                   shared_cases[i].n, shared_cases[i].name);
+            continue;
+        }
+        snprintf(folder, sizeof folder, "%s/golden/tokenizers/%s", shared, shared_cases[i].name);
+        CHECK(check_folder(ctx, folder) == shared_cases[i].n);
     }
     tuff_ctx_destroy(ctx);
     return test_end();

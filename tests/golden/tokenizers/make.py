@@ -4,12 +4,15 @@ tokenizers==0.23.1). Needed only to make them anew: building and testing use no 
 
 options/<name>/   tokenizer.json and cases.jsonl: the vocabulary of bpe-trained with other
                   pre-tokenizers and added tokens
+pipelines.jsonl   tokenizers of random components around the models of the folders, each with
+                  cases: all that an encoding holds, and the decoded text
 train/<name>/     corpus.txt, train.json (settings) and tokenizer.json (the result)"""
 import json
 import os
 import random
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers,
+                        pre_tokenizers, processors, trainers)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BOOK = open(HERE + "/data/shakespeare-300k.txt", encoding="utf-8").read()
@@ -114,3 +117,116 @@ train("runs", runs, 400, 0, ["ab", "<s>"], seen=True)
 train("noise", noise, 300, 2, ["a", "Ġ", "<s>"], prefix=True, seen=True, longest=6)
 train("short", BOOK[:20000], 700, 1, ["the", "th", "<|endoftext|>"], longest=4)
 train("mixed", MANUAL[5000:11000] + BOOK[30000:40000], 600, 2, prefix=True)
+
+
+BEHAVIORS = ["isolated", "removed", "contiguous", "merged_with_previous", "merged_with_next"]
+N, P, PP, D = normalizers, pre_tokenizers, processors, decoders
+
+
+def some(*choices):
+    return rng.choice(choices)()
+
+
+def flip():
+    return rng.random() < 0.5
+
+
+def odd_text():
+    extra = ["e\u0301", "\ufb01", "\u00bd", "\uff21", "\u1100\u1161\u11a8", "\u0130I", "\u00df", "\u2460",
+             "\u2581x", "1234", "$5.00!", "a--b", "\U0001f468\u200d\U0001f469"]
+    return text()[:60] + rng.choice(extra) + text()[:20]
+
+
+def normalizer(deep=True):
+    steps = [
+        lambda: N.BertNormalizer(flip(), flip(), rng.choice([None, True, False]), flip()),
+        N.NFC, N.NFD, N.NFKC, N.NFKD, N.Lowercase, N.StripAccents, N.Nmt, N.ByteLevel,
+        lambda: N.Replace(rng.choice([" ", "a", Regex(" {2,}"), Regex(r"[aeiou]+")]),
+                          rng.choice(["", "\u2581", "xy"])),
+        lambda: N.Prepend("\u2581"), lambda: N.Strip(True, False)]
+    if deep and rng.random() < 0.4:
+        return N.Sequence([normalizer(False) for _ in range(rng.randint(1, 3))])
+    return some(*steps)
+
+
+def pre_tokenizer(deep=True):
+    steps = [
+        lambda: P.ByteLevel(flip(), flip(), use_regex=flip()), P.Whitespace, P.WhitespaceSplit,
+        lambda: P.Punctuation(rng.choice(BEHAVIORS)), lambda: P.Digits(flip()),
+        lambda: P.Split(rng.choice([" ", "a", Regex(r"\d+"), Regex(r"\w+|[^\w\s]+")]),
+                        rng.choice(BEHAVIORS), flip()),
+        lambda: P.Metaspace("\u2581", rng.choice(["always", "first", "never"]), flip()),
+        P.BertPreTokenizer, lambda: P.CharDelimiterSplit(rng.choice("ae ")),
+        lambda: P.FixedLength(rng.randint(1, 6))]
+    if deep and rng.random() < 0.4:
+        return P.Sequence([pre_tokenizer(False) for _ in range(rng.randint(1, 3))])
+    return some(*steps)
+
+
+def decoder(deep=True):
+    steps = [D.ByteLevel, D.BPEDecoder, D.WordPiece, lambda: D.WordPiece("##", False), D.Metaspace,
+             lambda: D.Metaspace("\u2581", "never"), D.ByteFallback, D.Fuse,
+             lambda: D.Strip(" ", 1, 0), lambda: D.Strip("a", 1, 2),
+             lambda: D.Replace("\u2581", " "), lambda: D.Replace(Regex("a+"), "bb")]
+    if deep and flip():
+        return D.Sequence([decoder(False) for _ in range(rng.randint(1, 4))])
+    return some(*steps)
+
+
+def post_processor(vocab):
+    a, b = rng.sample(sorted(vocab)[:40], 2)
+    a, b = (a, vocab[a]), (b, vocab[b])
+    template = PP.TemplateProcessing(
+        single="X $A Y Y:1", pair="X $A:1 Y $B:2 X:3",
+        special_tokens=[("X", a[1]), {"id": "Y", "ids": [b[1], a[1]], "tokens": [b[0], a[0]]}])
+    return some(lambda: PP.BertProcessing(a, b), lambda: PP.RobertaProcessing(a, b, flip(), flip()),
+                lambda: PP.ByteLevel(trim_offsets=flip()), lambda: template,
+                lambda: PP.Sequence([PP.ByteLevel(trim_offsets=True), template]))
+
+
+def encoding(e):
+    return {"ids": e.ids, "type_ids": e.type_ids, "offsets": [list(o) for o in e.offsets],
+            "words": e.word_ids, "attention_mask": e.attention_mask,
+            "special_tokens_mask": e.special_tokens_mask,
+            "overflowing": [x.ids for x in e.overflowing]}
+
+
+def pipeline():
+    folder = rng.choice(["bpe-trained", "gpt1-trained", "wordpiece-trained", "unigram-trained"])
+    tok = Tokenizer.from_file(f"{HERE}/{folder}/tokenizer.json")
+    if rng.random() < 0.75:
+        root = json.loads(tok.to_str())
+        root.update(normalizer=None, pre_tokenizer=None, decoder=None, added_tokens=[])
+        tok = Tokenizer.from_str(json.dumps(root))
+        tok.normalizer = normalizer()
+        tok.pre_tokenizer = pre_tokenizer()
+        tok.decoder = decoder()
+    tok.post_processor = post_processor(tok.get_vocab())
+    if rng.random() < 0.7:
+        tok.add_tokens([AddedToken(t, single_word=flip(), lstrip=flip(), rstrip=flip(),
+                                   normalized=flip(), special=flip()) for t in TOKENS[1:]])
+    if rng.random() < 0.3:
+        tok.enable_truncation(rng.randint(8, 14), stride=rng.randint(0, 1),
+                              strategy=rng.choice(["longest_first", "only_first"]),
+                              direction=rng.choice(["left", "right"]))
+    if rng.random() < 0.3:
+        tok.enable_padding(direction=rng.choice(["left", "right"]), pad_id=1, pad_type_id=1,
+                           length=rng.choice([None, 20]), pad_to_multiple_of=rng.choice([None, 8]))
+    root = json.loads(tok.to_str())
+    tok = Tokenizer.from_str(tok.to_str())
+    del root["model"]
+    cases = []
+    for _ in range(3):
+        one = {"text": odd_text()}
+        if flip():
+            one["pair"] = odd_text()
+        try:
+            got = tok.encode(one["text"], one.get("pair"))
+            cases.append(dict(one, **encoding(got), decoded=tok.decode(got.ids)))
+        except BaseException:  # some combinations are errors or panics there
+            pass
+    return json.dumps({"model": folder, "parts": root, "cases": cases}, ensure_ascii=False,
+                      separators=(",", ":"))
+
+
+write(HERE, "pipelines.jsonl", "\n".join(pipeline() for _ in range(60)) + "\n")
