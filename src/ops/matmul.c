@@ -1,5 +1,5 @@
 /* ops/matmul: the GEMM family's op: shapes, choice of kernel, gradients. */
-#include "ops/matmul_packed.h"
+#include "ops/matmul_tiled.h"
 #include "ops/activation.h"
 #include "ops/matmul_vec.h"
 
@@ -148,6 +148,8 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         tuff_matmul_packed_record(r, node);
         return;
     }
+    if (tuff_matmul_tiled_record(r, node))
+        return;
     tuff_matmul_sides(a, attr->ta, &m, &k);
     n = y->dims[y->rank - 1];
     uint32_t a_pitch = (uint32_t) a->strides[a->rank - 2];
@@ -191,6 +193,12 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
     launch.n_spec = 5;
     launch.groups[0] = tuff_groups(tiles, 1);
     tuff_launch(r, &launch);
+}
+
+static uint64_t scratch(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    return device->device_class == TUFF_CLASS_TILED ? tuff_matmul_tiled_scratch(node, device)
+                                                    : tuff_matmul_packed_scratch(node, device);
 }
 
 /* With z = alpha op(a) op(b) + bias and y = act(z) + residual:
@@ -246,7 +254,7 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 const struct tuff_op tuff_op_matmul = {.name = "matmul",
                                        .record = record,
                                        .grad = grad,
-                                       .scratch = tuff_matmul_packed_scratch,
+                                       .scratch = scratch,
                                        .cost = cost,
                                        .accumulates = true,
                                        .fuse_add = fuse_add};
