@@ -19,6 +19,7 @@ struct cli {
     const char *device;  /* --device; NULL: choose */
     bool validate;       /* --validate */
     bool quiet;          /* --quiet */
+    const char *kernels; /* a command's --variant: tuff_device_params.force_kernels */
 };
 
 struct cli_command {
