@@ -11,8 +11,9 @@ const struct tuff_matmul_tile tuff_matmul_tiles[] = {
 };
 const size_t tuff_matmul_tile_count = TUFF_COUNT(tuff_matmul_tiles);
 
-/* The largest tile that pays, by vendor. An invocation of tile l holds 64 sums and needs about 110
- * registers; Intel's threads have 64 of the width they run at, Apple's GPUs like more threads. */
+/* The largest tile that pays, by vendor: from registers and waves in docs/audit.md, not yet from a
+ * clock. An invocation of tile l holds 64 sums and needs about 110 registers; Intel's threads have
+ * 64 of 16 lanes, and of Apple's only 384 run at once. */
 static const struct {
     uint32_t vendor;
     const char *largest;
@@ -42,7 +43,7 @@ uint32_t tuff_matmul_tile_invocations(const struct tuff_matmul_tile *tile)
     return TUFF_TILED_INVOCATIONS(tile->bm, tile->bn, tile->tm, tile->tn);
 }
 
-/* Workgroups that keep the device busy. */
+/* Workgroups that keep the device busy: a guess, as Vulkan does not tell how many it runs. */
 static uint64_t enough_groups(const struct tuff_device_info *device)
 {
     return !strcmp(device->type, "discrete") ? 96 : 16;
