@@ -10,7 +10,7 @@
 // vec4 (no bank conflicts). Layouts, aligned and odd operands, and tiles are constants.
 //
 // Bounds: 2 M N K / (FLOP/s), and 4 M N K (1 / BM + 1 / BN) / (bytes/s) from the last cache that
-// does not hold the operands: at 128 x 128, 16 FLOP a byte there; (M N + M K + N K) 4 / (bytes/s)
+// does not hold the operands: at 128 x 128, 32 FLOP a byte there; (M N + M K + N K) 4 / (bytes/s)
 // from memory. Shared memory gives each invocation TM + TN floats for TM TN multiply-adds.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
