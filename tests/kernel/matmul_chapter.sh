@@ -13,7 +13,7 @@ while read -r line; do
   esac
   # shellcheck disable=SC2086 # the options are words
   got=$("$tuff" ${line#build/tuff } 2>&1) || { echo "failed: $line: $got"; failed=1; }
-  [[ $got == *'GFLOP/s ('*", $kernel"* ]] || { echo "not $kernel: $line: $got"; failed=1; }
+  [[ $got == *' GFLOP/s'*", $kernel"* ]] || { echo "not $kernel: $line: $got"; failed=1; }
 done < <(sed -n 's/^    \(build\/tuff .*\)$/\1/p' "$root/docs/matmul.md")
 echo "$commands commands"
 
