@@ -378,26 +378,39 @@ struct shared {
     int checks, failures;
 };
 
+static struct tuff_device *open_device(struct tuff_ctx *ctx, const char *kernels)
+{
+    return test_device(ctx, (struct tuff_device_params) {.force_uniform_loads = true,
+                                                         .force_kernels = kernels});
+}
+
 static int child(const struct ot_case *cases, size_t n_cases, const char *only,
                  struct shared *shared)
 {
     struct tuff_ctx *ctx = test_ctx();
-    struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {.force_uniform_loads = true});
-    if (!device)
-        return 1;
-    bool cpu = tuff_device_info(device)->device_class == TUFF_CLASS_CPU;
-    while (shared->next < 2 * n_cases) {
+    struct tuff_device *device = open_device(ctx, NULL);
+    const char *kernels = NULL;
+    while (device && shared->next < 2 * n_cases) {
         const struct ot_case *c = &cases[shared->next / 2];
         bool generic = shared->next % 2;
+        bool own = tuff_device_info(device)->device_class != TUFF_CLASS_GENERIC;
         test_checks = test_failures = 0;
-        if ((!only || strstr(c->name, only)) && (cpu || generic))
-            run_case(ctx, device, c, generic);
+        if ((!only || strstr(c->name, only)) && (c->kernels ? !generic : own || generic)) {
+            if (c->kernels != kernels) {
+                test_device_end(device);
+                device = open_device(ctx, kernels = c->kernels);
+            }
+            if (device)
+                run_case(ctx, device, c, generic);
+        }
         shared->checks += test_checks;
         shared->failures += test_failures;
         shared->next++;
         fflush(stdout);
     }
     test_checks = test_failures = 0;
+    if (!device)
+        return 1;
     test_device_end(device);
     shared->checks += test_checks;
     shared->failures += test_failures;

@@ -48,6 +48,7 @@ struct ot_case {
     double grad_tolerance; /* likewise, of gradients; 0: 1e-4 */
     bool no_grad;          /* not differentiable: forward only */
     bool view_output;      /* the result is a view: tuff_copy is applied before reading it */
+    const char *kernels;   /* only with these: tuff_device_params.force_kernels */
 };
 
 /* A call that must fail while building: returns the status the graph should then have. */

@@ -14,7 +14,8 @@ extern "C" {
 /* Which family of kernels suits a device; decided by capabilities, not by its name. */
 enum tuff_device_class {
     TUFF_CLASS_GENERIC, /* only what every device has */
-    TUFF_CLASS_CPU      /* software driver: no barriers, typed loads, subgroups of 4 or 8 */
+    TUFF_CLASS_CPU,     /* software driver: no barriers, typed loads, subgroups of 4 or 8 */
+    TUFF_CLASS_TILED    /* GPU: shared memory and barriers pay */
 };
 
 struct tuff_device_info {
@@ -42,6 +43,7 @@ struct tuff_device_info {
     uint32_t max_texel_elements, max_storage_range, max_shared_bytes, max_invocations, max_push_bytes;
     uint32_t max_groups[3];
     double timestamp_ns;      /* nanoseconds a tick; 0: no timestamps */
+    char tile[4];             /* of matmul, as forced: s, m, l; "": chosen by shape */
 };
 
 /* Every device of every driver, best first; one that two drivers offer appears once. memory_total
@@ -61,10 +63,15 @@ struct tuff_device_params {
     bool validate;            /* load the Khronos validation layer; its messages become log errors */
     bool force_discrete;      /* for tests: treat device memory as not host-visible */
     bool force_uniform_loads; /* for tests: claim uniform_loads on any device of class cpu */
+    const char *force_kernels; /* for tests and comparisons: see tuff_device_kernels; NULL: its own */
     uint64_t memory_limit;    /* for tests and plans: pretend to have no more (0: no limit) */
     const char *cache_folder; /* pipeline cache files live here; NULL: none on disk */
     double submit_seconds;    /* aim for one submission; 0: 0.03 integrated, 0.2 elsewhere */
 };
+
+/* What force_kernels may be, ends with NULL: "generic", "cpu" and "packed" (software drivers, without
+ * and with uniform_loads), "tiled" and its sizes of tiles "tiled.s", "tiled.m", "tiled.l". */
+TUFF_API extern const char *const tuff_device_kernels[];
 
 /* An open logical device with one compute queue. One thread at a time. */
 struct tuff_device;

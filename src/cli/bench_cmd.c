@@ -405,6 +405,14 @@ static int check(const struct bench *b)
         known |= !strcmp(b->layout, layouts[i]);
     if (!known)
         return cli_error(b->command, CLI_USAGE, "--layout \"%s\": nn, nt, tn or tt", b->layout);
+    if (b->cli->kernels) {
+        size_t i = 0;
+        while (tuff_device_kernels[i] && strcmp(tuff_device_kernels[i], b->cli->kernels))
+            i++;
+        if (!tuff_device_kernels[i])
+            return cli_error(b->command, CLI_USAGE, "--variant \"%s\": generic, cpu, packed, tiled, "
+                             "tiled.s, tiled.m or tiled.l", b->cli->kernels);
+    }
     if (strcmp(b->dtype, "f32"))
         return cli_error(b->command, CLI_USAGE, "--dtype \"%s\": only f32 is supported", b->dtype);
     return CLI_OK;
@@ -448,6 +456,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"threads", CLI_INT, &threads, "N", "tokenizer: of batches; 0: one a core", 0, 256},
         {"seconds", CLI_REAL, &b.seconds, "S", "how long to repeat", 0.01, 3600},
         {"generic", CLI_FLAG, &b.generic, NULL, "only kernels that run on any device", 0, 0},
+        {"variant", CLI_STRING, &cli->kernels, "V",
+         "kernels to take: generic, cpu, packed, tiled, tiled.s, tiled.m, tiled.l", 0, 0},
         {"json", CLI_FLAG, &b.json, NULL, "one JSON object as the last line", 0, 0},
     };
     struct cli_strings words = {0};

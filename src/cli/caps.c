@@ -52,9 +52,13 @@ static const struct field {
 #undef FIELD
 };
 
+static const char *const class_names[] = {[TUFF_CLASS_GENERIC] = "generic",
+                                          [TUFF_CLASS_CPU] = "cpu",
+                                          [TUFF_CLASS_TILED] = "tiled"};
+
 const char *cli_class_name(enum tuff_device_class device_class)
 {
-    return device_class == TUFF_CLASS_CPU ? "cpu" : "generic";
+    return class_names[device_class];
 }
 
 /* JSON integers are signed: what a driver calls unlimited is written as the largest of them. */
@@ -158,10 +162,13 @@ static enum tuff_status read_caps(struct tuff_ctx *ctx, const char *path, const 
     for (size_t i = 0; i < TUFF_COUNT(fields); i++)
         TUFF_TRY(read_field(ctx, path, object, &fields[i], (char *) info + fields[i].offset));
     TUFF_TRY(tuff_json_string(ctx, path, object, "class", &device_class));
-    if (strcmp(device_class, "cpu") && strcmp(device_class, "generic"))
-        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: class \"%s\" is neither cpu nor generic", path,
-                         device_class);
-    info->device_class = strcmp(device_class, "cpu") ? TUFF_CLASS_GENERIC : TUFF_CLASS_CPU;
+    size_t named = 0;
+    while (named < TUFF_COUNT(class_names) && strcmp(device_class, class_names[named]))
+        named++;
+    if (named == TUFF_COUNT(class_names))
+        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: class \"%s\" is none of generic, cpu and tiled",
+                         path, device_class);
+    info->device_class = (enum tuff_device_class) named;
     const struct {
         const char *name;
         uint64_t value;

@@ -21,6 +21,7 @@ struct cli {
     bool validate;       /* --validate */
     bool quiet;          /* --quiet */
     struct tuff_profile *profile; /* of the device that is opened; NULL: none is wanted */
+    const char *kernels; /* a command's --variant: tuff_device_params.force_kernels */
 };
 
 struct cli_command {

@@ -74,6 +74,12 @@ bool tuff_use_cpu_kernels(const struct tuff_recorder *r)
            tuff_record_device(r)->device_class == TUFF_CLASS_CPU;
 }
 
+bool tuff_use_tiled_kernels(const struct tuff_recorder *r)
+{
+    return !r->program->params.generic &&
+           tuff_record_device(r)->device_class == TUFF_CLASS_TILED;
+}
+
 const struct tuff_device_info *tuff_record_device(const struct tuff_recorder *r)
 {
     return tuff_device_info(r->program->store->device);

@@ -1,5 +1,5 @@
 /* ops/matmul: the GEMM family's op: shapes, choice of kernel, gradients. */
-#include "ops/matmul_packed.h"
+#include "ops/matmul_tiled.h"
 #include "ops/activation.h"
 #include "ops/matmul_vec.h"
 
@@ -138,7 +138,8 @@ static void launch_cpu(struct tuff_recorder *r, const struct tuff_matmul_attr *a
     tuff_launch(r, launch);
 }
 
-/* The first kernels in order that can compute the call; "generic" always can. */
+/* The first kernels in order that can compute the call; "generic" always can, and "tiled" says itself
+ * when it cannot. */
 static const char *variant_of(const struct tuff_recorder *r, const struct tuff_node *node)
 {
     const char *order[TUFF_MATMUL_VARIANTS];
@@ -148,7 +149,7 @@ static const char *variant_of(const struct tuff_recorder *r, const struct tuff_n
                 ? tuff_matmul_packed_fits(r, node)
             : !strcmp(order[i], "cpu")
                 ? cpu_kernel_fits(r, node->in[MATMUL_A], node->in[MATMUL_B], node->attr)
-                : !strcmp(order[i], "generic"))
+                : !strcmp(order[i], "generic") || !strcmp(order[i], "tiled"))
             return order[i];
     return "generic";
 }
@@ -197,7 +198,10 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         .out = {node->out[MATMUL_Y], node->out[MATMUL_PRE]}};
     uint32_t spec[16] = {p.bias != 0, attr->act, p.pre != 0, p.residual != 0, node->accumulate};
     launch.spec = spec;
-    if (!*node->choice.variant && tuff_matmul_vec_record(r, node, &p, spec, &launch))
+    bool forced = tuff_record_device(r)->tile[0] || *node->choice.variant;
+    if (!forced && tuff_matmul_vec_record(r, node, &p, spec, &launch))
+        return;
+    if (!strcmp(variant, "tiled") && tuff_matmul_tiled_record(r, node))
         return;
     if (!strcmp(variant, "cpu")) {
         bool chosen = variant == node->choice.variant;
@@ -253,11 +257,13 @@ static bool fuse_add(struct tuff_node *node, int index, struct tuff_tensor *othe
     return true;
 }
 
-/* Only packing takes some: where it comes first. */
+/* Only packing and cutting k take some: where they come first. */
 static uint64_t scratch(const struct tuff_node *node, const struct tuff_device_info *device)
 {
     const char *order[TUFF_MATMUL_VARIANTS];
     tuff_matmul_order(node, device, order);
+    if (order[0] && !strcmp(order[0], "tiled"))
+        return tuff_matmul_tiled_scratch(node, device);
     return order[0] && !strcmp(order[0], "packed") ? tuff_matmul_packed_scratch(node, device) : 0;
 }
 

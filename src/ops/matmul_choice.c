@@ -10,6 +10,7 @@ static const struct {
     const char *order[TUFF_MATMUL_VARIANTS];
 } defaults[] = {
     {TUFF_CLASS_CPU, 0, {"packed", "cpu"}},
+    {TUFF_CLASS_TILED, 0, {"tiled"}}, /* which tile: ops/matmul_tiled.c */
     {TUFF_CLASS_GENERIC, 0, {"generic"}},
 };
 

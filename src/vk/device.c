@@ -137,6 +137,31 @@ static enum tuff_status choose(struct tuff_device *device, const char *select)
     return status;
 }
 
+const char *const tuff_device_kernels[] = {"generic", "cpu",     "packed",  "tiled",
+                                           "tiled.s", "tiled.m", "tiled.l", NULL};
+
+static enum tuff_status force_kernels(struct tuff_device *device, const char *name)
+{
+    struct tuff_device_info *info = &device->info;
+    size_t i = 0;
+    while (tuff_device_kernels[i] && strcmp(tuff_device_kernels[i], name))
+        i++;
+    bool cpu = !strcmp(name, "cpu"), packed = !strcmp(name, "packed");
+    if (!tuff_device_kernels[i])
+        return tuff_fail(device->ctx, TUFF_E_ARG, "kernels \"%s\": there are none of that name",
+                         name);
+    if ((cpu || packed) && info->device_class != TUFF_CLASS_CPU)
+        return tuff_fail(device->ctx, TUFF_E_ARG, "kernels \"%s\": %s is no software driver", name,
+                         info->name);
+    info->uniform_loads = packed;
+    info->device_class = cpu || packed              ? TUFF_CLASS_CPU
+                         : !strcmp(name, "generic") ? TUFF_CLASS_GENERIC
+                                                    : TUFF_CLASS_TILED;
+    if (!strncmp(name, "tiled.", 6))
+        snprintf(info->tile, sizeof info->tile, "%s", name + 6);
+    return TUFF_OK;
+}
+
 /* A compute-only family where there is one (it does not disturb the desktop's graphics queue). */
 static enum tuff_status choose_family(struct tuff_device *device)
 {
@@ -225,6 +250,8 @@ enum tuff_status tuff_device_create(struct tuff_ctx *ctx, const struct tuff_devi
     TUFF_TRY_GOTO(choose(device, params->select));
     device->info.uniform_loads |=
         params->force_uniform_loads && device->info.device_class == TUFF_CLASS_CPU;
+    if (params->force_kernels)
+        TUFF_TRY_GOTO(force_kernels(device, params->force_kernels));
     if (params->force_discrete)
         device->info.unified_memory = false;
     if (params->memory_limit && params->memory_limit < device->info.memory_available)

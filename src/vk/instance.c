@@ -179,7 +179,8 @@ static void describe(VkPhysicalDevice physical, struct tuff_device_info *info)
     info->device_class = cpu && info->subgroup_shuffle &&
                                  (info->subgroup_size == 4 || info->subgroup_size == 8)
                              ? TUFF_CLASS_CPU
-                             : TUFF_CLASS_GENERIC;
+                         : cpu ? TUFF_CLASS_GENERIC
+                               : TUFF_CLASS_TILED;
     info->uniform_loads = info->device_class == TUFF_CLASS_CPU && info->subgroup_size == 8 &&
                           p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
 }

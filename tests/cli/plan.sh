@@ -45,6 +45,15 @@ grep -q '\[.*50257\].*one allocation.*--batch [1-7] ' log || fail "logits: $(cat
 plan --preset gpt2-xl && fail "gpt2-xl fits"
 grep -q 'only a smaller model' log || fail "gpt2-xl: $(cat log)"
 
+# A tiled GPU with room for tiles sums weight gradients in parts, which takes memory; one whose shared
+# memory holds no tile does not.
+sed 's/generic/tiled/; s/"max_inv/"max_shared_bytes": 32768, "max_inv/' caps.json > tiled.json
+sed 's/generic/tiled/' caps.json > none.json
+activations() { "$tuff" plan --no-device "$1" --preset tiny --batch 16 --json > out 2> log ||
+  fail "$1: $(cat log)"; number activations; }
+[ "$(activations none.json)" -eq "$(activations caps.json)" ] || fail "no tile: $(cat out)"
+[ "$(activations tiled.json)" -gt "$(activations caps.json)" ] || fail "no parts: $(cat out)"
+
 # Without any driver the plan stands, and is the same.
 VK_DRIVER_FILES=/nonexistent VK_ICD_FILENAMES=/nonexistent "$tuff" plan --preset tiny > out 2> log ||
   fail "no driver: $(cat log)"

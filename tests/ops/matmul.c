@@ -1,62 +1,6 @@
 /* matmul: all four layouts, batches, odd sizes, epilogues. */
-#include "op_test.h"
+#include "matmul.h"
 
-struct arg {
-    bool ta, tb, bias, residual;
-    enum tuff_activation act;
-    float alpha;
-};
-
-static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
-                                 const void *arg)
-{
-    const struct arg *a = arg;
-    return tuff_matmul(g, in[0], in[1], .transpose_a = a->ta, .transpose_b = a->tb,
-                       .alpha = a->alpha, .activation = a->act,
-                       .bias = a->bias ? in[2] : NULL,
-                       .residual = a->residual ? in[a->bias ? 3 : 2] : NULL);
-}
-
-static double activate(enum tuff_activation act, double x)
-{
-    switch (act) {
-    case TUFF_ACT_GELU_TANH:
-        return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
-    case TUFF_ACT_GELU_ERF: return 0.5 * x * (1 + erf(x / sqrt(2)));
-    case TUFF_ACT_RELU: return x > 0 ? x : 0;
-    default: return x;
-    }
-}
-
-static void ref(const struct ot_case *c, const double *const in[], double *y, size_t n_y)
-{
-    const struct arg *arg = c->arg;
-    const struct ot_input *a = &c->in[0], *b = &c->in[1];
-    size_t m = (size_t) a->dims[a->rank - (arg->ta ? 1 : 2)];
-    size_t k = (size_t) a->dims[a->rank - (arg->ta ? 2 : 1)];
-    size_t n = (size_t) b->dims[b->rank - (arg->tb ? 2 : 1)];
-    if (b->rank == 2 && !arg->ta)
-        m = n_y / n;
-    size_t batches = n_y / (m * n);
-    const double *bias = arg->bias ? in[2] : NULL;
-    const double *residual = arg->residual ? in[arg->bias ? 3 : 2] : NULL;
-    for (size_t z = 0; z < batches; z++)
-        for (size_t i = 0; i < m; i++)
-            for (size_t j = 0; j < n; j++) {
-                const double *az = in[0] + z * m * k, *bz = in[1] + z * n * k;
-                double sum = 0;
-                for (size_t l = 0; l < k; l++)
-                    sum += (arg->ta ? az[l * m + i] : az[i * k + l]) *
-                           (arg->tb ? bz[j * k + l] : bz[l * n + j]);
-                size_t at = (z * m + i) * n + j;
-                sum = sum * (arg->alpha != 0 ? (double) arg->alpha : 1) + (bias ? bias[j] : 0);
-                y[at] = activate(arg->act, sum) + (residual ? residual[at] : 0);
-            }
-}
-
-#define ARG(...) (&(const struct arg) {__VA_ARGS__})
-#define CASE(label, count, argument, ...)                                                          \
-    {.name = label, .in = {__VA_ARGS__}, .n_in = count, .build = build, .ref = ref, .arg = argument}
 static const struct ot_case cases[] = {
     CASE("nn 1", 2, ARG(0), {2, {1, 1}}, {2, {1, 1}}),
     CASE("nn", 2, ARG(0), {2, {33, 40}}, {2, {40, 36}}),
@@ -125,8 +69,8 @@ static const struct ot_case cases[] = {
     {.name = "packed relu", /* no gradient: a finite difference steps over the kink */
      .in = {{2, {64, 64}}, {2, {32, 64}}, {1, {32}}},
      .n_in = 3,
-     .build = build,
-     .ref = ref,
+     .build = matmul_build,
+     .ref = matmul_ref,
      .no_grad = true,
      .arg = ARG(.bias = true, .act = TUFF_ACT_RELU, .tb = true)},
 };

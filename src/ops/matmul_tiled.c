@@ -1,0 +1,275 @@
+/* ops/matmul_tiled: see matmul_tiled.h. Which tile for which shape stands here, in two tables. */
+#include "ops/matmul_tiled.h"
+
+#include "matmul/sum_parts.h"
+#include "matmul/tiled.h"
+
+const struct tuff_matmul_tile tuff_matmul_tiles[] = {
+    {"s", 32, 32, 4, 4, 1},
+    {"m", 64, 64, 8, 4, 1},
+    {"l", 128, 128, 8, 8, 1},
+};
+const size_t tuff_matmul_tile_count = TUFF_COUNT(tuff_matmul_tiles);
+
+/* The largest tile that pays, by vendor: from registers and waves in docs/audit.md, not yet from a
+ * clock. An invocation of tile l holds 64 sums and needs about 110 registers; Intel's threads have
+ * 64 of 16 lanes, and of Apple's only 384 run at once. */
+static const struct {
+    uint32_t vendor;
+    const char *largest;
+} vendors[] = {
+    {0x1002, "l"}, /* AMD */
+    {0x10de, "l"}, /* NVIDIA */
+    {0x8086, "m"}, /* Intel */
+    {0x106b, "m"}, /* Apple */
+    {0x13b5, "s"}, /* Arm: shared memory is plain memory */
+    {0, "l"},      /* any other */
+};
+
+enum {
+    LEAST_PART = 256, /* k of a part: the sum of the parts then costs little beside it */
+    MOST_PARTS = 16
+};
+#define MOST_SCRATCH (64ull << 20)
+
+uint64_t tuff_matmul_tile_shared(const struct tuff_matmul_tile *tile)
+{
+    return 16ull *
+           (TUFF_TILED_SHARED(tile->bm, tile->pad) + TUFF_TILED_SHARED(tile->bn, tile->pad));
+}
+
+uint32_t tuff_matmul_tile_invocations(const struct tuff_matmul_tile *tile)
+{
+    return TUFF_TILED_INVOCATIONS(tile->bm, tile->bn, tile->tm, tile->tn);
+}
+
+/* Workgroups that keep the device busy: a guess, as Vulkan does not tell how many it runs. */
+static uint64_t enough_groups(const struct tuff_device_info *device)
+{
+    return !strcmp(device->type, "discrete") ? 96 : 16;
+}
+
+static bool possible(const struct tuff_device_info *device, const struct tuff_matmul_tile *tile)
+{
+    return tuff_matmul_tile_shared(tile) <= device->max_shared_bytes &&
+           tuff_matmul_tile_invocations(tile) <= device->max_invocations;
+}
+
+static size_t largest_of(const struct tuff_device_info *device)
+{
+    size_t row = 0, most = 0;
+    while (vendors[row].vendor && vendors[row].vendor != device->vendor_id)
+        row++;
+    while (strcmp(tuff_matmul_tiles[most].name, vendors[row].largest))
+        most++;
+    return most;
+}
+
+bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, uint64_t n,
+                           uint64_t k, uint64_t batch, struct tuff_matmul_tiling *tiling)
+{
+    uint64_t tiles = 0, enough = enough_groups(device);
+    bool forced = device->tile[0] != 0;
+    tiling->tile = NULL;
+    for (size_t i = forced ? tuff_matmul_tile_count : largest_of(device) + 1; i-- > 0;) {
+        const struct tuff_matmul_tile *tile = &tuff_matmul_tiles[i];
+        /* More than half of the tile lies within c; the smallest takes what is left. */
+        bool wasted = 2 * m <= tile->bm || 2 * n <= tile->bn;
+        if (!possible(device, tile) ||
+            (forced ? strcmp(device->tile, tile->name) != 0 : i > 0 && wasted))
+            continue;
+        tiling->tile = tile;
+        tiles = tuff_div_up(m, tile->bm) * tuff_div_up(n, tile->bn) * batch;
+        /* Too few groups: a smaller tile, unless cutting k gives enough of them. */
+        if (tiles * TUFF_MAX(k / LEAST_PART, 1) >= enough)
+            break;
+    }
+    if (!tiling->tile)
+        return false;
+    uint64_t parts = TUFF_MIN(TUFF_MIN(enough / TUFF_MAX(tiles, 1), k / LEAST_PART), MOST_PARTS);
+    uint64_t bytes = batch * m * tuff_align_up(n, 4) * 4;
+    parts = TUFF_MAX(TUFF_MIN(parts, MOST_SCRATCH / bytes), 1);
+    tiling->k_part = (uint32_t) tuff_align_up(tuff_div_up(k, parts), TUFF_TILED_K);
+    tiling->parts = (uint32_t) tuff_div_up(k, tiling->k_part);
+    return true;
+}
+
+static bool tiling_of_node(const struct tuff_device_info *device, const struct tuff_node *node,
+                           struct tuff_matmul_tiling *tiling)
+{
+    const struct tuff_matmul_attr *attr = node->attr;
+    const struct tuff_tensor *y = node->out[MATMUL_Y];
+    int64_t m, k;
+    tuff_matmul_sides(node->in[MATMUL_A], attr->ta, &m, &k);
+    return device->device_class == TUFF_CLASS_TILED &&
+           tuff_matmul_tiling_of(device, (uint64_t) m, (uint64_t) y->dims[y->rank - 1],
+                                 (uint64_t) k, tuff_matmul_batch(y), tiling);
+}
+
+uint64_t tuff_matmul_tiled_scratch(const struct tuff_node *node,
+                                   const struct tuff_device_info *device)
+{
+    const struct tuff_tensor *y = node->out[MATMUL_Y];
+    struct tuff_matmul_tiling tiling;
+    if (!tiling_of_node(device, node, &tiling) || tiling.parts == 1)
+        return 0;
+    uint64_t n = (uint64_t) y->dims[y->rank - 1];
+    return (uint64_t) tuff_elements(y) / n * tuff_align_up(n, 4) * 4 * tiling.parts;
+}
+
+/* All rows begin at multiples of 16 bytes. */
+static bool in_quads(const struct tuff_tensor *x)
+{
+    bool whole = x->offset % 4 == 0;
+    for (int i = 0; i < x->rank - 1; i++)
+        whole &= x->dims[i] == 1 || x->strides[i] % 4 == 0;
+    return whole;
+}
+
+void tuff_matmul_tiled_constants(const struct tuff_matmul_tile *tile,
+                                 const struct tuff_matmul_tiled_spec *s,
+                                 uint32_t constants[TUFF_TILED_SPECS])
+{
+    uint32_t values[TUFF_TILED_SPECS] = {
+        s->bias,
+        s->act,
+        s->pre,
+        s->residual,
+        s->accumulate,
+        tuff_matmul_tile_invocations(tile),
+        tile->bm,
+        tile->bn,
+        tile->tm,
+        tile->tn,
+        tile->pad,
+        s->a_along_k,
+        s->b_along_k,
+        s->a_quads,
+        s->b_quads,
+        s->c_quads,
+        s->tail};
+    memcpy(constants, values, sizeof values);
+}
+
+static void sum_parts(struct tuff_recorder *r, const struct tuff_node *node, uint32_t n_parts,
+                      const struct tuff_matmul_tiled_params *t,
+                      const struct tuff_matmul_tiled_spec *spec)
+{
+    const struct tuff_tensor *y = node->out[MATMUL_Y];
+    uint32_t constants[] = {spec->bias,     spec->act,        spec->pre,
+                            spec->residual, spec->accumulate, spec->c_quads};
+    struct tuff_matmul_sum_parts_params p = {.parts = tuff_scratch_address(r, node),
+                                             .c = t->c,
+                                             .bias = t->bias,
+                                             .residual = t->residual,
+                                             .pre = t->pre,
+                                             .n_parts = n_parts,
+                                             .m = t->m,
+                                             .n = t->n,
+                                             .batch = t->batch,
+                                             .c_row = t->c_row,
+                                             .c_batch = t->c_batch,
+                                             .alpha = t->alpha};
+    uint64_t quads = (uint64_t) t->batch * t->m * tuff_div_up(t->n, 4);
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = "matmul/sum_parts",
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .groups = {tuff_groups(quads, 128)},
+                       .spec = constants,
+                       .n_spec = TUFF_COUNT(constants),
+                       .in = {node->in[MATMUL_BIAS], node->in[MATMUL_RESIDUAL]},
+                       .out = {y, node->out[MATMUL_PRE]},
+                       .reads_scratch = true});
+}
+
+static void launch(struct tuff_recorder *r, const struct tuff_node *node,
+                   const struct tuff_matmul_tiling *tiling,
+                   const struct tuff_matmul_tiled_params *p,
+                   const struct tuff_matmul_tiled_spec *spec)
+{
+    const struct tuff_matmul_tile *tile = tiling->tile;
+    bool cut = tiling->parts > 1;
+    uint64_t tiles = tuff_div_up(p->m, tile->bm) * tuff_div_up(p->n, tile->bn);
+    uint32_t constants[TUFF_TILED_SPECS];
+    tuff_matmul_tiled_constants(tile, spec, constants);
+    struct tuff_launch_params launch = {.kernel = "matmul/tiled",
+                                        .push = p,
+                                        .push_bytes = sizeof *p,
+                                        .groups = {tuff_groups(tiles * p->batch * p->parts, 1)},
+                                        .spec = constants,
+                                        .n_spec = TUFF_TILED_SPECS,
+                                        .in = {node->in[MATMUL_A], node->in[MATMUL_B]},
+                                        .writes_scratch = cut};
+    if (!cut) {
+        launch.in[2] = node->in[MATMUL_BIAS];
+        launch.in[3] = node->in[MATMUL_RESIDUAL];
+        launch.out[0] = node->out[MATMUL_Y];
+        launch.out[1] = node->out[MATMUL_PRE];
+    }
+    tuff_launch(r, &launch);
+}
+
+bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct tuff_matmul_attr *attr = node->attr;
+    const struct tuff_tensor *a = node->in[MATMUL_A], *b = node->in[MATMUL_B];
+    const struct tuff_tensor *y = node->out[MATMUL_Y], *pre = node->out[MATMUL_PRE];
+    const struct tuff_tensor *bias = node->in[MATMUL_BIAS], *residual = node->in[MATMUL_RESIDUAL];
+    struct tuff_matmul_tiling tiling;
+    if (!tuff_use_tiled_kernels(r) || !tiling_of_node(tuff_record_device(r), node, &tiling))
+        return false;
+    if (tiling.parts > 1 && !node->scratch)
+        return false;
+    int64_t m, k;
+    tuff_matmul_sides(a, attr->ta, &m, &k);
+    struct tuff_matmul_tiled_params p = {.a = tuff_address(r, a),
+                                         .b = tuff_address(r, b),
+                                         .c = tuff_address(r, y),
+                                         .bias = tuff_address(r, bias),
+                                         .residual = tuff_address(r, residual),
+                                         .pre = tuff_address(r, pre),
+                                         .m = (uint32_t) m,
+                                         .n = (uint32_t) y->dims[y->rank - 1],
+                                         .k = (uint32_t) k,
+                                         .a_pitch = (uint32_t) a->strides[a->rank - 2],
+                                         .b_pitch = (uint32_t) b->strides[b->rank - 2],
+                                         .c_row = (uint32_t) y->strides[y->rank - 2],
+                                         .a_batch = tuff_matmul_batch_stride(a),
+                                         .b_batch = tuff_matmul_batch_stride(b),
+                                         .c_batch = tuff_matmul_batch_stride(y),
+                                         .batch = (uint32_t) tuff_matmul_batch(y),
+                                         .parts = tiling.parts,
+                                         .k_part = tiling.k_part,
+                                         .alpha = attr->alpha};
+    struct tuff_matmul_tiled_spec spec = {
+        .bias = p.bias != 0,
+        .pre = p.pre != 0,
+        .residual = p.residual != 0,
+        .accumulate = node->accumulate,
+        .act = attr->act,
+        .a_along_k = !attr->ta,
+        .b_along_k = attr->tb,
+        .a_quads = in_quads(a),
+        .b_quads = in_quads(b),
+        .c_quads = p.n % 4 == 0 && in_quads(y) && (!p.pre || in_quads(pre)) &&
+                   (!residual || in_quads(residual)) && (!bias || bias->offset % 4 == 0),
+        .tail = p.k % TUFF_TILED_K != 0};
+    if (tiling.parts == 1) {
+        launch(r, node, &tiling, &p, &spec);
+        return true;
+    }
+    /* Plain sums of the parts, then their sum through the epilogue. */
+    struct tuff_matmul_tiled_params part = p;
+    struct tuff_matmul_tiled_spec plain = spec;
+    part.c = tuff_scratch_address(r, node);
+    part.c_row = (uint32_t) tuff_align_up(p.n, 4);
+    part.c_batch = part.m * part.c_row;
+    part.alpha = 1;
+    plain.bias = plain.pre = plain.residual = plain.accumulate = false;
+    plain.act = TUFF_ACT_NONE;
+    plain.c_quads = true;
+    launch(r, node, &tiling, &part, &plain);
+    sum_parts(r, node, tiling.parts, &p, &spec);
+    return true;
+}

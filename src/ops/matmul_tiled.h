@@ -1,0 +1,46 @@
+/* ops/matmul_tiled: matmul through shared memory, for devices of class tiled
+ * (shaders/matmul/tiled.comp says how). */
+#ifndef TUFF_OPS_MATMUL_TILED_H
+#define TUFF_OPS_MATMUL_TILED_H
+
+#include "ops/matmul_packed.h"
+
+struct tuff_matmul_tile {
+    const char *name; /* s, m, l */
+    uint32_t bm, bn, tm, tn, pad;
+};
+/* Smallest first. */
+extern const struct tuff_matmul_tile tuff_matmul_tiles[];
+extern const size_t tuff_matmul_tile_count;
+
+/* Shared memory and invocations of a workgroup, by the shader's own formulas. */
+uint64_t tuff_matmul_tile_shared(const struct tuff_matmul_tile *tile);
+uint32_t tuff_matmul_tile_invocations(const struct tuff_matmul_tile *tile);
+
+/* Specialization constants of matmul/tiled. */
+enum { TUFF_TILED_SPECS = 17 };
+struct tuff_matmul_tiled_spec {
+    bool bias, pre, residual, accumulate; /* the epilogue */
+    enum tuff_activation act;
+    bool a_along_k, b_along_k, a_quads, b_quads, c_quads, tail;
+};
+void tuff_matmul_tiled_constants(const struct tuff_matmul_tile *tile,
+                                 const struct tuff_matmul_tiled_spec *spec,
+                                 uint32_t constants[TUFF_TILED_SPECS]);
+
+/* How a product is done: which tile, in how many parts of k. */
+struct tuff_matmul_tiling {
+    const struct tuff_matmul_tile *tile;
+    uint32_t parts, k_part;
+};
+/* By shape and device; false where the device has no tile. */
+bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, uint64_t n,
+                           uint64_t k, uint64_t batch, struct tuff_matmul_tiling *tiling);
+
+/* Bytes for the parts of the sums; 0: k is not cut. */
+uint64_t tuff_matmul_tiled_scratch(const struct tuff_node *node,
+                                   const struct tuff_device_info *device);
+/* Records the node; false, and nothing recorded, where these kernels do not suit the device. */
+bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *node);
+
+#endif

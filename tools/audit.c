@@ -1,0 +1,466 @@
+/* audit: what a driver's compiler makes of the kernels, without a GPU to run them.
+ *
+ *     audit [NAME]
+ *
+ * Compiles every kernel that a GPU runs (or those whose name contains NAME) on the first Vulkan
+ * device, through VK_KHR_pipeline_executable_properties, and prints a row of a Markdown table for
+ * each: registers, spills, scratch and shared memory in bytes, waves, warps or threads at once,
+ * instructions, and for matrix products the share of multiply-adds in the loop over k: among the
+ * vector instructions of AMD's code, among all instructions of NVIDIA's. A kernel that spills, or a
+ * tiled product below LEAST_SHARE, is named on stderr and the exit code is 1. tools/audit chooses
+ * the devices. With AUDIT_ALL set, all that the driver tells goes to stderr. A build tool. */
+#include "kernel/kernel.h"
+#include "ops/matmul_tiled.h"
+
+#include <stdio.h>
+#include <vulkan/vulkan.h>
+
+/* Of the vector instructions of a tiled product's loop on AMD. */
+#define LEAST_SHARE 0.8
+
+struct gpu {
+    VkInstance instance;
+    VkDevice device;
+    VkPipelineLayout layout;
+    PFN_vkGetPipelineExecutablePropertiesKHR properties;
+    PFN_vkGetPipelineExecutableStatisticsKHR statistics;
+    PFN_vkGetPipelineExecutableInternalRepresentationsKHR representations;
+};
+
+static void check(VkResult result, const char *what)
+{
+    if (result != VK_SUCCESS) {
+        fprintf(stderr, "audit: %s: Vulkan error %d\n", what, (int) result);
+        exit(2);
+    }
+}
+
+static void open_gpu(struct gpu *g)
+{
+    VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+                             .apiVersion = VK_API_VERSION_1_2};
+    VkInstanceCreateInfo instance = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                                     .pApplicationInfo = &app};
+    check(vkCreateInstance(&instance, NULL, &g->instance), "instance");
+    uint32_t n = 1;
+    VkPhysicalDevice physical;
+    VkResult found = vkEnumeratePhysicalDevices(g->instance, &n, &physical);
+    check(found == VK_INCOMPLETE ? VK_SUCCESS : found, "devices");
+    if (!n)
+        check(VK_ERROR_INITIALIZATION_FAILED, "no device");
+    float priority = 1;
+    VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                     .queueCount = 1,
+                                     .pQueuePriorities = &priority};
+    VkPhysicalDeviceVulkan12Features f12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+        .bufferDeviceAddress = VK_TRUE};
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .pNext = &f12,
+        .pipelineExecutableInfo = VK_TRUE};
+    const char *extension = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    VkDeviceCreateInfo device = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                 .pNext = &executable,
+                                 .queueCreateInfoCount = 1,
+                                 .pQueueCreateInfos = &queue,
+                                 .enabledExtensionCount = 1,
+                                 .ppEnabledExtensionNames = &extension};
+    check(vkCreateDevice(physical, &device, NULL, &g->device), "device");
+    VkPushConstantRange push = {VK_SHADER_STAGE_COMPUTE_BIT, 0, 128};
+    VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                         .pushConstantRangeCount = 1,
+                                         .pPushConstantRanges = &push};
+    check(vkCreatePipelineLayout(g->device, &layout, NULL, &g->layout), "layout");
+#define GET(name) (PFN_vkGetPipelineExecutable##name##KHR) vkGetDeviceProcAddr(                    \
+    g->device, "vkGetPipelineExecutable" #name "KHR")
+    g->properties = GET(Properties);
+    g->statistics = GET(Statistics);
+    g->representations = GET(InternalRepresentations);
+#undef GET
+}
+
+static void close_gpu(struct gpu *g)
+{
+    vkDestroyPipelineLayout(g->device, g->layout, NULL);
+    vkDestroyDevice(g->device, NULL);
+    vkDestroyInstance(g->instance, NULL);
+}
+
+static VkPipeline compile(const struct gpu *g, const struct tuff_kernel *kernel,
+                          const uint32_t *spec, uint32_t n_spec)
+{
+    VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+                                     .codeSize = kernel->words * 4,
+                                     .pCode = kernel->code};
+    VkShaderModule module;
+    check(vkCreateShaderModule(g->device, &code, NULL, &module), kernel->name);
+    VkSpecializationMapEntry entries[32];
+    for (uint32_t i = 0; i < n_spec; i++)
+        entries[i] = (VkSpecializationMapEntry) {i, i * 4, 4};
+    VkSpecializationInfo constants = {n_spec, entries, n_spec * 4, spec};
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR |
+                 VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR,
+        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                  .module = module,
+                  .pName = "main",
+                  .pSpecializationInfo = &constants},
+        .layout = g->layout};
+    VkPipeline pipeline;
+    check(vkCreateComputePipelines(g->device, VK_NULL_HANDLE, 1, &info, NULL, &pipeline),
+          kernel->name);
+    vkDestroyShaderModule(g->device, module, NULL);
+    return pipeline;
+}
+
+/* ---- the loop over k ---- */
+
+struct loop {
+    size_t vector, fma;
+    bool amd; /* vector instructions are told from others */
+};
+
+static bool begins(const char *text, const char *with)
+{
+    return !strncmp(text, with, strlen(with));
+}
+
+/* RADV: the smallest loop that holds the block with most multiply-adds, a loop being what lies
+ * between a label and a later branch to it. Vector instructions are counted. */
+enum { MOST_BLOCKS = 4096 };
+
+static bool amd_fma(const char *line)
+{
+    static const char *const names[] = {"v_fma_f32",    "v_fmac_f32",  "v_mac_f32",   "v_mad_f32",
+                                        "v_pk_fma_f32", "v_fmamk_f32", "v_fmaak_f32",
+                                        "v_dual_fmac_f32"};
+    for (size_t i = 0; i < TUFF_COUNT(names); i++)
+        if (begins(line, names[i]))
+            return true;
+    return false;
+}
+
+static struct loop amd_loop(char *assembly)
+{
+    static struct {
+        int number;
+        struct loop before;
+    } labels[MOST_BLOCKS];
+    static struct loop loops[MOST_BLOCKS];
+    size_t n_labels = 0, n_loops = 0, most = 1;
+    struct loop all = {0}, block = {0}, best = {0};
+    for (char *line = strtok(assembly, "\n"); line; line = strtok(NULL, "\n")) {
+        int number = 0;
+        line += strspn(line, " \t");
+        const char *target = strstr(line, " BB");
+        bool label = sscanf(line, "BB%d:", &number) == 1;
+        bool branch = (begins(line, "s_branch") || begins(line, "s_cbranch")) && target;
+        all.vector += begins(line, "v_");
+        all.fma += amd_fma(line);
+        if (label || branch) {
+            most = TUFF_MAX(most, all.fma - block.fma);
+            block = all;
+        }
+        if (label && n_labels < MOST_BLOCKS) {
+            labels[n_labels].number = number;
+            labels[n_labels++].before = all;
+        }
+        for (size_t i = 0; branch && i < n_labels && n_loops < MOST_BLOCKS; i++)
+            if (labels[i].number == atoi(target + 3))
+                loops[n_loops++] = (struct loop) {
+                    .vector = all.vector - labels[i].before.vector,
+                    .fma = all.fma - labels[i].before.fma};
+    }
+    for (size_t i = 0; i < n_loops; i++)
+        if (loops[i].fma >= most && (!best.vector || loops[i].vector < best.vector))
+            best = loops[i];
+    best.amd = true;
+    return best;
+}
+
+/* NVK: blocks stand in any order, but say which blocks lead to them: "block 6 L9 [4, 5] -> {". All
+ * instructions are counted. */
+struct blocks {
+    struct loop count[MOST_BLOCKS];
+    struct {
+        int from[16];
+        size_t n;
+    } before[MOST_BLOCKS];
+    bool within[MOST_BLOCKS];
+    int n;
+};
+
+static void read_blocks(struct blocks *b, char *assembly)
+{
+    memset(b, 0, sizeof *b);
+    for (char *line = strtok(assembly, "\n"); line; line = strtok(NULL, "\n")) {
+        line += strspn(line, " \t");
+        char *list = strchr(line, '[');
+        if (begins(line, "block") && list && b->n < MOST_BLOCKS) {
+            int at = b->n++;
+            for (char *next = list + 1; *next != ']' && b->before[at].n < 16; next += *next == ',')
+                b->before[at].from[b->before[at].n++] = (int) strtol(next, &next, 10);
+        } else if (b->n && strstr(line, "// delay")) {
+            b->count[b->n - 1].vector++;
+            b->count[b->n - 1].fma += strstr(line, "= ffma") != NULL;
+        }
+    }
+}
+
+/* What leads to `block` without passing a block that is marked already. */
+static void mark(struct blocks *b, int block)
+{
+    if (block < 0 || block >= b->n || b->within[block])
+        return;
+    b->within[block] = true;
+    for (size_t i = 0; i < b->before[block].n; i++)
+        mark(b, b->before[block].from[i]);
+}
+
+/* The smallest natural loop around the block with most multiply-adds. */
+static struct loop nak_loop(char *assembly)
+{
+    static struct blocks b;
+    struct loop best = {0};
+    int hot = 0;
+    read_blocks(&b, assembly);
+    for (int i = 1; i < b.n; i++)
+        if (b.count[i].fma > b.count[hot].fma)
+            hot = i;
+    for (int head = 0; head < b.n; head++)
+        for (size_t i = 0; i < b.before[head].n; i++) {
+            struct loop body = {0};
+            if (b.before[head].from[i] < head)
+                continue;
+            memset(b.within, 0, sizeof b.within);
+            b.within[head] = true;
+            mark(&b, b.before[head].from[i]);
+            for (int k = 0; k < b.n; k++) {
+                body.vector += b.within[k] ? b.count[k].vector : 0;
+                body.fma += b.within[k] ? b.count[k].fma : 0;
+            }
+            if (b.within[hot] && b.count[hot].fma && (!best.vector || body.vector < best.vector))
+                best = body;
+        }
+    return best;
+}
+
+/* ---- a row ---- */
+
+struct figures {
+    int64_t registers, spills, scratch, shared, waves, instructions; /* -1: not told */
+    struct loop loop;
+};
+
+static int64_t value_of(const VkPipelineExecutableStatisticKHR *s)
+{
+    switch (s->format) {
+    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_BOOL32_KHR: return s->value.b32;
+    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_FLOAT64_KHR: return (int64_t) s->value.f64;
+    default: return (int64_t) s->value.u64;
+    }
+}
+
+static void take(struct figures *f, const VkPipelineExecutableStatisticKHR *s)
+{
+    /* Drivers' names: RADV, NVK, Honeykrisp. */
+    static const struct {
+        const char *name;
+        size_t at;
+    } names[] = {{"VGPRs", offsetof(struct figures, registers)},
+                 {"Number of GPRs", offsetof(struct figures, registers)},
+                 {"GPRs", offsetof(struct figures, registers)},
+                 {"Spilled SGPRs", offsetof(struct figures, spills)},
+                 {"Spilled VGPRs", offsetof(struct figures, spills)},
+                 {"Spills to memory", offsetof(struct figures, spills)},
+                 {"Spills", offsetof(struct figures, spills)},
+                 {"Scratch size", offsetof(struct figures, scratch)},
+                 {"SLM size", offsetof(struct figures, scratch)},
+                 {"Scratch", offsetof(struct figures, scratch)},
+                 {"LDS size", offsetof(struct figures, shared)},
+                 {"LDS Size", offsetof(struct figures, shared)},
+                 {"Shared memory", offsetof(struct figures, shared)},
+                 {"Subgroups per SIMD", offsetof(struct figures, waves)},
+                 {"Max warps/SM", offsetof(struct figures, waves)},
+                 {"Threads", offsetof(struct figures, waves)},
+                 {"Instructions", offsetof(struct figures, instructions)},
+                 {"Instruction count", offsetof(struct figures, instructions)}};
+    for (size_t i = 0; i < TUFF_COUNT(names); i++)
+        if (!strcmp(names[i].name, s->name)) {
+            int64_t *figure = (int64_t *) ((char *) f + names[i].at);
+            *figure = TUFF_MAX(*figure, 0) + value_of(s);
+        }
+}
+
+static struct loop loop_of(const struct gpu *g, const VkPipelineExecutableInfoKHR *which)
+{
+    enum { MOST = 16 };
+    VkPipelineExecutableInternalRepresentationKHR text[MOST];
+    uint32_t n = MOST;
+    struct loop loop = {0};
+    for (uint32_t i = 0; i < MOST; i++)
+        text[i] = (VkPipelineExecutableInternalRepresentationKHR) {
+            .sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INTERNAL_REPRESENTATION_KHR};
+    check(g->representations(g->device, which, &n, text), "representations");
+    for (uint32_t i = 0; i < n; i++)
+        text[i].pData = tuff_calloc(1, text[i].dataSize + 1);
+    check(g->representations(g->device, which, &n, text), "representations");
+    for (uint32_t i = 0; i < n; i++) {
+        if (getenv("AUDIT_ALL"))
+            fprintf(stderr, "%s\n%s\n", text[i].name, (const char *) text[i].pData);
+        if (text[i].pData && text[i].isText && strstr(text[i].name, "ssembly"))
+            loop = begins(text[i].name, "NAK") ? nak_loop(text[i].pData)
+                                               : amd_loop(text[i].pData);
+        free(text[i].pData);
+    }
+    return loop;
+}
+
+static struct figures figures_of(const struct gpu *g, VkPipeline pipeline, bool loop)
+{
+    enum { MOST = 64 };
+    struct figures f = {-1, -1, -1, -1, -1, -1, {0}};
+    VkPipelineExecutableInfoKHR which = {.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR,
+                                         .pipeline = pipeline};
+    VkPipelineExecutableStatisticKHR statistics[MOST];
+    uint32_t n = MOST;
+    for (uint32_t i = 0; i < MOST; i++)
+        statistics[i] = (VkPipelineExecutableStatisticKHR) {
+            .sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR};
+    check(g->statistics(g->device, &which, &n, statistics), "statistics");
+    for (uint32_t i = 0; i < n; i++) {
+        if (getenv("AUDIT_ALL")) /* every figure, to see what a driver calls it */
+            fprintf(stderr, "%s = %lld\n", statistics[i].name,
+                    (long long) value_of(&statistics[i]));
+        take(&f, &statistics[i]);
+    }
+    if (loop)
+        f.loop = loop_of(g, &which);
+    return f;
+}
+
+/* `least`: share of multiply-adds that the loop must have. */
+static bool row(const struct gpu *g, const char *name, const char *constants, const uint32_t *spec,
+                uint32_t n_spec, double least)
+{
+    const struct tuff_kernel *kernel = tuff_kernel_find(name);
+    if (!kernel) {
+        fprintf(stderr, "audit: there is no kernel %s\n", name);
+        return false;
+    }
+    VkPipeline pipeline = compile(g, kernel, spec, n_spec);
+    bool product = begins(name, "matmul/") && strcmp(name, "matmul/sum_parts");
+    struct figures f = figures_of(g, pipeline, product);
+    vkDestroyPipeline(g->device, pipeline, NULL);
+    char share[48] = "";
+    double part = f.loop.vector ? (double) f.loop.fma / (double) f.loop.vector : 0;
+    if (f.loop.fma)
+        snprintf(share, sizeof share, "%zu of %zu: %.0f %%", f.loop.fma, f.loop.vector,
+                 100 * part);
+    const int64_t columns[] = {f.registers, f.spills, f.scratch, f.shared, f.waves, f.instructions};
+    printf("| %s | %s |", name, constants);
+    for (size_t i = 0; i < TUFF_COUNT(columns); i++) {
+        if (columns[i] < 0)
+            printf(" |");
+        else
+            printf(" %lld |", (long long) columns[i]);
+    }
+    printf(" %s |\n", share);
+    bool good = true;
+    if (f.spills > 0 || f.scratch > 0) {
+        fprintf(stderr, "audit: %s (%s) spills\n", name, constants);
+        good = false;
+    }
+    if (f.loop.amd && f.loop.fma && part < least) {
+        fprintf(stderr, "audit: %s (%s): %.0f %% multiply-adds\n", name, constants, 100 * part);
+        good = false;
+    }
+    return good;
+}
+
+/* ---- which kernels, with which constants ---- */
+
+static bool tiled_rows(const struct gpu *g)
+{
+    static const char *const layouts[] = {"nn", "nt", "tn", "tt"};
+    bool good = true;
+    for (size_t tile = 0; tile < tuff_matmul_tile_count; tile++)
+        for (int kind = 0; kind < 7; kind++) {
+            /* Whole quads in each layout; then what is slower: a rest of k, odd rows, all of the
+             * epilogue. */
+            int layout = kind < 4 ? kind : 1;
+            bool odd = kind == 5, all = kind == 6;
+            struct tuff_matmul_tiled_spec s = {.bias = all,
+                                               .pre = all,
+                                               .residual = all,
+                                               .act = all ? TUFF_ACT_GELU_TANH : TUFF_ACT_NONE,
+                                               .a_along_k = layout < 2,
+                                               .b_along_k = layout % 2,
+                                               .a_quads = !odd,
+                                               .b_quads = !odd,
+                                               .c_quads = !odd,
+                                               .tail = kind == 4 || odd};
+            uint32_t spec[TUFF_TILED_SPECS];
+            char text[64];
+            snprintf(text, sizeof text, "%s %s%s", tuff_matmul_tiles[tile].name, layouts[layout],
+                     kind == 4 ? ", rest of k"
+                     : odd     ? ", odd"
+                     : all     ? ", bias, gelu, residual"
+                               : "");
+            tuff_matmul_tiled_constants(&tuff_matmul_tiles[tile], &s, spec);
+            /* Odd rows are loaded by single elements, so the share is not theirs to reach; the
+             * rest of k is cut in branches that the whole loop seldom takes. */
+            good &= row(g, "matmul/tiled", text, spec, TUFF_TILED_SPECS,
+                        kind == 4 || odd ? 0 : LEAST_SHARE);
+        }
+    return good;
+}
+
+/* Rows beside the one with the shader's own constants. */
+static const struct variant {
+    const char *kernel, *constants;
+    uint32_t n, spec[8];
+} variants[] = {
+    {"attention/forward", "D 128", 1, {128}},
+    {"attention/forward", "D 64, dropout", 2, {64, 1}},
+    {"attention/dq", "D 128", 1, {128}},
+    {"attention/dkdv", "D 128", 1, {128}},
+    {"attention/cached", "D 128", 1, {128}},
+    {"matmul/generic", "bias, gelu, pre, residual", 4, {1, 1, 1, 1}},
+    {"matmul/sum_parts", "bias, gelu, pre, residual, quads", 6, {1, 1, 1, 1, 0, 1}},
+};
+
+/* Kernels of software drivers: made for their subgroups, or with typed or bound views. */
+static bool runs_on_gpus(const struct tuff_kernel *k)
+{
+    return !k->subgroup_size && !k->texel_views && !k->storage_views && !begins(k->name, "test/");
+}
+
+int main(int argc, char **argv)
+{
+    const char *only = argc > 1 ? argv[1] : "";
+    struct gpu g = {0};
+    bool good = true;
+    open_gpu(&g);
+    printf("| kernel | constants | registers | spills | scratch | shared | waves | instructions | "
+           "multiply-adds in the loop |\n|---|---|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < tuff_kernel_count; i++) {
+        const struct tuff_kernel *k = &tuff_kernel_table[i];
+        if (!runs_on_gpus(k) || !strstr(k->name, only))
+            continue;
+        if (!strcmp(k->name, "matmul/tiled")) {
+            good &= tiled_rows(&g);
+            continue;
+        }
+        good &= row(&g, k->name, "", NULL, 0, 0);
+        for (size_t v = 0; v < TUFF_COUNT(variants); v++)
+            if (!strcmp(variants[v].kernel, k->name))
+                good &= row(&g, k->name, variants[v].constants, variants[v].spec, variants[v].n,
+                            0);
+    }
+    close_gpu(&g);
+    return good ? 0 : 1;
+}
