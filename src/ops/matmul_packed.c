@@ -28,7 +28,7 @@ struct shape {
 static bool part_of_k(struct shape *s, const struct tuff_device_info *device)
 {
     /* Last match: as much as the instruction cache holds, without a rest if that can be had. */
-    static const uint32_t sizes[] = {96, 64, 48, 32};
+    static const uint32_t sizes[] = {64, 48, 32};
     s->kc = s->k >= 64 ? 64 : 32;
     for (size_t i = TUFF_COUNT(sizes); i-- > 0;)
         if (s->k % sizes[i] == 0)
