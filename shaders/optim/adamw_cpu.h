@@ -1,6 +1,6 @@
 #include "lib/shared.h"
-/* One chunk of the arenas or a part of it, as in adamw.h; n is a multiple of 256. What is written is
- * bound too. */
+/* One chunk of the arenas or a part of it, as in adamw.h; n is a multiple of 256. What is written
+ * is bound too. */
 TUFF_PARAMS_BEGIN(adamw_cpu)
     tuff_u64 value;
     tuff_u64 grad;
