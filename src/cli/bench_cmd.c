@@ -17,6 +17,7 @@ struct bench {
     const struct cli_command *command;
     struct tuff_device *device;
     int64_t m, n, k, batch, layers, heads, width, context, vocab, tokens, head_size, megabytes;
+    int64_t parameters;
     int64_t channels, out_channels, height, kernel, stride, padding;
     double seconds;
     const char *layout, *dtype;
@@ -232,6 +233,66 @@ static int bench_op(struct bench *b, const char *what,
     return status == TUFF_OK ? CLI_OK : cli_fail(b->cli, b->command);
 }
 
+/* ---- the optimizer ---- */
+
+/* Gradient norm and AdamW over variables of 2^20 parameters; gradients are zeroes from the second
+ * run on, which costs the same. */
+static enum tuff_status build_adamw(const struct bench *b, struct tuff_store *store,
+                                    struct tuff_graph *g, struct tuff_adamw **adamw)
+{
+    enum { MOST = 1 << 20 };
+    double rate = 3e-4;
+    for (int64_t at = 0; at < b->parameters; at += MOST) {
+        char name[32];
+        int64_t n = TUFF_MIN(b->parameters - at, MOST);
+        snprintf(name, sizeof name, "p%lld", (long long) (at / MOST));
+        variable(g, store, name, 1, &n);
+    }
+    TUFF_TRY(tuff_graph_status(g));
+    TUFF_TRY(tuff_adamw_create(store,
+                               &(struct tuff_adamw_params) {.beta1 = 0.9, .beta2 = 0.95,
+                                                            .eps = 1e-8, .clip = 1, .lr = &rate,
+                                                            .lr_count = 1, .weight_decay = {0.1}},
+                               adamw));
+    tuff_adamw_apply(g, *adamw, NULL, NULL);
+    return tuff_graph_status(g);
+}
+
+static int bench_adamw(struct bench *b)
+{
+    struct tuff_store *store = NULL;
+    struct tuff_graph *g = NULL;
+    struct tuff_adamw *adamw = NULL;
+    struct tuff_program *program = NULL;
+    struct outcome o = {0};
+    enum tuff_status status = tuff_store_create(b->cli->ctx, b->device, &store);
+    if (status == TUFF_OK)
+        status = tuff_graph_create(b->cli->ctx, &g);
+    if (status == TUFF_OK)
+        status = build_adamw(b, store, g, &adamw);
+    if (status == TUFF_OK)
+        status = tuff_program_create(
+            store, g, &(struct tuff_program_params) {.name = "adamw", .generic = b->generic},
+            &program);
+    if (status == TUFF_OK)
+        status = tuff_store_allocate(store, true, 2);
+    if (status == TUFF_OK)
+        status = fill_random(store);
+    if (status == TUFF_OK)
+        status = tuff_adamw_start(adamw, 0);
+    if (status == TUFF_OK)
+        status = measure(b, run_program, program, &o);
+    if (status == TUFF_OK) {
+        o.gbps = 32.0 * (double) b->parameters / o.median * 1e-9;
+        o.variant = program->launches[0].items[program->launches[0].n - 2].kernel;
+        report(b, "adamw", &o);
+    }
+    tuff_program_destroy(program);
+    tuff_adamw_destroy(adamw);
+    tuff_store_destroy(store);
+    return status == TUFF_OK ? CLI_OK : cli_fail(b->cli, b->command);
+}
+
 /* ---- whole models ---- */
 
 static void model_config(const struct bench *b, struct tuff_gpt2_config *config)
@@ -424,7 +485,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
                       .layers = 6, .heads = 6, .width = INT64_MIN, .context = 256, .vocab = 65,
                       .tokens = 64, .head_size = 64, .channels = 64, .out_channels = 64,
                       .height = 32, .kernel = 3, .stride = 1, .padding = 1, .megabytes = 64,
-                      .seconds = 2, .layout = "nt",
+                      .parameters = 1 << 24, .seconds = 2, .layout = "nt",
                       .dtype = "f32"};
     const char *tokenizer = NULL, *text = NULL;
     int64_t threads = 0;
@@ -450,6 +511,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"stride", CLI_INT, &b.stride, "N", "conv: pixels between windows", 1, 64},
         {"padding", CLI_INT, &b.padding, "N", "conv: zeros on each side", 0, 64},
         {"backward", CLI_FLAG, &b.backward, NULL, "attention, conv: with the gradients", 0, 0},
+        {"parameters", CLI_INT, &b.parameters, "N", "adamw: parameters to update", 1, 1 << 30},
         {"megabytes", CLI_INT, &b.megabytes, "N", "copy: MiB to copy", 1, 4096},
         {"tokenizer", CLI_STRING, &tokenizer, "DIR|FILE", "tokenizer: the one to measure", 0, 0},
         {"text", CLI_STRING, &text, "FILE", "tokenizer: what to encode", 0, 0},
@@ -488,14 +550,16 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         code = bench_op(&b, what, build_conv, conv_flops(&b) * (b.backward ? 3 : 1), 0);
     else if (!strcmp(what, "copy"))
         code = bench_op(&b, what, build_copy, 0, 2.0 * (double) b.megabytes * 1048576);
+    else if (!strcmp(what, "adamw"))
+        code = bench_adamw(&b);
     else if (!strcmp(what, "train"))
         code = bench_train(&b);
     else if (!strcmp(what, "decode"))
         code = bench_decode(&b);
     else
         code = cli_error(command, CLI_USAGE,
-                         "say what to measure: matmul, attention, conv, train, decode, copy or "
-                         "tokenizer");
+                         "say what to measure: matmul, attention, conv, adamw, train, decode, copy "
+                         "or tokenizer");
     tuff_device_destroy(b.device);
     return code;
 }
@@ -503,7 +567,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 const struct cli_command cli_bench = {
     .name = "bench",
     .summary = "measure kernels, training steps, decoding, tokenizers",
-    .usage = "matmul|attention|conv|train|decode|copy|tokenizer [OPTIONS]",
+    .usage = "matmul|attention|conv|adamw|train|decode|copy|tokenizer [OPTIONS]",
     .example = "tuff bench matmul --m 512 --n 512 --k 512 --layout nt",
     .run = run,
 };

@@ -6,11 +6,14 @@
 #include <math.h>
 
 #include "optim/adamw.h"
+#include "optim/adamw_cpu.h"
 #include "optim/advance.h"
+#include "optim/factors.h"
 #include "optim/norm.h"
 #include "optim/sumsq.h"
+#include "optim/sumsq_cpu.h"
 
-/* Fixed, so that sums have one order on all devices: 64 invocations each. */
+/* Fixed, so that sums have one order on all devices but software ones: 64 invocations each. */
 #define NORM_GROUPS 64
 #define CORRECTIONS_MAX 65536
 
@@ -115,35 +118,127 @@ enum tuff_status tuff_adamw_set_rates(struct tuff_adamw *o, const double *lr, in
     return TUFF_OK;
 }
 
+/* ---- what the kernels of software devices share ---- */
+
+enum {
+    CPU_SUBGROUPS = 32,  /* a group, where the device can: starting a group costs microseconds */
+    CPU_GROUPS = 4096,   /* group numbers have three base-16 digits */
+    SUMSQ_OWN = 1024,    /* elements a subgroup */
+    ADAMW_OWN = 128
+};
+
+/* Subgroups a group; 0 where there are no kernels for the device. */
+static uint32_t cpu_subgroups(const struct tuff_device_info *device)
+{
+    bool known = device->subgroup_size == 4 || device->subgroup_size == 8;
+    if (device->device_class != TUFF_CLASS_CPU || !known)
+        return 0;
+    uint32_t most = device->max_invocations / device->subgroup_size / 4 * 4;
+    return TUFF_MIN(CPU_SUBGROUPS, most);
+}
+
+static uint32_t groups_of(uint64_t n, uint64_t own, uint32_t subgroups)
+{
+    return (uint32_t) tuff_div_up(n, own * subgroups);
+}
+
+/* Elements of a chunk that one launch takes: what can be bound, and be numbered. */
+static uint64_t cpu_most(const struct tuff_device_info *device, uint64_t own)
+{
+    uint64_t most = own * cpu_subgroups(device) * CPU_GROUPS;
+    return TUFF_MIN(most, device->max_storage_range / (4 * TUFF_SEGMENT) * TUFF_SEGMENT);
+}
+
+static void cpu_launch(struct tuff_recorder *r, struct tuff_launch_params launch,
+                       const char *kernel, uint32_t t[16])
+{
+    const struct tuff_device_info *device = tuff_record_device(r);
+    uint32_t spec[] = {cpu_subgroups(device) * device->subgroup_size, cpu_subgroups(device)};
+    char name[32];
+    for (uint32_t i = 0; i < 16; i++)
+        t[i] = i;
+    snprintf(name, sizeof name, "%s.sg%u", kernel, device->subgroup_size);
+    launch.kernel = name;
+    launch.spec = spec;
+    launch.n_spec = TUFF_COUNT(spec);
+    tuff_launch(r, &launch);
+}
+
 /* ---- the global norm ---- */
+
+/* Partial sums of n elements: one a subgroup, also of those that have nothing to sum. A multiple of
+ * 4, as optim/norm wants, since subgroups is one. */
+static uint64_t cpu_partials(const struct tuff_device_info *device, uint64_t n)
+{
+    uint32_t subgroups = cpu_subgroups(device);
+    return (uint64_t) groups_of(n, SUMSQ_OWN, subgroups) * subgroups;
+}
 
 static uint64_t norm_scratch(const struct tuff_node *node, const struct tuff_device_info *device)
 {
-    (void) device;
-    uint64_t chunks = 0;
-    while (chunks < TUFF_NODE_INPUTS && node->in[chunks])
-        chunks++;
-    return chunks * NORM_GROUPS * 64 * 4;
+    uint64_t partials = 0;
+    for (int i = 0; i < TUFF_NODE_INPUTS && node->in[i]; i++) {
+        uint64_t cpu = cpu_subgroups(device)
+                           ? cpu_partials(device, (uint64_t) tuff_elements(node->in[i])) : 0;
+        partials += TUFF_MAX(cpu, NORM_GROUPS * 64);
+    }
+    return partials * 4;
+}
+
+/* Adds the partial sums of x behind the `first` there are; returns how many there are then. */
+static uint32_t sumsq_cpu(struct tuff_recorder *r, const struct tuff_node *node,
+                          const struct tuff_tensor *x, uint32_t first)
+{
+    const struct tuff_tensor scratch = {.storage = node->scratch}; /* all that a view looks at */
+    const struct tuff_device_info *device = tuff_record_device(r);
+    uint64_t n = (uint64_t) tuff_elements(x);
+    uint64_t most = (uint64_t) SUMSQ_OWN * cpu_subgroups(device) * CPU_GROUPS;
+    for (uint64_t at = 0; at < n; at += most) {
+        uint64_t part = TUFF_MIN(n - at, most);
+        struct tuff_sumsq_cpu_params p = {
+            .x = tuff_address(r, x) + at * 4, .n = (uint32_t) part, .first = first};
+        cpu_launch(r,
+                   (struct tuff_launch_params) {
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .groups = {groups_of(part, SUMSQ_OWN, cpu_subgroups(device))},
+                       .views = {&scratch},
+                       .in = {x},
+                       .writes_scratch = true,
+                       .flops = 2.0 * p.n,
+                       .bytes_read = 4.0 * p.n},
+                   "optim/sumsq_cpu", p.t);
+        first += (uint32_t) cpu_partials(device, part);
+    }
+    return first;
+}
+
+static uint32_t sumsq(struct tuff_recorder *r, const struct tuff_node *node,
+                      const struct tuff_tensor *x, uint32_t first)
+{
+    struct tuff_sumsq_params p = {.x = tuff_address(r, x),
+                                  .partial = tuff_scratch_address(r, node),
+                                  .n = (uint32_t) tuff_elements(x),
+                                  .first = first};
+    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "optim/sumsq",
+                                                 .push = &p,
+                                                 .push_bytes = sizeof p,
+                                                 .groups = {NORM_GROUPS},
+                                                 .in = {x},
+                                                 .writes_scratch = true,
+                                                 .flops = 2.0 * p.n});
+    return first + NORM_GROUPS * 64;
 }
 
 static void norm_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
+    const struct tuff_tensor scratch = {.storage = node->scratch};
+    bool cpu = tuff_use_cpu_kernels(r) && cpu_subgroups(tuff_record_device(r)) &&
+               tuff_storage_view(r, &scratch, 0);
     struct tuff_norm_params total = {.partial = tuff_scratch_address(r, node),
                                      .norm = tuff_address(r, node->out[0])};
-    for (int i = 0; i < TUFF_NODE_INPUTS && node->in[i]; i++) {
-        struct tuff_sumsq_params p = {.x = tuff_address(r, node->in[i]),
-                                      .partial = total.partial,
-                                      .n = (uint32_t) tuff_elements(node->in[i]),
-                                      .first = total.n};
-        tuff_launch(r, &(struct tuff_launch_params) {.kernel = "optim/sumsq",
-                                                     .push = &p,
-                                                     .push_bytes = sizeof p,
-                                                     .groups = {NORM_GROUPS},
-                                                     .in = {node->in[i]},
-                                                     .writes_scratch = true,
-                                                     .flops = 2.0 * p.n});
-        total.n += NORM_GROUPS * 64;
-    }
+    for (int i = 0; i < TUFF_NODE_INPUTS && node->in[i]; i++)
+        total.n = (cpu ? sumsq_cpu : sumsq)(r, node, node->in[i], total.n);
     tuff_launch(r, &(struct tuff_launch_params) {.kernel = "optim/norm",
                                                  .push = &total,
                                                  .push_bytes = sizeof total,
@@ -164,8 +259,90 @@ struct attr {
     uint32_t chunk;
 };
 
+/* What factors.comp makes. */
+static uint64_t adamw_scratch(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    (void) node;
+    return cpu_subgroups(device) ? (4 + 2 * TUFF_OPTIM_GROUPS) * 4 : 0;
+}
+
+static bool cpu_fits(const struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct tuff_device_info *device = tuff_record_device(r);
+    if (!node->scratch || !tuff_use_cpu_kernels(r))
+        return false;
+    for (int i = IN_VALUE; i <= IN_SQUARE; i++)
+        if (!tuff_storage_view(r, node->in[i], 4 * TUFF_SEGMENT))
+            return false;
+    return cpu_most(device, ADAMW_OWN) > 0;
+}
+
+/* The scalars that all elements share. */
+static void record_factors(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct tuff_adamw *o = ((const struct attr *) node->attr)->optimizer;
+    struct tuff_factors_params p = {.factors = tuff_scratch_address(r, node),
+                                    .groups = tuff_address(r, node->in[IN_GROUPS]),
+                                    .rates = tuff_address(r, node->in[IN_RATES]),
+                                    .correction = tuff_address(r, node->in[IN_CORRECTION]),
+                                    .norm = tuff_address(r, node->in[IN_NORM]),
+                                    .applied = tuff_address(r, node->in[IN_APPLIED]),
+                                    .n_rates = (uint32_t) o->params.lr_count,
+                                    .n_corrections = (uint32_t) o->n_corrections,
+                                    .clip = (float) o->params.clip};
+    struct tuff_launch_params launch = {.kernel = "optim/factors",
+                                        .push = &p,
+                                        .push_bytes = sizeof p,
+                                        .writes_scratch = true};
+    for (int i = IN_NORM; i < N_IN; i++)
+        launch.in[i - IN_NORM] = node->in[i];
+    tuff_launch(r, &launch);
+}
+
+static void adamw_cpu_record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    const struct tuff_adamw_params *o = &attr->optimizer->params;
+    const struct tuff_device_info *device = tuff_record_device(r);
+    uint64_t n = (uint64_t) tuff_elements(node->in[IN_VALUE]), most = cpu_most(device, ADAMW_OWN);
+    record_factors(r, node);
+    for (uint64_t at = 0; at < n; at += most) {
+        uint64_t part = TUFF_MIN(n - at, most);
+        struct tuff_adamw_cpu_params p = {
+            .value = tuff_address(r, node->in[IN_VALUE]) + at * 4,
+            .grad = tuff_address(r, node->in[IN_GRAD]) + at * 4,
+            .mean = tuff_address(r, node->in[IN_MEAN]) + at * 4,
+            .square = tuff_address(r, node->in[IN_SQUARE]) + at * 4,
+            .table = tuff_record_store(r)->table.items[attr->chunk].address + at / TUFF_SEGMENT * 4,
+            .factors = tuff_scratch_address(r, node),
+            .n = (uint32_t) part,
+            .beta1 = (float) o->beta1,
+            .beta2 = (float) o->beta2,
+            .eps = (float) o->eps};
+        struct tuff_launch_params launch = {
+            .push = &p,
+            .push_bytes = sizeof p,
+            .groups = {groups_of(part, ADAMW_OWN, cpu_subgroups(device))},
+            .reads_scratch = true,
+            .flops = 16.0 * p.n,
+            .bytes_read = 16.0 * p.n,
+            .bytes_written = 16.0 * p.n};
+        for (int i = IN_VALUE; i <= IN_SQUARE; i++) {
+            launch.in[i] = launch.views[i] = node->in[i];
+            launch.out[i] = node->out[i];
+            launch.part[i].offset = at * 4;
+            launch.part[i].size = part * 4;
+        }
+        cpu_launch(r, launch, "optim/adamw_cpu", p.t);
+    }
+}
+
 static void adamw_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
+    if (cpu_fits(r, node)) {
+        adamw_cpu_record(r, node);
+        return;
+    }
     const struct attr *attr = node->attr;
     const struct tuff_adamw_params *o = &attr->optimizer->params;
     uint64_t n = (uint64_t) tuff_elements(node->in[IN_VALUE]);
@@ -197,7 +374,11 @@ static void adamw_record(struct tuff_recorder *r, const struct tuff_node *node)
 }
 
 static const struct tuff_op adamw_op = {
-    .name = "adamw", .record = adamw_record, .element_flops = 16, .effect = true};
+    .name = "adamw",
+    .record = adamw_record,
+    .scratch = adamw_scratch,
+    .element_flops = 16,
+    .effect = true};
 
 static void advance_record(struct tuff_recorder *r, const struct tuff_node *node)
 {

@@ -95,6 +95,7 @@ static enum tuff_status create_apply(struct tuff_trainer *t)
     t->applied = tuff_output(g, applied, "applied");
     return tuff_program_create(t->params.store, g,
                                &(struct tuff_program_params) {.name = "apply",
+                                                              .generic = t->params.generic,
                                                               .order = t->params.order,
                                                               .order_seed = t->params.order_seed},
                                &t->apply);

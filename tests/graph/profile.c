@@ -79,7 +79,8 @@ static void check_reports(struct tuff_ctx *ctx, struct tuff_profile *profile,
         const struct tuff_profile_row *row;
         if (ways[way] == TUFF_PROFILE_OP) {
             row = find(&r, "adamw", "");
-            CHECK(row && row->calls == STEPS - 1);
+            /* One launch a step, on software devices a second before it. */
+            CHECK(row && (row->calls == STEPS - 1 || row->calls == 2 * (STEPS - 1)));
             /* 4 values read and 4 written of each element; segments are padded. */
             CHECK_MSG(row && row->bytes / 32 >= (double) (o->n * (STEPS - 1)),
                       "adamw: %g bytes", row ? row->bytes : 0);

@@ -1,0 +1,256 @@
+/* adamw: the update against double precision, by group, over sizes that fill no group of a kernel;
+ * the bits do not depend on the kernels' kind; a gradient that is not finite changes nothing. */
+#include "base/rng.h"
+#include "device.h"
+#include "tuff/graph.h"
+#include "tuff/optim.h"
+
+enum { STEPS = 3, VARIABLES = 5, COPIES = 4 };
+static const int64_t sizes[VARIABLES] = {1, 257, 70000, 1000, 33000};
+static const double rates[] = {1e-3, 3e-3};
+
+struct run {
+    struct tuff_store *store;
+    struct tuff_variable *v[VARIABLES];
+    struct tuff_adamw *adamw;
+    struct tuff_program *program;
+    struct tuff_tensor *norm, *applied;
+};
+
+static void begin(struct tuff_ctx *ctx, struct tuff_device *device, bool generic, double clip,
+                  struct run *r)
+{
+    struct tuff_graph *g;
+    struct tuff_tensor *norm, *applied;
+    memset(r, 0, sizeof *r);
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &r->store));
+    for (int i = 0; i < VARIABLES; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "v%d", i);
+        CHECK_OK(ctx, tuff_store_add(r->store,
+                                     &(struct tuff_variable_params) {.name = name,
+                                                                     .dtype = TUFF_F32,
+                                                                     .rank = 1,
+                                                                     .dims = {sizes[i]},
+                                                                     .role = TUFF_TRAINABLE,
+                                                                     .group = (uint32_t) i % 3},
+                                     &r->v[i]));
+    }
+    CHECK_OK(ctx, tuff_adamw_create(r->store,
+                                    &(struct tuff_adamw_params) {.beta1 = 0.9,
+                                                                 .beta2 = 0.95,
+                                                                 .eps = 1e-8,
+                                                                 .clip = clip,
+                                                                 .lr = rates,
+                                                                 .lr_count = 2,
+                                                                 .lr_scale = {1, 0.5, 2},
+                                                                 .weight_decay = {0.1, 0, 0.3}},
+                                    &r->adamw));
+    CHECK_OK(ctx, tuff_graph_create(ctx, &g));
+    tuff_adamw_apply(g, r->adamw, &norm, &applied);
+    r->norm = tuff_output(g, norm, "norm");
+    r->applied = tuff_output(g, applied, "applied");
+    CHECK_OK(ctx, tuff_program_create(r->store, g,
+                                      &(struct tuff_program_params) {.name = "adamw",
+                                                                     .generic = generic},
+                                      &r->program));
+    CHECK_OK(ctx, tuff_store_allocate(r->store, true, 2));
+    CHECK_OK(ctx, tuff_adamw_start(r->adamw, 0));
+}
+
+static void end(struct run *r)
+{
+    tuff_program_destroy(r->program);
+    tuff_adamw_destroy(r->adamw);
+    tuff_store_destroy(r->store);
+}
+
+static size_t total(void)
+{
+    size_t n = 0;
+    for (int i = 0; i < VARIABLES; i++)
+        n += (size_t) sizes[i];
+    return n;
+}
+
+/* All variables' copy, one after another. */
+static void read_copy(struct tuff_ctx *ctx, const struct run *r, enum tuff_copy copy, float *x)
+{
+    for (int i = 0; i < VARIABLES; x += sizes[i++])
+        CHECK_OK(ctx, tuff_variable_read(r->store, r->v[i], copy, x));
+}
+
+static void write_copy(struct tuff_ctx *ctx, const struct run *r, enum tuff_copy copy,
+                       const float *x)
+{
+    for (int i = 0; i < VARIABLES; x += sizes[i++])
+        CHECK_OK(ctx, tuff_variable_write(r->store, r->v[i], copy, x));
+}
+
+static void fill(float *x, uint64_t seed)
+{
+    struct tuff_rng rng;
+    tuff_rng_init(&rng, 7, seed);
+    for (size_t k = 0; k < total(); k++)
+        x[k] = (float) tuff_rng_uniform(&rng) - 0.5f;
+}
+
+static float step(struct tuff_ctx *ctx, struct run *r, uint32_t *applied)
+{
+    float norm = -1;
+    CHECK_OK(ctx, tuff_program_begin(r->program));
+    CHECK_OK(ctx, tuff_program_submit(r->program));
+    CHECK_OK(ctx, tuff_program_wait(r->program, 0));
+    const float *norm_at = tuff_program_output(r->program, r->norm, 0);
+    const uint32_t *applied_at = tuff_program_output(r->program, r->applied, 0);
+    CHECK(norm_at && applied_at);
+    if (norm_at && applied_at) {
+        norm = *norm_at;
+        *applied = *applied_at;
+    }
+    return norm;
+}
+
+/* One step of all elements in double precision. */
+static void reference(double *v, double *m, double *s, const float *g, double clip, double norm,
+                      int t)
+{
+    static const double scales[] = {1, 0.5, 2}, decays[] = {0.1, 0, 0.3};
+    double scale = clip > 0 ? fmin(1, clip / (norm + 1e-6)) : 1, lr = rates[t > 0];
+    size_t k = 0;
+    for (int i = 0; i < VARIABLES; i++) {
+        double rate = lr * scales[i % 3], decay = decays[i % 3];
+        for (int64_t j = 0; j < sizes[i]; j++, k++) {
+            double x = g[k] * scale;
+            m[k] = 0.9 * m[k] + 0.1 * x;
+            s[k] = 0.95 * s[k] + 0.05 * x * x;
+            v[k] -= rate * decay * v[k];
+            v[k] -= rate * (m[k] / (1 - pow(0.9, t + 1))) /
+                    (sqrt(s[k] / (1 - pow(0.95, t + 1))) + 1e-8);
+        }
+    }
+}
+
+static double norm_of(const float *g)
+{
+    double sum = 0;
+    for (size_t k = 0; k < total(); k++)
+        sum += (double) g[k] * g[k];
+    return sqrt(sum);
+}
+
+static void test_reference(struct tuff_ctx *ctx, struct tuff_device *device, bool generic,
+                           double clip)
+{
+    size_t n = total();
+    float *x = calloc(n, sizeof *x), *g = calloc(n, sizeof *g);
+    double *v = calloc(3 * n, sizeof *v), worst = 0;
+    struct run r;
+    begin(ctx, device, generic, clip, &r);
+    fill(x, 0);
+    write_copy(ctx, &r, TUFF_VALUE, x);
+    for (size_t k = 0; k < n; k++)
+        v[k] = x[k];
+    for (int t = 0; t < STEPS; t++) {
+        uint32_t applied = 0;
+        fill(g, (uint64_t) t + 1);
+        write_copy(ctx, &r, TUFF_GRADIENT, g);
+        double norm = step(ctx, &r, &applied), expected = norm_of(g);
+        /* Sums of some 1000 numbers in one chain at most: 1000 halves of 2^-23. */
+        CHECK_MSG(fabs(norm - expected) < 6e-5 * expected, "norm %g, not %g", norm, expected);
+        CHECK(applied == (uint32_t) t + 1);
+        reference(v, v + n, v + 2 * n, g, clip, expected, t);
+        read_copy(ctx, &r, TUFF_GRADIENT, g);
+        for (size_t k = 0; k < n; k++)
+            worst = fmax(worst, fabs((double) g[k]) * 1e9);
+    }
+    read_copy(ctx, &r, TUFF_VALUE, x);
+    for (size_t k = 0; k < n; k++)
+        worst = fmax(worst, fabs(x[k] - v[k]));
+    /* |v| < 0.6 is rounded three times a step, to 2^-25 each; the update, at most 0.02, to some
+     * 2^-21 of itself. */
+    CHECK_MSG(worst < 4e-7, "generic %d, clip %g: off by %g", generic, clip, worst);
+    end(&r);
+    free(x);
+    free(g);
+    free(v);
+}
+
+/* Without clipping, which sums in an order of its own, all kernels give the same bits. */
+static void test_bits(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    size_t n = total();
+    float *x[2] = {calloc(COPIES * n, sizeof **x), calloc(COPIES * n, sizeof **x)};
+    float *g = calloc(n, sizeof *g);
+    for (int generic = 0; generic < 2; generic++) {
+        struct run r;
+        uint32_t applied;
+        begin(ctx, device, generic, 0, &r);
+        fill(g, 0);
+        write_copy(ctx, &r, TUFF_VALUE, g);
+        for (int t = 0; t < STEPS; t++) {
+            fill(g, (uint64_t) t + 1);
+            write_copy(ctx, &r, TUFF_GRADIENT, g);
+            step(ctx, &r, &applied);
+        }
+        for (int copy = 0; copy < COPIES; copy++)
+            read_copy(ctx, &r, (enum tuff_copy) copy, x[generic] + (size_t) copy * n);
+        end(&r);
+    }
+    CHECK(!memcmp(x[0], x[1], COPIES * n * sizeof **x));
+    free(x[0]);
+    free(x[1]);
+    free(g);
+}
+
+/* A bad element anywhere: nothing but the gradient, which is zero then, changes. */
+static void test_not_finite(struct tuff_ctx *ctx, struct tuff_device *device, bool generic,
+                            size_t at, float bad)
+{
+    static const enum tuff_copy kept[] = {TUFF_VALUE, TUFF_STATE_0, TUFF_STATE_1};
+    size_t n = total(), left = 0;
+    float *x = calloc(n, sizeof *x), *before = calloc(3 * n, sizeof *before);
+    uint32_t applied = 0;
+    struct run r;
+    begin(ctx, device, generic, 1, &r);
+    fill(x, 0);
+    write_copy(ctx, &r, TUFF_VALUE, x);
+    write_copy(ctx, &r, TUFF_GRADIENT, x);
+    step(ctx, &r, &applied);
+    for (size_t c = 0; c < 3; c++)
+        read_copy(ctx, &r, kept[c], before + c * n);
+    fill(x, 1);
+    x[at] = bad;
+    write_copy(ctx, &r, TUFF_GRADIENT, x);
+    CHECK(!isfinite(step(ctx, &r, &applied)));
+    CHECK(applied == 1);
+    for (size_t c = 0; c < 3; c++) {
+        read_copy(ctx, &r, kept[c], x);
+        CHECK_MSG(!memcmp(x, before + c * n, n * sizeof *x), "copy %zu has changed", c);
+    }
+    read_copy(ctx, &r, TUFF_GRADIENT, x);
+    for (size_t k = 0; k < n; k++)
+        left += x[k] != 0; /* NaN counts */
+    CHECK_MSG(!left, "%zu gradients are left", left);
+    end(&r);
+    free(x);
+    free(before);
+}
+
+int main(void)
+{
+    struct tuff_ctx *ctx = test_ctx();
+    struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
+    for (int generic = 0; device && generic < 2; generic++) {
+        test_reference(ctx, device, generic, 0);
+        test_reference(ctx, device, generic, 1);
+        test_not_finite(ctx, device, generic, 0, INFINITY);
+        test_not_finite(ctx, device, generic, total() - 1, NAN);
+    }
+    if (device) {
+        test_bits(ctx, device);
+        test_device_end(device);
+    }
+    tuff_ctx_destroy(ctx);
+    return test_end();
+}
