@@ -1,4 +1,4 @@
-/* tuff/io: weight files (safetensors, as Hugging Face writes them) and line plots.
+/* tuff/io: weight files (safetensors, as Hugging Face writes them; PyTorch's) and line plots.
  *
  * All of it is host memory only: no device is needed. */
 #ifndef TUFF_IO_H
@@ -15,8 +15,9 @@ extern "C" {
 
 /* ---- Reading ----
  *
- * The format: 8 bytes of little-endian header length, that many bytes of JSON (name -> dtype,
- * shape, begin and end in the data), then the data. https://github.com/huggingface/safetensors
+ * The format of safetensors: 8 bytes of little-endian header length, that many bytes of JSON (name
+ * -> dtype, shape, begin and end in the data), then the data.
+ * https://github.com/huggingface/safetensors
  * Opening checks all of it: the header's length (at most 100 MB) against the file, unique names,
  * known dtypes, sizes equal to the product of shape and dtype, and that the tensors fill the data
  * without overlap or hole. What passes can be read without further checks. */
@@ -32,32 +33,49 @@ struct tuff_file_tensor {
 };
 
 /* An open file or set of shards. Reading it from several threads is safe. */
-struct tuff_safetensors;
+struct tuff_weights_file;
 
-/* `path`: a .safetensors file; an index (*.index.json) that names shards beside it; or a folder
- * with model.safetensors or model.safetensors.index.json. The files are mapped, so that opening
- * costs little and pages are read as they are touched. TUFF_E_IO: not there or not readable;
- * TUFF_E_FORMAT: content breaks a rule; TUFF_E_UNSUPPORTED: a valid dtype or rank not known here.
- */
-TUFF_API enum tuff_status tuff_safetensors_open(struct tuff_ctx *ctx, const char *path,
-                                                struct tuff_safetensors **file);
+/* `path`: a .safetensors file, or one of torch.save (see below); an index (*.index.json) that names
+ * shards beside it; or a folder with, in this order, model.safetensors, its index,
+ * pytorch_model.bin or its index. The format is told by the first bytes. The files are mapped, so
+ * that opening costs little and pages are read as they are touched. TUFF_E_IO: not there or not
+ * readable; TUFF_E_FORMAT: content breaks a rule; TUFF_E_UNSUPPORTED: a valid dtype or rank not
+ * known here, or a pickle that asks for more than tensors.
+ *
+ * A file of torch.save holds a pickle, which is a program. It is read as data: it may name
+ * OrderedDict, the types of torch and the functions that rebuild tensors, and anything else is
+ * refused by its name. Its root must be a state dict (or hold one as "state_dict",
+ * "model_state_dict", "model" or "module"); values in it that are no tensors are left out. Tensors
+ * that share a storage share it here; one whose strides are not in order is copied. */
+TUFF_API enum tuff_status tuff_weights_open(struct tuff_ctx *ctx, const char *path,
+                                            struct tuff_weights_file **file);
 /* The same for bytes in memory, which the caller keeps until the close. `name` is for errors. */
-TUFF_API enum tuff_status tuff_safetensors_open_memory(struct tuff_ctx *ctx, const char *name,
-                                                       const void *data, size_t size,
-                                                       struct tuff_safetensors **file);
+TUFF_API enum tuff_status tuff_weights_open_memory(struct tuff_ctx *ctx, const char *name,
+                                                   const void *data, size_t size,
+                                                   struct tuff_weights_file **file);
 /* Accepts NULL. All tensors got from it become invalid. */
-TUFF_API void tuff_safetensors_close(struct tuff_safetensors *file);
+TUFF_API void tuff_weights_close(struct tuff_weights_file *file);
 
-TUFF_API size_t tuff_safetensors_count(const struct tuff_safetensors *file);
+TUFF_API size_t tuff_weights_count(const struct tuff_weights_file *file);
 /* The i-th tensor, sorted by name (by byte). Borrowed; NULL when i is out of range. */
-TUFF_API const struct tuff_file_tensor *tuff_safetensors_get(const struct tuff_safetensors *file,
-                                                             size_t i);
+TUFF_API const struct tuff_file_tensor *tuff_weights_get(const struct tuff_weights_file *file,
+                                                         size_t i);
 /* By name, O(log n). Borrowed; NULL when there is none. */
-TUFF_API const struct tuff_file_tensor *tuff_safetensors_find(const struct tuff_safetensors *file,
-                                                              const char *name);
-/* Value of a key in the file's "__metadata__" (of the first shard); NULL when there is none. */
-TUFF_API const char *tuff_safetensors_metadata(const struct tuff_safetensors *file,
-                                               const char *key);
+TUFF_API const struct tuff_file_tensor *tuff_weights_find(const struct tuff_weights_file *file,
+                                                          const char *name);
+/* Value of a key in a safetensors file's "__metadata__" (of the first shard); NULL when there is
+ * none. */
+TUFF_API const char *tuff_weights_metadata(const struct tuff_weights_file *file, const char *key);
+
+/* Former names, while code that uses them is on its way. */
+#define tuff_safetensors tuff_weights_file
+#define tuff_safetensors_open tuff_weights_open
+#define tuff_safetensors_open_memory tuff_weights_open_memory
+#define tuff_safetensors_close tuff_weights_close
+#define tuff_safetensors_count tuff_weights_count
+#define tuff_safetensors_get tuff_weights_get
+#define tuff_safetensors_find tuff_weights_find
+#define tuff_safetensors_metadata tuff_weights_metadata
 
 /* Elements [first, first + n) as f32, from F32, F16, BF16 (exact) or F64 (rounded to nearest).
  * TUFF_E_DTYPE for the integer types, TUFF_E_RANGE for a range outside the tensor. */
@@ -112,6 +130,7 @@ struct tuff_safetensors_save_params {
     const char *folder; /* must exist */
     const char *name;   /* NULL: "model" */
     uint64_t shard_max; /* bytes of data a file; 0: 5 GB, as transformers does */
+    bool as_stored;     /* source gives float types in the spec's dtype too, not as f32 */
     tuff_tensor_source_fn source;
     void *source_user;
 };

@@ -248,7 +248,8 @@ static enum tuff_status stream_tensor(const struct saving *saving, size_t tensor
                                       struct tuff_safetensors_writer *writer)
 {
     const struct tuff_tensor_spec *spec = &saving->specs[tensor];
-    bool is_float = tuff_convert_from_f32(spec->dtype, NULL, 0, NULL);
+    bool as_f32 =
+        !saving->params->as_stored && tuff_convert_from_f32(spec->dtype, NULL, 0, NULL);
     uint64_t count = 1;
     for (int i = 0; i < spec->rank; i++)
         count *= (uint64_t) spec->dims[i];
@@ -256,7 +257,7 @@ static enum tuff_status stream_tensor(const struct saving *saving, size_t tensor
         uint64_t n = TUFF_MIN(count - first, PIECE);
         TUFF_TRY(
             saving->params->source(saving->params->source_user, tensor, first, n, saving->piece));
-        if (is_float)
+        if (as_f32)
             TUFF_TRY(tuff_safetensors_append_f32(writer, saving->piece, n));
         else
             TUFF_TRY(

@@ -1,0 +1,207 @@
+/* tuff convert: weights of any format read here to safetensors, in another float type too. */
+#include "base/json.h"
+#include "base/os.h"
+#include "cli/cli.h"
+#include "tuff/io.h"
+
+#include <math.h>
+
+struct job {
+    struct cli *cli;
+    const struct cli_command *command;
+    struct tuff_weights_file *file;
+    const struct tuff_file_tensor **tensors; /* as they will lie in the file */
+    const struct tuff_tensor_spec *specs;
+    float *piece;
+    size_t piece_cap;
+    uint64_t overflows; /* values that became infinite */
+};
+
+static enum tuff_status give(void *user, size_t i, uint64_t first, uint64_t n, void *to)
+{
+    struct job *j = user;
+    struct tuff_ctx *ctx = j->cli->ctx;
+    const struct tuff_file_tensor *t = j->tensors[i];
+    if (t->dtype == j->specs[i].dtype) {
+        size_t size = tuff_dtype_size(t->dtype);
+        memcpy(to, (const uint8_t *) t->data + first * size, (size_t) n * size);
+        return TUFF_OK;
+    }
+    if (!tuff_grow((void **) &j->piece, &j->piece_cap, (size_t) n, sizeof *j->piece))
+        return tuff_fail(ctx, TUFF_E_NOMEM, "out of host memory");
+    TUFF_TRY(tuff_file_tensor_read_f32(ctx, t, first, n, j->piece));
+    tuff_convert_from_f32(j->specs[i].dtype, j->piece, (size_t) n, to);
+    const uint16_t *half = to;
+    for (uint64_t k = 0; j->specs[i].dtype == TUFF_F16 && k < n; k++)
+        j->overflows += (half[k] & 0x7fffu) == 0x7c00u && isfinite(j->piece[k]);
+    return TUFF_OK;
+}
+
+static enum tuff_status copy_file(struct tuff_ctx *ctx, const char *from, const char *to)
+{
+    struct tuff_map map;
+    TUFF_TRY(tuff_os_map(ctx, from, &map));
+    enum tuff_status status = tuff_os_write_file(ctx, to, map.data, map.size);
+    tuff_os_unmap(&map);
+    return status;
+}
+
+/* config.json with the type that the weights have now. */
+static enum tuff_status copy_config(struct tuff_ctx *ctx, const char *from, const char *to,
+                                    const char *dtype)
+{
+    static const char *const keys[] = {"dtype", "torch_dtype"};
+    json_t *root;
+    TUFF_TRY(tuff_json_load(ctx, from, &root));
+    for (size_t i = 0; i < TUFF_COUNT(keys); i++)
+        if (json_object_get(root, keys[i]))
+            json_object_set_new(root, keys[i], json_string(dtype));
+    enum tuff_status status = tuff_json_save(ctx, to, root);
+    json_decref(root);
+    return status;
+}
+
+static enum tuff_status copy_others(struct tuff_ctx *ctx, const char *src, const char *dst,
+                                    const char *dtype)
+{
+    static const char *const names[] = {
+        "config.json",           "generation_config.json", "tokenizer.json",
+        "tokenizer_config.json", "vocab.txt",              "vocab.json",
+        "merges.txt",            "tokenizer.model",        "added_tokens.json",
+        "spiece.model",          "sentencepiece.bpe.model", "special_tokens_map.json",
+        "chat_template.jinja"};
+    enum tuff_status status = TUFF_OK;
+    for (size_t i = 0; i < TUFF_COUNT(names) && status == TUFF_OK; i++) {
+        char *from = tuff_os_path_join(src, names[i]), *to = tuff_os_path_join(dst, names[i]);
+        if (!from || !to)
+            status = tuff_fail(ctx, TUFF_E_NOMEM, "out of host memory");
+        else if (tuff_os_path_kind(from) == TUFF_PATH_FILE)
+            status = i == 0 && dtype ? copy_config(ctx, from, to, dtype)
+                                     : copy_file(ctx, from, to);
+        free(from);
+        free(to);
+    }
+    return status;
+}
+
+/* DST must be new to weights: nothing is overwritten. */
+static enum tuff_status prepare_folder(struct tuff_ctx *ctx, const char *dst)
+{
+    static const char *const taken[] = {"model.safetensors", "model.safetensors.index.json"};
+    TUFF_TRY(tuff_os_mkdirs(ctx, dst));
+    for (size_t i = 0; i < TUFF_COUNT(taken); i++) {
+        char *path = tuff_os_path_join(dst, taken[i]);
+        bool there = path && tuff_os_path_kind(path) != TUFF_PATH_NONE;
+        enum tuff_status status =
+            !path   ? tuff_fail(ctx, TUFF_E_NOMEM, "out of host memory")
+            : there ? tuff_fail(ctx, TUFF_E_STATE, "%s is there already: choose another folder",
+                                path)
+                    : TUFF_OK;
+        free(path);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}
+
+static enum tuff_status write_weights(struct job *j, const char *dst, uint64_t shard_max,
+                                      const enum tuff_dtype *dtype)
+{
+    size_t n = tuff_weights_count(j->file), at = 0;
+    struct tuff_tensor_spec *specs = tuff_calloc(n, sizeof *specs);
+    j->tensors = tuff_calloc(n, sizeof *j->tensors);
+    j->specs = specs;
+    enum tuff_status status =
+        specs && j->tensors ? TUFF_OK : tuff_fail(j->cli->ctx, TUFF_E_NOMEM, "out of host memory");
+    /* Wider types first: so every tensor is aligned. */
+    for (size_t size = 8; size && status == TUFF_OK; size /= 2)
+        for (size_t i = 0; i < n; i++) {
+            const struct tuff_file_tensor *t = tuff_weights_get(j->file, i);
+            bool to_other = dtype && tuff_convert_to_f32(t->dtype, NULL, 0, NULL);
+            enum tuff_dtype as = to_other ? *dtype : t->dtype;
+            if (tuff_dtype_size(as) != size)
+                continue;
+            specs[at] = (struct tuff_tensor_spec) {.name = t->name, .rank = t->rank, .dtype = as};
+            memcpy(specs[at].dims, t->dims, sizeof t->dims);
+            j->tensors[at++] = t;
+        }
+    if (status == TUFF_OK)
+        status = tuff_safetensors_save(
+            j->cli->ctx,
+            &(struct tuff_safetensors_save_params) {.folder = dst, .shard_max = shard_max,
+                                                    .as_stored = true, .source = give,
+                                                    .source_user = j},
+            specs, n);
+    free(specs);
+    free(j->tensors);
+    free(j->piece);
+    return status;
+}
+
+static int convert(struct job *j, const char *src, const char *dst, uint64_t shard_max,
+                   const enum tuff_dtype *dtype)
+{
+    static const char *const torch_names[] = {[TUFF_F32] = "float32", [TUFF_F16] = "float16",
+                                              [TUFF_BF16] = "bfloat16"};
+    struct tuff_ctx *ctx = j->cli->ctx;
+    const char *slash = strrchr(src, '/');
+    char *folder = tuff_os_path_kind(src) == TUFF_PATH_DIR ? strdup(src)
+                   : slash ? strndup(src, (size_t) (slash - src) + 1)
+                           : strdup(".");
+    enum tuff_status status = folder ? tuff_weights_open(ctx, src, &j->file)
+                                     : tuff_fail(ctx, TUFF_E_NOMEM, "out of host memory");
+    if (status == TUFF_OK)
+        status = prepare_folder(ctx, dst);
+    if (status == TUFF_OK)
+        status = write_weights(j, dst, shard_max, dtype);
+    if (status == TUFF_OK)
+        status = copy_others(ctx, folder, dst, dtype ? torch_names[*dtype] : NULL);
+    if (status == TUFF_OK && j->overflows)
+        fprintf(stderr, "warning: %llu values beyond 65504 became infinite; bf16 has room for them\n",
+                (unsigned long long) j->overflows);
+    if (status == TUFF_OK && !j->cli->quiet)
+        fprintf(stderr, "%zu tensors written to %s\n", tuff_weights_count(j->file), dst);
+    tuff_weights_close(j->file);
+    free(folder);
+    return status == TUFF_OK ? CLI_OK : cli_fail(j->cli, j->command);
+}
+
+static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        enum tuff_dtype dtype;
+    } types[] = {{"f32", TUFF_F32}, {"f16", TUFF_F16}, {"bf16", TUFF_BF16}};
+    struct job j = {.cli = cli, .command = command};
+    struct cli_strings words = {0};
+    const char *name = NULL;
+    const enum tuff_dtype *dtype = NULL;
+    int64_t megabytes = 5000;
+    const struct cli_option options[] = {
+        {"dtype", CLI_STRING, &name, "TYPE", "f32, f16 or bf16 for all floats; else as they are", 0,
+         0},
+        {"shard-megabytes", CLI_INT, &megabytes, "N", "larger weights become several files", 1,
+         1 << 24},
+    };
+    int code = cli_parse(cli, command, options, TUFF_COUNT(options), &words, argc, argv);
+    for (size_t i = 0; i < TUFF_COUNT(types) && name; i++)
+        if (!strcmp(name, types[i].name))
+            dtype = &types[i].dtype;
+    if (code < 0 && words.n != 2)
+        code = cli_error(command, CLI_USAGE, "SRC and DST are needed; see tuff convert --help");
+    if (code < 0 && name && !dtype)
+        code = cli_error(command, CLI_USAGE, "--dtype: \"%s\" is not f32, f16 or bf16", name);
+    if (code < 0)
+        code = convert(&j, words.items[0], words.items[1], (uint64_t) megabytes * 1000000, dtype);
+    free(words.items);
+    return code;
+}
+
+const struct cli_command cli_convert = {
+    .name = "convert",
+    .summary = "weights to safetensors, from PyTorch's files or in another type",
+    .usage = "SRC DST [--dtype TYPE]\n\n"
+             "SRC: a folder with pytorch_model.bin, model.safetensors or an index of either; or such\n"
+             "a file. DST: a folder, made if need be; config and tokenizer files are copied into it.",
+    .example = "tuff convert bert-base-uncased bert-f16 --dtype f16",
+    .run = run,
+};
