@@ -29,15 +29,16 @@ int main(void)
     struct tuff_ctx *ctx = tuff_ctx_create(NULL);
     struct tuff_device *device = NULL;
     struct tuff_store *store = NULL;
-    struct tuff_gpt2 *model = NULL;
+    struct tuff_model *model = NULL;
     struct tuff_trainer *trainer = NULL;
     struct tuff_generator *generator = NULL;
     const double rate = 1e-2;
-    const struct tuff_gpt2_config config = {
-        .vocab_size = V, .n_positions = T, .n_embd = 32, .n_layer = 2, .n_head = 4, .n_inner = 128,
-        .layer_norm_epsilon = 1e-5, .initializer_range = 0.05, .tie_word_embeddings = true};
+    const struct tuff_model_config config = {
+        .model_type = "gpt2", .vocab_size = V, .max_position_embeddings = T, .hidden_size = 32,
+        .num_hidden_layers = 2, .num_attention_heads = 4, .norm_eps = 1e-5,
+        .initializer_range = 0.05, .activation = TUFF_ACT_GELU_TANH, .tie_word_embeddings = true};
     if (!ctx || tuff_device_create(ctx, NULL, &device) || tuff_store_create(ctx, device, &store) ||
-        tuff_gpt2_create(store, &config, &model) ||
+        tuff_model_create(store, &config, &model) ||
         tuff_generator_create(
             ctx, &(struct tuff_generator_params) {.store = store, .model = model}, &generator) ||
         tuff_trainer_create(
@@ -46,7 +47,7 @@ int main(void)
                                            .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
                                                      .clip = 1, .lr = &rate, .lr_count = 1}},
             &trainer) ||
-        tuff_gpt2_init(model, 1) || tuff_trainer_start(trainer, 0, 0))
+        tuff_model_init(model, 1) || tuff_trainer_start(trainer, 0, 0))
         die(ctx);
 
     struct tuff_step_result result = {0};
@@ -77,7 +78,7 @@ int main(void)
     printf("\n");
     tuff_generator_destroy(generator);
     tuff_trainer_destroy(trainer);
-    tuff_gpt2_destroy(model);
+    tuff_model_destroy(model);
     tuff_store_destroy(store);
     tuff_device_destroy(device);
     tuff_ctx_destroy(ctx);

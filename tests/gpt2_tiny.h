@@ -14,15 +14,16 @@
 struct tiny {
     struct tuff_ctx *ctx;
     struct tuff_store *store;
-    struct tuff_gpt2 *model;
+    struct tuff_model *model;
     struct tuff_trainer *trainer;
     uint64_t data_seed;
 };
 
-static const struct tuff_gpt2_config tiny_config = {
-    .vocab_size = TINY_VOCAB, .n_positions = TINY_CONTEXT, .n_embd = 32, .n_layer = 2, .n_head = 4,
-    .n_inner = 128, .layer_norm_epsilon = 1e-5, .initializer_range = 0.1, .embd_pdrop = 0.1,
-    .resid_pdrop = 0.1, .attn_pdrop = 0.1, .tie_word_embeddings = true, .bos_token_id = -1,
+static const struct tuff_model_config tiny_config = {
+    .model_type = "gpt2", .vocab_size = TINY_VOCAB, .max_position_embeddings = TINY_CONTEXT,
+    .hidden_size = 32, .num_hidden_layers = 2, .num_attention_heads = 4, .norm_eps = 1e-5,
+    .initializer_range = 0.1, .embd_pdrop = 0.1, .resid_pdrop = 0.1, .attn_pdrop = 0.1,
+    .activation = TUFF_ACT_GELU_TANH, .tie_word_embeddings = true, .bos_token_id = -1,
     .eos_token_id = -1};
 
 /* t->store is there; without a device nothing is allocated. */
@@ -30,7 +31,7 @@ static inline bool tiny_fill(struct tuff_ctx *ctx, struct tuff_trainer_params pa
                              struct tiny *t)
 {
     static const double rate = 1e-2;
-    CHECK_OK(ctx, tuff_gpt2_create(t->store, &tiny_config, &t->model));
+    CHECK_OK(ctx, tuff_model_create(t->store, &tiny_config, &t->model));
     params.store = t->store;
     params.model = t->model;
     params.batch = TINY_BATCH;
@@ -42,7 +43,7 @@ static inline bool tiny_fill(struct tuff_ctx *ctx, struct tuff_trainer_params pa
     CHECK_OK(ctx, status);
     if (status != TUFF_OK || !tuff_store_device(t->store))
         return status == TUFF_OK;
-    CHECK_OK(ctx, tuff_gpt2_init(t->model, 3));
+    CHECK_OK(ctx, tuff_model_init(t->model, 3));
     CHECK_OK(ctx, tuff_trainer_start(t->trainer, 0, 0));
     return true;
 }
@@ -67,7 +68,7 @@ static inline bool tiny_create_planned(struct tuff_ctx *ctx, const struct tuff_d
 static inline void tiny_destroy(struct tiny *t)
 {
     tuff_trainer_destroy(t->trainer);
-    tuff_gpt2_destroy(t->model);
+    tuff_model_destroy(t->model);
     tuff_store_destroy(t->store);
 }
 

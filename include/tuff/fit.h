@@ -34,8 +34,8 @@ enum tuff_fit_wish { TUFF_FIT_GO_ON, TUFF_FIT_SAVE_AND_GO_ON, TUFF_FIT_SAVE_AND_
 
 struct tuff_fit_params {
     struct tuff_device *device;
-    struct tuff_gpt2_config config; /* vocab_size 0: as the data's. With `resume`, n_layer 0: the
-                                       checkpoint's, which else it must equal */
+    struct tuff_model_config config; /* vocab_size 0: as the data's. With `resume`, num_hidden_layers
+                                       0: the checkpoint's, which else it must equal */
     const char *init;               /* checkpoint to start from (its own config counts); or NULL */
     const char *const *data;        /* one .tok file, or text files and folders; with `resume` and
                                        RUN/data.tok it may be none */

@@ -21,7 +21,7 @@ struct tuff_sampling {
 
 struct tuff_generator_params {
     struct tuff_store *store; /* device store, with the model's parameters added */
-    struct tuff_gpt2 *model;
+    struct tuff_model *model;
     int64_t sequences;        /* at once; 0: 1 */
     int64_t context;          /* tokens a sequence may have; 0: the model's positions */
     bool generic;             /* tests */

@@ -1,89 +1,166 @@
-/* Models: parameters in a store, forward passes as graph functions. Names, config keys and layouts
- * are Hugging Face's, both ways. */
+/* Models: parameters in a store, forward passes as graph functions. Parameter names, config keys and
+ * layouts are Hugging Face's, both ways. Which architecture a model is stands in its configuration,
+ * so that everything above (training, generation, verification) is written once. */
 #ifndef TUFF_MODELS_H
 #define TUFF_MODELS_H
 
-#include "tuff/graph.h"
+#include "tuff/ops.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* GPT-2 as in Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; GPT-3's
- * sizes by configuration. Keys of config.json by the same names. */
-struct tuff_gpt2_config {
-    int64_t vocab_size, n_positions, n_embd, n_layer, n_head;
-    int64_t n_inner; /* 4 n_embd when null */
-    double layer_norm_epsilon, initializer_range;
-    double embd_pdrop, resid_pdrop, attn_pdrop;
-    bool activation_erf; /* activation_function: "gelu_new" (false) or "gelu" (true) */
-    bool tie_word_embeddings;
-    int64_t bos_token_id, eos_token_id; /* -1: none */
+#define TUFF_LAYERS_MAX 4096
+
+/* What the model's head gives. */
+enum tuff_task {
+    TUFF_TASK_CAUSAL_LM /* logits [.., V] of the token that follows */
+};
+
+/* What a config.json says, whatever its family calls it: names are those transformers gives the
+ * same fact in every family. A value: copy it, change it, compare it with tuff_model_config_equal.
+ * Facts a family has not are 0; so may be num_key_value_heads (then as num_attention_heads),
+ * head_dim (hidden_size / num_attention_heads) and intermediate_size (4 hidden_size). */
+struct tuff_model_config {
+    const char *model_type; /* "gpt2", ...: config.json's; see tuff_model_types */
+    enum tuff_task task;    /* by config.json's "architectures"; the family's first without */
+    int64_t vocab_size, hidden_size, num_hidden_layers;
+    int64_t num_attention_heads, num_key_value_heads, head_dim;
+    int64_t intermediate_size;       /* width between the two products of the MLP */
+    int64_t max_position_embeddings; /* see tuff_model_context_check */
+    double norm_eps, initializer_range;
+    double embd_pdrop, resid_pdrop, attn_pdrop; /* dropout while training: of embeddings, of what
+                                                   is added to the stream, of attention */
+    enum tuff_activation activation;
+    bool tie_word_embeddings; /* the head is the token table */
+    int64_t bos_token_id, eos_token_id, pad_token_id; /* -1: none */
 };
 
 /* Reads `path`, a config.json or the folder that holds one. TUFF_E_FORMAT for a value that makes no
- * sense (named), TUFF_E_UNSUPPORTED for another architecture or an option not supported. The text
- * form reads the same JSON from memory; `name` stands for the path in error lines. */
-TUFF_API enum tuff_status tuff_gpt2_config_load(struct tuff_ctx *ctx, const char *path,
-                                                struct tuff_gpt2_config *config);
-TUFF_API enum tuff_status tuff_gpt2_config_load_text(struct tuff_ctx *ctx, const char *name,
-                                                     const void *text, size_t size,
-                                                     struct tuff_gpt2_config *config);
+ * sense (named), TUFF_E_UNSUPPORTED for another architecture or an option not supported (named, with
+ * what is). The text form reads the same JSON from memory; `name` stands for the path in error
+ * lines. */
+TUFF_API enum tuff_status tuff_model_config_load(struct tuff_ctx *ctx, const char *path,
+                                                 struct tuff_model_config *config);
+TUFF_API enum tuff_status tuff_model_config_load_text(struct tuff_ctx *ctx, const char *name,
+                                                      const void *text, size_t size,
+                                                      struct tuff_model_config *config);
 /* Writes folder/config.json. */
-TUFF_API enum tuff_status tuff_gpt2_config_save(struct tuff_ctx *ctx, const char *folder,
-                                                const struct tuff_gpt2_config *config);
-/* "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "gpt3-small" ... "gpt3-xl", and the small
- * "tiny" (2 layers, width 64), "mini" (4, 128), "small" (6, 384). TUFF_E_ARG lists them. */
-TUFF_API enum tuff_status tuff_gpt2_preset(struct tuff_ctx *ctx, const char *name,
-                                           struct tuff_gpt2_config *config);
-TUFF_API enum tuff_status tuff_gpt2_config_check(struct tuff_ctx *ctx, const char *where,
-                                                 const struct tuff_gpt2_config *config);
+TUFF_API enum tuff_status tuff_model_config_save(struct tuff_ctx *ctx, const char *folder,
+                                                 const struct tuff_model_config *config);
+/* A configuration of this family by the name of a size: "tiny" (2 layers, width 64), "mini" (4,
+ * 128) and "small" (6, 384) of every family, and the published sizes a family has ("gpt2-medium",
+ * "gpt3-xl", ...). model_type NULL: by the size's name, GPT-2 for those that all have. TUFF_E_ARG
+ * lists what there is. */
+TUFF_API enum tuff_status tuff_model_preset(struct tuff_ctx *ctx, const char *model_type,
+                                            const char *size, struct tuff_model_config *config);
+/* Every value in its range and fitting the others; `where` begins the error line. */
+TUFF_API enum tuff_status tuff_model_config_check(struct tuff_ctx *ctx, const char *where,
+                                                  const struct tuff_model_config *config);
+/* The same function of the same inputs: all but initialisation and special tokens. */
+TUFF_API bool tuff_model_config_equal(const struct tuff_model_config *a,
+                                      const struct tuff_model_config *b);
+/* TUFF_E_RANGE where sequences of that length have no positions (families without a table of
+ * positions have no limit). */
+TUFF_API enum tuff_status tuff_model_context_check(struct tuff_ctx *ctx,
+                                                   const struct tuff_model_config *config,
+                                                   int64_t context);
+/* The config's three rates, or all of them set. */
+TUFF_API bool tuff_model_has_dropout(const struct tuff_model_config *config);
+TUFF_API void tuff_model_set_dropout(struct tuff_model_config *config, double rate);
 /* Parameters, tied ones once. */
-TUFF_API int64_t tuff_gpt2_parameter_count(const struct tuff_gpt2_config *config);
+TUFF_API int64_t tuff_model_parameter_count(const struct tuff_model_config *config);
+/* The i-th supported model_type; NULL behind the last. */
+TUFF_API const char *tuff_model_types(size_t i);
 
-struct tuff_gpt2;
-/* Adds the parameters to the store (before it is allocated). Biases and norms are group 1 (no
- * weight decay), the rest group 0. */
-TUFF_API enum tuff_status tuff_gpt2_create(struct tuff_store *store,
-                                           const struct tuff_gpt2_config *config,
-                                           struct tuff_gpt2 **model);
-TUFF_API void tuff_gpt2_destroy(struct tuff_gpt2 *model);
-TUFF_API const struct tuff_gpt2_config *tuff_gpt2_get_config(const struct tuff_gpt2 *model);
-/* After allocation: normal(0, initializer_range), residual projections divided by
- * sqrt(2 n_layer), biases 0, norms 1; made on the host in double, the same on every device. */
-TUFF_API enum tuff_status tuff_gpt2_init(struct tuff_gpt2 *model, uint64_t seed);
+struct tuff_model;
+/* Adds the parameters to the store (before it is allocated). Vectors (biases, norms) are group 1 (no
+ * weight decay), matrices group 0. */
+TUFF_API enum tuff_status tuff_model_create(struct tuff_store *store,
+                                            const struct tuff_model_config *config,
+                                            struct tuff_model **model);
+TUFF_API void tuff_model_destroy(struct tuff_model *model);
+TUFF_API const struct tuff_model_config *tuff_model_get_config(const struct tuff_model *model);
+TUFF_API struct tuff_store *tuff_model_store(const struct tuff_model *model);
+/* After allocation: matrices normal(0, initializer_range), residual projections as the family's
+ * paper scales them, biases 0, norms 1; made on the host in double, the same on every device. */
+TUFF_API enum tuff_status tuff_model_init(struct tuff_model *model, uint64_t seed);
 /* Weights from a checkpoint folder or file, whose names and shapes must fit (misfits are listed).
- * With and without the prefix "transformer.". F32, F16 and BF16 files. */
-TUFF_API enum tuff_status tuff_gpt2_load(struct tuff_gpt2 *model, const char *path);
+ * With and without the family's prefix ("transformer."). F32, F16 and BF16 files. */
+TUFF_API enum tuff_status tuff_model_load(struct tuff_model *model, const char *path);
 /* config.json and model.safetensors into an existing folder, as transformers reads them. */
-TUFF_API enum tuff_status tuff_gpt2_save(struct tuff_gpt2 *model, const char *folder);
+TUFF_API enum tuff_status tuff_model_save(struct tuff_model *model, const char *folder);
+/* A variable's elements in the order files have them (tuff_variable_read gives the device's). */
+TUFF_API enum tuff_status tuff_model_read(struct tuff_model *model, const struct tuff_variable *v,
+                                          enum tuff_copy copy, float *data);
 
-/* A paged key-value cache: per layer a variable [blocks * block, Hkv D], and where the rows of this
- * pass stand in it. */
+/* ---- the cache of keys and values ---- */
+
+/* Paged: per layer a variable [blocks * block, Hkv D] of each; a sequence is a list of blocks. */
 struct tuff_kv_cache {
     struct tuff_variable **keys, **values; /* one a layer, TUFF_STATE */
-    int64_t block;                         /* tokens a block, a power of two */
-    struct tuff_tensor *slots;             /* U32 [R]: cache row each token is written to */
-    struct tuff_tensor *table, *visible;   /* as tuff_attention_cached takes them */
+    int64_t layers, blocks, block;
 };
+/* Adds it to the model's store, before allocation. `block` tokens a block, a power of two. Several
+ * caches may share a store. */
+TUFF_API enum tuff_status tuff_kv_cache_create(struct tuff_model *model, int64_t blocks,
+                                               int64_t block, struct tuff_kv_cache **cache);
+TUFF_API void tuff_kv_cache_destroy(struct tuff_kv_cache *cache);
 
-/* Inputs of one forward pass; tensors of the graph. */
-struct tuff_gpt2_inputs {
-    struct tuff_tensor *ids;              /* U32 [B, T] */
-    struct tuff_tensor *positions;        /* U32 [B, T] */
-    struct tuff_tensor *ids_buckets;      /* see tuff_embedding; NULL: no gradient */
+/* ---- inputs ---- */
+
+/* Inputs of one forward pass; tensors of the graph, NULL where the model or the pass has no use for
+ * one. Whole sequences [B, T], or with a cache R rows: single tokens of any sequences and any
+ * positions, which are added to the cache and see what it holds; no gradient. */
+struct tuff_model_inputs {
+    struct tuff_tensor *ids;               /* U32 [B, T] or [R] */
+    struct tuff_tensor *positions;         /* U32 [B, T] or [R] */
+    struct tuff_tensor *ids_buckets;       /* see tuff_embedding; NULL: no gradient */
     struct tuff_tensor *positions_buckets;
-    struct tuff_tensor *visible;          /* U32 [B, 2] of tuff_attention, or NULL */
-    struct tuff_tensor *seed;             /* U32 [2]: dropout is on; NULL: off */
-    const struct tuff_kv_cache *cache;    /* then ids and positions are [R]: single tokens of any
-                                             sequences, no gradient; NULL: whole sequences */
+    struct tuff_tensor *visible;           /* U32 [B, 2], as tuff_attention takes it; with a cache
+                                              [R], as tuff_attention_cached does */
+    struct tuff_tensor *seed;              /* U32 [2]: dropout is on */
+    const struct tuff_kv_cache *cache;     /* then also: */
+    struct tuff_tensor *slots;             /* U32 [R]: cache row each token is written to */
+    struct tuff_tensor *table;             /* U32 [R, max_blocks] */
 };
-/* The last hidden state, after the final norm: [B, T, C], or [R, C] with a cache. */
-TUFF_API struct tuff_tensor *tuff_gpt2_hidden(struct tuff_graph *g, struct tuff_gpt2 *model,
-                                              const struct tuff_gpt2_inputs *in);
-/* hidden [.., C] to logits [.., V]. */
-TUFF_API struct tuff_tensor *tuff_gpt2_logits(struct tuff_graph *g, struct tuff_gpt2 *model,
-                                              struct tuff_tensor *hidden);
+struct tuff_model_inputs_args {
+    int64_t batch, time; /* B and T */
+    bool gradient;       /* a backward pass will follow */
+    bool visible;        /* padded sequences: which tokens are there is an input */
+    bool dropout;        /* the configuration's rates apply */
+    const struct tuff_kv_cache *cache; /* then R rows, each of at most max_blocks blocks */
+    int64_t rows, max_blocks;
+};
+/* Adds the inputs this model has for such a pass to the graph. */
+TUFF_API void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *model,
+                                         struct tuff_model_inputs *in,
+                                         const struct tuff_model_inputs_args *args);
+#define tuff_model_inputs_add(g, model, in, ...)                                                   \
+    tuff_model_inputs_add_with(g, model, in,                                                       \
+                               &(const struct tuff_model_inputs_args) {__VA_ARGS__})
+/* Values for one run of whole sequences; NULL: positions count from 0 in each sequence, all tokens
+ * are visible, the seed is 0. */
+struct tuff_model_batch {
+    const uint32_t *ids, *positions; /* [B T] */
+    const uint32_t *visible;         /* [B, 2] */
+    const uint32_t *seed;            /* [2] */
+};
+/* Between tuff_program_begin and _submit. */
+TUFF_API enum tuff_status tuff_model_inputs_write(struct tuff_program *program,
+                                                  const struct tuff_model *model,
+                                                  const struct tuff_model_inputs *in,
+                                                  const struct tuff_model_batch *batch);
+
+/* ---- the forward pass ---- */
+
+/* The last hidden state, after the final norm where the family has one: [B, T, C], or [R, C] with
+ * a cache. */
+TUFF_API struct tuff_tensor *tuff_model_hidden(struct tuff_graph *g, struct tuff_model *model,
+                                               const struct tuff_model_inputs *in);
+/* hidden [.., C] to what the head gives: [.., V]. */
+TUFF_API struct tuff_tensor *tuff_model_logits(struct tuff_graph *g, struct tuff_model *model,
+                                               struct tuff_tensor *hidden);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,7 @@ extern "C" {
 
 struct tuff_trainer_params {
     struct tuff_store *store;  /* with the model's parameters added, not yet allocated */
-    struct tuff_gpt2 *model;
+    struct tuff_model *model;
     int64_t batch, context;    /* of a micro-batch: B and T */
     int64_t eval_batch;        /* of evaluation; 0: as batch */
     struct tuff_adamw_params adamw;
@@ -39,7 +39,7 @@ struct tuff_step_result {
 /* Records the programs of training and evaluation over one store. One thread at a time. */
 struct tuff_trainer;
 /* Creates programs, allocates the store, records. After it the caller gives the parameters their
- * values (tuff_gpt2_init or _load), then tuff_trainer_start. */
+ * values (tuff_model_init or _load), then tuff_trainer_start. */
 TUFF_API enum tuff_status tuff_trainer_create(struct tuff_ctx *ctx,
                                               const struct tuff_trainer_params *params,
                                               struct tuff_trainer **trainer);

@@ -295,19 +295,18 @@ static int bench_adamw(struct bench *b)
 
 /* ---- whole models ---- */
 
-static void model_config(const struct bench *b, struct tuff_gpt2_config *config)
+static void model_config(const struct bench *b, struct tuff_model_config *config)
 {
-    *config = (struct tuff_gpt2_config) {.vocab_size = b->vocab,
-                                         .n_positions = b->context,
-                                         .n_embd = b->width,
-                                         .n_layer = b->layers,
-                                         .n_head = b->heads,
-                                         .n_inner = 4 * b->width,
-                                         .layer_norm_epsilon = 1e-5,
-                                         .initializer_range = 0.02,
-                                         .tie_word_embeddings = true,
-                                         .bos_token_id = -1,
-                                         .eos_token_id = -1};
+    *config = (struct tuff_model_config) {.model_type = "gpt2",
+                                          .vocab_size = b->vocab,
+                                          .max_position_embeddings = b->context,
+                                          .hidden_size = b->width,
+                                          .num_hidden_layers = b->layers,
+                                          .num_attention_heads = b->heads,
+                                          .norm_eps = 1e-5,
+                                          .initializer_range = 0.02,
+                                          .activation = TUFF_ACT_GELU_TANH,
+                                          .tie_word_embeddings = true};
 }
 
 struct training {
@@ -333,16 +332,16 @@ static enum tuff_status run_step(void *user)
 static int bench_train(struct bench *b)
 {
     struct tuff_ctx *ctx = b->cli->ctx;
-    struct tuff_gpt2_config config;
+    struct tuff_model_config config;
     struct tuff_store *store = NULL;
-    struct tuff_gpt2 *model = NULL;
+    struct tuff_model *model = NULL;
     struct training t = {.counted = (uint64_t) (b->batch * b->context)};
     struct outcome o = {0};
     double rate = 3e-4;
     model_config(b, &config);
     enum tuff_status status = tuff_store_create(ctx, b->device, &store);
     if (status == TUFF_OK)
-        status = tuff_gpt2_create(store, &config, &model);
+        status = tuff_model_create(store, &config, &model);
     if (status == TUFF_OK)
         status = tuff_trainer_create(
             ctx,
@@ -357,7 +356,7 @@ static int bench_train(struct bench *b)
                                                      .weight_decay = {0.1}}},
             &t.trainer);
     if (status == TUFF_OK)
-        status = tuff_gpt2_init(model, 1);
+        status = tuff_model_init(model, 1);
     if (status == TUFF_OK)
         status = tuff_trainer_start(t.trainer, 0, 0);
     t.ids = tuff_calloc(2 * t.counted, sizeof *t.ids);
@@ -381,7 +380,7 @@ static int bench_train(struct bench *b)
     }
     free(t.ids);
     tuff_trainer_destroy(t.trainer);
-    tuff_gpt2_destroy(model);
+    tuff_model_destroy(model);
     tuff_store_destroy(store);
     return status == TUFF_OK ? CLI_OK : cli_fail(b->cli, b->command);
 }
@@ -414,9 +413,9 @@ static enum tuff_status run_decode(void *user)
 static int bench_decode(struct bench *b)
 {
     struct tuff_ctx *ctx = b->cli->ctx;
-    struct tuff_gpt2_config config;
+    struct tuff_model_config config;
     struct tuff_store *store = NULL;
-    struct tuff_gpt2 *model = NULL;
+    struct tuff_model *model = NULL;
     struct decoding d = {.n = (size_t) b->batch};
     struct outcome o = {0};
     uint32_t prompt[] = {1};
@@ -424,7 +423,7 @@ static int bench_decode(struct bench *b)
     int64_t tokens = TUFF_MIN(b->tokens, b->context - 1);
     enum tuff_status status = tuff_store_create(ctx, b->device, &store);
     if (status == TUFF_OK)
-        status = tuff_gpt2_create(store, &config, &model);
+        status = tuff_model_create(store, &config, &model);
     if (status == TUFF_OK)
         status = tuff_generator_create(ctx,
                                        &(struct tuff_generator_params) {.store = store,
@@ -435,7 +434,7 @@ static int bench_decode(struct bench *b)
     if (status == TUFF_OK)
         status = tuff_store_allocate(store, false, 0);
     if (status == TUFF_OK)
-        status = tuff_gpt2_init(model, 1);
+        status = tuff_model_init(model, 1);
     d.prompts = tuff_calloc(d.n, sizeof *d.prompts);
     for (size_t i = 0; d.prompts && i < d.n; i++)
         d.prompts[i] = (struct tuff_prompt) {
@@ -447,13 +446,13 @@ static int bench_decode(struct bench *b)
         /* Without the prefill step that gave the first token. */
         double seconds = o.median - d.first;
         o.tokens_per_s = (double) (d.n * (size_t) TUFF_MAX(tokens - 1, 1)) / seconds;
-        o.gbps = (double) tuff_gpt2_parameter_count(&config) * 4 * (double) (tokens - 1) / seconds *
+        o.gbps = (double) tuff_model_parameter_count(&config) * 4 * (double) (tokens - 1) / seconds *
                  1e-9;
         report(b, "decode", &o);
     }
     free(d.prompts);
     tuff_generator_destroy(d.generator);
-    tuff_gpt2_destroy(model);
+    tuff_model_destroy(model);
     tuff_store_destroy(store);
     return status == TUFF_OK ? CLI_OK : cli_fail(b->cli, b->command);
 }

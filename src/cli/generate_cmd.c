@@ -12,7 +12,7 @@ struct job {
     const struct cli_command *command;
     struct tuff_device *device;
     struct tuff_tokenizer *tokenizer;
-    struct tuff_gpt2 *model;
+    struct tuff_model *model;
     struct tuff_store *store;
     struct tuff_generator *generator;
     struct cli_strings prompts;
@@ -69,12 +69,12 @@ static enum tuff_status prepare(struct job *j, const char *folder, const char *t
                                 const struct tuff_sampling *sampling, int64_t max_new)
 {
     struct tuff_ctx *ctx = j->cli->ctx;
-    struct tuff_gpt2_config config;
+    struct tuff_model_config config;
     size_t n = j->prompts.n;
-    TUFF_TRY(tuff_gpt2_config_load(ctx, folder, &config));
+    TUFF_TRY(tuff_model_config_load(ctx, folder, &config));
     TUFF_TRY(tuff_tokenizer_load(ctx, tokenizer ? tokenizer : folder, &j->tokenizer));
     TUFF_TRY(tuff_store_create(ctx, j->device, &j->store));
-    TUFF_TRY(tuff_gpt2_create(j->store, &config, &j->model));
+    TUFF_TRY(tuff_model_create(j->store, &config, &j->model));
     j->list = tuff_calloc(n, sizeof *j->list);
     j->ids = tuff_calloc(n, sizeof *j->ids);
     j->made = tuff_calloc(n, sizeof *j->made);
@@ -97,7 +97,7 @@ static enum tuff_status prepare(struct job *j, const char *folder, const char *t
                                                                     .sequences = (int64_t) n},
                                    &j->generator));
     TUFF_TRY(tuff_store_allocate(j->store, false, 0));
-    return tuff_gpt2_load(j->model, folder);
+    return tuff_model_load(j->model, folder);
 }
 
 static enum tuff_status print_all(struct job *j)
@@ -145,7 +145,7 @@ static int generate(struct job *j, const char *model, const char *tokenizer,
     }
     int code = status == TUFF_OK ? CLI_OK : cli_fail(j->cli, j->command);
     tuff_generator_destroy(j->generator);
-    tuff_gpt2_destroy(j->model);
+    tuff_model_destroy(j->model);
     tuff_store_destroy(j->store);
     for (size_t i = 0; i < j->prompts.n && j->streams; i++) {
         tuff_ids_fini(&j->ids[i]);

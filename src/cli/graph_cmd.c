@@ -6,7 +6,7 @@
 
 struct job {
     struct cli_model choice;
-    struct tuff_gpt2_config config;
+    struct tuff_model_config config;
     const char *format, *out;
     int64_t batch, context;
     bool backward;
@@ -14,21 +14,17 @@ struct job {
 
 /* The forward graph with its loss, and the backward pass on request; planned, not allocated. */
 static enum tuff_status build(struct cli *cli, const struct job *j, struct tuff_store **store,
-                              struct tuff_gpt2 **model, struct tuff_program **program)
+                              struct tuff_model **model, struct tuff_program **program)
 {
     struct tuff_graph *g;
     int64_t time = j->context;
     int64_t dims[2] = {j->batch, time};
-    int64_t words = (int64_t) TUFF_EMBEDDING_BUCKET_WORDS(j->batch * time);
     TUFF_TRY(tuff_store_create(cli->ctx, NULL, store));
-    TUFF_TRY(tuff_gpt2_create(*store, &j->config, model));
+    TUFF_TRY(tuff_model_create(*store, &j->config, model));
     TUFF_TRY(tuff_graph_create(cli->ctx, &g));
-    struct tuff_gpt2_inputs in = {.ids = tuff_input(g, "ids", TUFF_U32, 2, dims),
-                                  .positions = tuff_input(g, "positions", TUFF_U32, 2, dims),
-                                  .ids_buckets = tuff_input(g, "ids.buckets", TUFF_U32, 1, &words),
-                                  .positions_buckets =
-                                      tuff_input(g, "positions.buckets", TUFF_U32, 1, &words)};
-    struct tuff_tensor *logits = tuff_gpt2_logits(g, *model, tuff_gpt2_hidden(g, *model, &in));
+    struct tuff_model_inputs in;
+    tuff_model_inputs_add(g, *model, &in, .batch = j->batch, .time = time, .gradient = true);
+    struct tuff_tensor *logits = tuff_model_logits(g, *model, tuff_model_hidden(g, *model, &in));
     struct tuff_tensor *loss =
         tuff_cross_entropy(g, logits, tuff_input(g, "targets", TUFF_U32, 2, dims),
                            tuff_input(g, "weight", TUFF_F32, 1, (int64_t[]){1}), NULL);
@@ -60,18 +56,16 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     if (code >= 0)
         return code;
     if (!j.context)
-        j.context = j.config.n_positions;
-    if (j.context > j.config.n_positions)
-        return cli_error(command, CLI_FAILED,
-                         "context %lld is longer than the model's %lld positions",
-                         (long long) j.context, (long long) j.config.n_positions);
+        j.context = j.config.max_position_embeddings;
+    if (tuff_model_context_check(cli->ctx, &j.config, j.context) != TUFF_OK)
+        return cli_fail(cli, command);
     size_t form = 0;
     while (form < TUFF_COUNT(formats) && strcmp(j.format, formats[form]))
         form++;
     if (form == TUFF_COUNT(formats))
         return cli_error(command, CLI_USAGE, "--format \"%s\": text, dot or svg", j.format);
     struct tuff_store *store = NULL;
-    struct tuff_gpt2 *model = NULL;
+    struct tuff_model *model = NULL;
     struct tuff_program *program = NULL;
     enum tuff_status status = build(cli, &j, &store, &model, &program);
     char *text = NULL;
@@ -84,7 +78,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         fwrite(text, 1, n, stdout);
     free(text);
     tuff_program_destroy(program);
-    tuff_gpt2_destroy(model);
+    tuff_model_destroy(model);
     tuff_store_destroy(store);
     return status == TUFF_OK ? CLI_OK : cli_fail(cli, command);
 }

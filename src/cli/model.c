@@ -9,14 +9,17 @@ static bool is_path(const char *model)
 }
 
 int cli_model_config(struct cli *cli, const struct cli_command *command, const struct cli_model *m,
-                     const char *fallback, struct tuff_gpt2_config *config)
+                     const char *fallback, struct tuff_model_config *config)
 {
-    if ((m->model != NULL) + (m->preset != NULL) + (m->config != NULL) > 1)
-        return cli_error(command, CLI_USAGE, "--preset, --config and --model exclude each other");
+    bool family = m->model && m->preset && !is_path(m->model);
+    if ((m->model != NULL && !family) + (m->preset != NULL) + (m->config != NULL) > 1)
+        return cli_error(command, CLI_USAGE, "--preset, --config and --model exclude each other, but "
+                         "for --model FAMILY --preset NAME");
     const char *path = m->config ? m->config : m->model && is_path(m->model) ? m->model : NULL;
     enum tuff_status status = path
-                                  ? tuff_gpt2_config_load(cli->ctx, path, config)
-                                  : tuff_gpt2_preset(cli->ctx, cli_model_name(m, fallback), config);
+                                  ? tuff_model_config_load(cli->ctx, path, config)
+                                  : tuff_model_preset(cli->ctx, family ? m->model : NULL,
+                                                      cli_model_name(m, fallback), config);
     if (status != TUFF_OK)
         return cli_fail(cli, command);
     if (m->vocab)

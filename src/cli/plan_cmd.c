@@ -12,7 +12,7 @@ struct plan {
     const char *caps;
     int64_t batch, context, steps;
     bool json, has_device;
-    struct tuff_gpt2_config config;
+    struct tuff_model_config config;
     struct tuff_device_info device; /* here, or described by a file */
 };
 
@@ -40,17 +40,15 @@ static enum tuff_status make(const struct plan *p, int64_t batch, int64_t contex
 {
     struct tuff_ctx *ctx = p->cli->ctx;
     struct tuff_store *store = NULL;
-    struct tuff_gpt2 *model = NULL;
+    struct tuff_model *model = NULL;
     struct tuff_trainer *trainer = NULL;
-    const struct tuff_gpt2_config *c = &p->config;
-    bool dropout = c->embd_pdrop > 0 || c->resid_pdrop > 0 || c->attn_pdrop > 0;
     double *rates = tuff_calloc((size_t) p->steps, sizeof *rates); /* their values do not matter */
     if (!rates)
         return tuff_fail(ctx, TUFF_E_NOMEM, "plan: out of host memory");
     enum tuff_status status = p->has_device ? tuff_store_create_planned(ctx, &p->device, &store)
                                             : tuff_store_create(ctx, NULL, &store);
     if (status == TUFF_OK)
-        status = tuff_gpt2_create(store, &p->config, &model);
+        status = tuff_model_create(store, &p->config, &model);
     if (status == TUFF_OK)
         status = tuff_trainer_create(
             ctx,
@@ -59,14 +57,14 @@ static enum tuff_status make(const struct plan *p, int64_t batch, int64_t contex
                 .model = model,
                 .batch = batch,
                 .context = context,
-                .dropout = dropout,
+                .dropout = true,
                 .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = rates,
                           .lr_count = p->steps}},
             &trainer);
     if (status == TUFF_OK)
         tuff_trainer_sizes(trainer, sizes);
     tuff_trainer_destroy(trainer);
-    tuff_gpt2_destroy(model);
+    tuff_model_destroy(model);
     tuff_store_destroy(store);
     free(rates);
     return status;
@@ -114,7 +112,7 @@ static int print_json(const struct plan *p, const struct tuff_plan_sizes *s, con
                       size_t n, bool ok, const char *advice)
 {
     json_t *root = json_pack("{s:I, s:I, s:I, s:f, s:b}", "parameter_count",
-                             (json_int_t) tuff_gpt2_parameter_count(&p->config), "batch",
+                             (json_int_t) tuff_model_parameter_count(&p->config), "batch",
                              (json_int_t) p->batch, "context", (json_int_t) p->context,
                              "flops_per_step", s->flops, "fits", (int) ok);
     for (size_t i = 0; i < n; i++)
@@ -156,7 +154,7 @@ static int report(const struct plan *p, const struct cli_command *command,
     if (p->json)
         return print_json(p, s, rows, TUFF_COUNT(rows), ok, advice);
     printf("%lld parameters, batch %lld, context %lld: %.2f GFLOP a step, %zu nodes\n",
-           (long long) tuff_gpt2_parameter_count(&p->config), (long long) p->batch,
+           (long long) tuff_model_parameter_count(&p->config), (long long) p->batch,
            (long long) p->context, s->flops * 1e-9, s->nodes);
     for (size_t i = 0; i < TUFF_COUNT(rows); i++)
         if (rows[i].bytes)
@@ -190,7 +188,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     if (code >= 0)
         return code;
     if (!p.context)
-        p.context = p.config.n_positions;
+        p.context = p.config.max_position_embeddings;
     if (choose_device(&p) != TUFF_OK)
         return cli_fail(cli, command);
     if (p.has_device && !p.device.usable)

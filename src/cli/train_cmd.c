@@ -130,7 +130,7 @@ static int parse(struct cli *cli, const struct cli_command *command, struct word
                  struct tuff_fit_params *p, int argc, char **argv)
 {
     const struct cli_option options[] = {
-        {"model", CLI_STRING, &w->model, "NAME", "architecture: gpt2", 0, 0},
+        {"model", CLI_STRING, &w->model, "NAME", "family: gpt2, ... (gpt2)", 0, 0},
         {"preset", CLI_STRING, &w->preset, "NAME", "size: tiny, mini, small, gpt2, ... (mini)", 0,
          0},
         {"config", CLI_STRING, &w->config, "FILE", "size from a config.json", 0, 0},
@@ -172,6 +172,14 @@ static int parse(struct cli *cli, const struct cli_command *command, struct word
     return cli_parse(cli, command, options, TUFF_COUNT(options), NULL, argc, argv);
 }
 
+static bool is_family(const char *name)
+{
+    for (size_t i = 0; tuff_model_types(i); i++)
+        if (!strcmp(name, tuff_model_types(i)))
+            return true;
+    return false;
+}
+
 static int check_words(const struct cli_command *command, const struct words *w,
                        const struct tuff_fit_params *p)
 {
@@ -181,8 +189,9 @@ static int check_words(const struct cli_command *command, const struct words *w,
         return cli_error(command, CLI_USAGE, "--data PATH is needed");
     if (strcmp(w->log_format, "text") && strcmp(w->log_format, "json"))
         return cli_error(command, CLI_USAGE, "--log-format \"%s\": text or json", w->log_format);
-    if (strcmp(w->model, "gpt2"))
-        return cli_error(command, CLI_USAGE, "--model \"%s\": only gpt2 is supported", w->model);
+    if (w->model && !is_family(w->model))
+        return cli_error(command, CLI_USAGE, "--model \"%s\": there is no such family",
+                         w->model);
     if ((w->config != NULL) + (w->preset != NULL) + (p->init != NULL) > 1)
         return cli_error(command, CLI_USAGE, "--config, --preset and --init exclude each other");
     if (p->steps && p->epochs)
@@ -214,16 +223,20 @@ static int recall(struct cli *cli, const struct cli_command *command, struct wor
 static int choose_model(struct cli *cli, const struct cli_command *command, const struct words *w,
                         bool recalled, struct tuff_fit_params *p)
 {
-    if (w->config && tuff_gpt2_config_load(cli->ctx, w->config, &p->config) != TUFF_OK)
+    if (w->config && tuff_model_config_load(cli->ctx, w->config, &p->config) != TUFF_OK)
         return cli_fail(cli, command);
+    if (w->config && w->model && strcmp(w->model, p->config.model_type))
+        return cli_error(command, CLI_USAGE, "--model \"%s\": %s is a \"%s\"", w->model, w->config,
+                         p->config.model_type);
     if (w->config || p->init || (recalled && !w->preset))
         return -1;
-    if (tuff_gpt2_preset(cli->ctx, w->preset ? w->preset : "mini", &p->config) != TUFF_OK)
+    if (tuff_model_preset(cli->ctx, w->model, w->preset ? w->preset : "mini", &p->config) !=
+        TUFF_OK)
         return cli_fail(cli, command);
     p->config.vocab_size = 0; /* the data's */
     p->config.bos_token_id = p->config.eos_token_id = -1;
-    p->config.embd_pdrop = p->config.resid_pdrop = p->config.attn_pdrop = 0;
-    p->config.n_positions = TUFF_MAX(p->config.n_positions, p->context);
+    tuff_model_set_dropout(&p->config, 0);
+    p->config.max_position_embeddings = TUFF_MAX(p->config.max_position_embeddings, p->context);
     return -1;
 }
 
@@ -273,7 +286,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
                                 .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .clip = 1,
                                 .dropout = -1, .eval_every = -1, .eval_batches = 64,
                                 .save_every = -1, .validation = 0.1};
-    struct words w = {.model = "gpt2", .schedule = "cosine", .log_format = "text", .keep = 2,
+    struct words w = {.schedule = "cosine", .log_format = "text", .keep = 2,
                       .seed = 1};
     struct tuff_fit_memory *memory = NULL;
     int code = parse(cli, command, &w, &p, argc, argv);

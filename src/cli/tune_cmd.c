@@ -210,17 +210,17 @@ static void print_call(const struct call *c)
     fflush(stdout);
 }
 
-static enum tuff_status tune(struct tune *t, const struct tuff_gpt2_config *config)
+static enum tuff_status tune(struct tune *t, const struct tuff_model_config *config)
 {
     struct tuff_ctx *ctx = t->cli->ctx;
     struct tuff_store *store = NULL;
-    struct tuff_gpt2 *model = NULL;
+    struct tuff_model *model = NULL;
     struct tuff_trainer *trainer = NULL;
     double rate = 1e-3, before = 0, after = 0;
     enum tuff_status status =
         tuff_store_create_planned(ctx, tuff_device_info(t->device), &store);
     if (status == TUFF_OK)
-        status = tuff_gpt2_create(store, config, &model);
+        status = tuff_model_create(store, config, &model);
     if (status == TUFF_OK)
         status = tuff_trainer_create(
             ctx,
@@ -243,7 +243,7 @@ static enum tuff_status tune(struct tune *t, const struct tuff_gpt2_config *conf
         after += call->after * call->count;
     }
     tuff_trainer_destroy(trainer);
-    tuff_gpt2_destroy(model);
+    tuff_model_destroy(model);
     tuff_store_destroy(store);
     if (status == TUFF_OK && after > 0)
         printf("all of a step: %.3f ms, with the winners %.3f ms, %.2f x\n", before * 1e3,
@@ -254,7 +254,7 @@ static enum tuff_status tune(struct tune *t, const struct tuff_gpt2_config *conf
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
     struct tune t = {.cli = cli, .command = command, .batch = 8, .seconds = 1};
-    struct tuff_gpt2_config config;
+    struct tuff_model_config config;
     char folder[4096];
     const struct cli_option options[] = {
         CLI_MODEL_OPTIONS(&t.model),
@@ -270,7 +270,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     if (!cli_cache_folder(folder))
         return cli_error(command, CLI_FAILED, "neither XDG_CACHE_HOME nor HOME says where to keep "
                          "the winners");
-    t.context = t.context ? t.context : TUFF_MIN(config.n_positions, 256);
+    t.context = t.context ? t.context : TUFF_MIN(config.max_position_embeddings, 256);
     code = cli_open_device(cli, command, &t.device);
     if (code != CLI_OK)
         return code;

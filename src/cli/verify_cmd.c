@@ -22,7 +22,7 @@ struct verify {
     struct tuff_device *device;
     const char *model_path;
     struct tuff_safetensors *golden;
-    struct tuff_gpt2_config config;
+    struct tuff_model_config config;
     int64_t batch, time;
     uint32_t *ids, *positions, *targets, *visible; /* of the golden batch */
     uint64_t counted;
@@ -35,10 +35,10 @@ struct verify {
 /* One model in its own store, with programs for the golden batch. */
 struct session {
     struct tuff_store *store;
-    struct tuff_gpt2 *model;
+    struct tuff_model *model;
     struct tuff_adamw *adamw;
     struct tuff_program *program, *apply;
-    struct tuff_gpt2_inputs in;
+    struct tuff_model_inputs in;
     struct tuff_tensor *targets, *weight, *loss, *logits, *hidden, *norm;
 };
 
@@ -97,10 +97,7 @@ static enum tuff_status read_batch(struct verify *v)
         status = read_u32(v, "attention_mask", &mask, NULL, NULL);
     v->targets = tuff_calloc(n, sizeof *v->targets);
     v->visible = tuff_calloc((size_t) (2 * v->batch), sizeof *v->visible);
-    if (!v->positions && (v->positions = tuff_calloc(n, sizeof *v->positions)))
-        for (size_t i = 0; i < n; i++)
-            v->positions[i] = (uint32_t) (i % time);
-    if (!v->targets || !v->visible || !v->positions)
+    if (!v->targets || !v->visible)
         status = tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
     for (size_t i = 0; i < n && status == TUFF_OK; i++) {
         bool last = i % time == time - 1;
@@ -125,22 +122,17 @@ static enum tuff_status build(struct verify *v, struct session *s,
                               const struct tuff_adamw_params *adamw)
 {
     struct tuff_graph *g;
-    int64_t dims[2] = {v->batch, v->time}, n = v->batch * v->time;
-    int64_t words = (int64_t) TUFF_EMBEDDING_BUCKET_WORDS(n);
+    int64_t dims[2] = {v->batch, v->time};
     TUFF_TRY(tuff_store_create(v->ctx, v->device, &s->store));
-    TUFF_TRY(tuff_gpt2_create(s->store, &v->config, &s->model));
+    TUFF_TRY(tuff_model_create(s->store, &v->config, &s->model));
     TUFF_TRY(tuff_adamw_create(s->store, adamw, &s->adamw));
     TUFF_TRY(tuff_graph_create(v->ctx, &g));
-    s->in = (struct tuff_gpt2_inputs) {
-        .ids = tuff_input(g, "ids", TUFF_U32, 2, dims),
-        .positions = tuff_input(g, "positions", TUFF_U32, 2, dims),
-        .ids_buckets = tuff_input(g, "ids.buckets", TUFF_U32, 1, &words),
-        .positions_buckets = tuff_input(g, "positions.buckets", TUFF_U32, 1, &words),
-        .visible = tuff_input(g, "visible", TUFF_U32, 2, (int64_t[]) {v->batch, 2})};
+    tuff_model_inputs_add(g, s->model, &s->in, .batch = v->batch, .time = v->time, .gradient = true,
+                          .visible = true);
     s->targets = tuff_input(g, "targets", TUFF_U32, 2, dims);
     s->weight = tuff_input(g, "weight", TUFF_F32, 1, (int64_t[]) {1});
-    struct tuff_tensor *hidden = tuff_gpt2_hidden(g, s->model, &s->in);
-    struct tuff_tensor *logits = tuff_gpt2_logits(g, s->model, hidden);
+    struct tuff_tensor *hidden = tuff_model_hidden(g, s->model, &s->in);
+    struct tuff_tensor *logits = tuff_model_logits(g, s->model, hidden);
     struct tuff_tensor *loss = tuff_cross_entropy(g, logits, s->targets, s->weight, NULL);
     s->hidden = tuff_output(g, hidden, "hidden");
     s->logits = tuff_output(g, logits, "logits");
@@ -153,7 +145,7 @@ static enum tuff_status build(struct verify *v, struct session *s,
     s->norm = tuff_output(g, norm, "norm");
     TUFF_TRY(tuff_program_create(s->store, g, NULL, &s->apply));
     TUFF_TRY(tuff_store_allocate(s->store, true, 2));
-    TUFF_TRY(tuff_gpt2_load(s->model, v->model_path));
+    TUFF_TRY(tuff_model_load(s->model, v->model_path));
     return tuff_adamw_start(s->adamw, 0);
 }
 
@@ -162,7 +154,7 @@ static void destroy(struct session *s)
     tuff_program_destroy(s->program);
     tuff_program_destroy(s->apply);
     tuff_adamw_destroy(s->adamw);
-    tuff_gpt2_destroy(s->model);
+    tuff_model_destroy(s->model);
     tuff_store_destroy(s->store);
 }
 
@@ -172,14 +164,12 @@ static enum tuff_status pass(struct verify *v, struct session *s, double *loss)
     size_t n = (size_t) (v->batch * v->time);
     struct tuff_program *p = s->program;
     TUFF_TRY(tuff_program_begin(p));
-    memcpy(tuff_program_input(p, s->in.ids), v->ids, n * 4);
-    memcpy(tuff_program_input(p, s->in.positions), v->positions, n * 4);
     memcpy(tuff_program_input(p, s->targets), v->targets, n * 4);
-    memcpy(tuff_program_input(p, s->in.visible), v->visible, (size_t) v->batch * 8);
     *(float *) tuff_program_input(p, s->weight) = (float) (1.0 / (double) TUFF_MAX(v->counted, 1));
-    TUFF_TRY(tuff_embedding_buckets(v->ctx, v->ids, n, tuff_program_input(p, s->in.ids_buckets)));
-    TUFF_TRY(tuff_embedding_buckets(v->ctx, v->positions, n,
-                                    tuff_program_input(p, s->in.positions_buckets)));
+    TUFF_TRY(tuff_model_inputs_write(
+        p, s->model, &s->in,
+        &(struct tuff_model_batch) {.ids = v->ids, .positions = v->positions,
+                                    .visible = v->visible}));
     TUFF_TRY(tuff_program_submit(p));
     TUFF_TRY(tuff_program_wait(p, 0));
     *loss = (double) *(const float *) tuff_program_output(p, s->loss, 0);
@@ -238,7 +228,7 @@ static enum tuff_status compare_variables(struct verify *v, struct session *s, c
         size_t n = (size_t) tuff_variable_elements(p);
         float *values = tuff_calloc(n, sizeof *values);
         enum tuff_status status = values
-                                      ? tuff_variable_read(s->store, p, copy, values)
+                                      ? tuff_model_read(s->model, p, copy, values)
                                       : tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
         if (status == TUFF_OK)
             status = compare(v, name, values, n, NULL, 1, tolerance);
@@ -258,7 +248,7 @@ static enum tuff_status check_pass(struct verify *v, struct session *s, double l
         size_t b = i / (size_t) v->time, t = i % (size_t) v->time;
         counts[i] = t >= v->visible[2 * b] && t < v->visible[2 * b + 1];
     }
-    size_t width = (size_t) v->config.n_embd, vocab = (size_t) v->config.vocab_size;
+    size_t width = (size_t) v->config.hidden_size, vocab = (size_t) v->config.vocab_size;
     enum tuff_status status = compare(v, "logits", tuff_program_output(s->program, s->logits, 0),
                                       n * vocab, counts, vocab, 1e-5);
     if (status == TUFF_OK)
@@ -345,24 +335,24 @@ static enum tuff_status generate(struct verify *v, const uint32_t *prompt, int64
                                  int64_t more, struct collected *made)
 {
     struct tuff_store *store = NULL;
-    struct tuff_gpt2 *model = NULL;
+    struct tuff_model *model = NULL;
     struct tuff_generator *generator = NULL;
     struct tuff_prompt request = {.ids = prompt, .n = (size_t) n, .sampling = {.greedy = true},
                                   .max_new_tokens = more, .end_id = -1};
     enum tuff_status status = tuff_store_create(v->ctx, v->device, &store);
     if (status == TUFF_OK)
-        status = tuff_gpt2_create(store, &v->config, &model);
+        status = tuff_model_create(store, &v->config, &model);
     if (status == TUFF_OK)
         status = tuff_generator_create(
             v->ctx, &(struct tuff_generator_params) {.store = store, .model = model}, &generator);
     if (status == TUFF_OK)
         status = tuff_store_allocate(store, false, 0);
     if (status == TUFF_OK)
-        status = tuff_gpt2_load(model, v->model_path);
+        status = tuff_model_load(model, v->model_path);
     if (status == TUFF_OK)
         status = tuff_generate(generator, &request, 1, collect, made);
     tuff_generator_destroy(generator);
-    tuff_gpt2_destroy(model);
+    tuff_model_destroy(model);
     tuff_store_destroy(store);
     return status;
 }
@@ -471,7 +461,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         code = cli_open_device(cli, command, &v.device);
     }
     if (code == CLI_OK && v.device) {
-        enum tuff_status status = tuff_gpt2_config_load(v.ctx, v.model_path, &v.config);
+        enum tuff_status status = tuff_model_config_load(v.ctx, v.model_path, &v.config);
         if (status == TUFF_OK)
             status = tuff_safetensors_open(v.ctx, words.items[1], &v.golden);
         if (status == TUFF_OK)

@@ -13,42 +13,18 @@
 struct bucket {
     int64_t rows, picks;
     struct tuff_program *program;
-    struct tuff_tensor *ids, *positions, *slots, *table, *visible, *pick, *logits;
+    struct tuff_model_inputs in;
+    struct tuff_tensor *pick, *logits;
 };
 
 struct tuff_generator {
     struct tuff_ctx *ctx;
     struct tuff_generator_params params;
-    int64_t layers, vocab, context, max_blocks;
-    struct tuff_variable **keys, **values;
+    int64_t vocab, context, max_blocks;
+    struct tuff_kv_cache *cache;
     struct bucket buckets[BUCKETS]; /* decode, fewest rows first; the last is prefill */
     size_t n_buckets;
 };
-
-static enum tuff_status add_cache(struct tuff_generator *gen)
-{
-    const struct tuff_gpt2_config *c = tuff_gpt2_get_config(gen->params.model);
-    for (int64_t i = 0; i < 2 * gen->layers; i++) {
-        char name[64];
-        /* Several generators may share a store: names carry the first free number. */
-        for (int k = 0;; k++) {
-            snprintf(name, sizeof name, "cache.%d.%lld.%s", k, (long long) i / 2,
-                     i % 2 ? "values" : "keys");
-            if (!tuff_store_find(gen->params.store, name))
-                break;
-        }
-        TUFF_TRY(tuff_store_add(gen->params.store,
-                                &(struct tuff_variable_params) {
-                                    .name = name,
-                                    .dtype = TUFF_F32,
-                                    .rank = 2,
-                                    .dims = {gen->params.sequences * gen->max_blocks * BLOCK,
-                                             c->n_embd},
-                                    .role = TUFF_STATE},
-                                i % 2 ? &gen->values[i / 2] : &gen->keys[i / 2]));
-    }
-    return TUFF_OK;
-}
 
 static enum tuff_status add_bucket(struct tuff_generator *gen, int64_t rows, int64_t picks,
                                    const char *name)
@@ -58,21 +34,14 @@ static enum tuff_status add_bucket(struct tuff_generator *gen, int64_t rows, int
     TUFF_TRY(tuff_graph_create(gen->ctx, &g));
     b->rows = rows;
     b->picks = picks;
-    b->ids = tuff_input(g, "ids", TUFF_U32, 1, &rows);
-    b->positions = tuff_input(g, "positions", TUFF_U32, 1, &rows);
-    b->slots = tuff_input(g, "slots", TUFF_U32, 1, &rows);
-    b->table = tuff_input(g, "table", TUFF_U32, 2, (int64_t[]) {rows, gen->max_blocks});
-    b->visible = tuff_input(g, "visible", TUFF_U32, 1, &rows);
-    struct tuff_kv_cache cache = {.keys = gen->keys, .values = gen->values, .block = BLOCK,
-                                  .slots = b->slots, .table = b->table, .visible = b->visible};
-    struct tuff_tensor *hidden = tuff_gpt2_hidden(
-        g, gen->params.model,
-        &(struct tuff_gpt2_inputs) {.ids = b->ids, .positions = b->positions, .cache = &cache});
+    tuff_model_inputs_add(g, gen->params.model, &b->in, .cache = gen->cache, .rows = rows,
+                          .max_blocks = gen->max_blocks);
+    struct tuff_tensor *hidden = tuff_model_hidden(g, gen->params.model, &b->in);
     if (picks < rows) {
         b->pick = tuff_input(g, "pick", TUFF_U32, 1, &picks);
         hidden = tuff_gather(g, hidden, b->pick);
     }
-    b->logits = tuff_output(g, tuff_gpt2_logits(g, gen->params.model, hidden), "logits");
+    b->logits = tuff_output(g, tuff_model_logits(g, gen->params.model, hidden), "logits");
     enum tuff_status status = tuff_program_create(
         gen->params.store, g,
         &(struct tuff_program_params) {.name = name, .generic = gen->params.generic}, &b->program);
@@ -85,32 +54,26 @@ enum tuff_status tuff_generator_create(struct tuff_ctx *ctx,
                                        const struct tuff_generator_params *params,
                                        struct tuff_generator **out)
 {
-    const struct tuff_gpt2_config *c = tuff_gpt2_get_config(params->model);
+    const struct tuff_model_config *c = tuff_model_get_config(params->model);
     *out = NULL;
     if (params->sequences < 0 || params->sequences > PREFILL_ROWS)
         return tuff_fail(ctx, TUFF_E_RANGE, "generate: %lld sequences at once; 1 to %d are possible",
                          (long long) params->sequences, PREFILL_ROWS);
-    if (params->context < 0 || params->context > c->n_positions)
-        return tuff_fail(ctx, TUFF_E_RANGE, "generate: a context of %lld; the model has %lld positions",
-                         (long long) params->context, (long long) c->n_positions);
+    if (params->context < 0)
+        return tuff_fail(ctx, TUFF_E_RANGE, "generate: a context of %lld",
+                         (long long) params->context);
+    TUFF_TRY(tuff_model_context_check(ctx, c, params->context));
     struct tuff_generator *gen = tuff_calloc(1, sizeof *gen);
     if (!gen)
         return tuff_fail(ctx, TUFF_E_NOMEM, "generate: out of host memory");
     gen->ctx = ctx;
     gen->params = *params;
     gen->params.sequences = TUFF_MAX(params->sequences, 1);
-    gen->context = params->context ? params->context : c->n_positions;
-    gen->layers = c->n_layer;
+    gen->context = params->context ? params->context : c->max_position_embeddings;
     gen->vocab = c->vocab_size;
     gen->max_blocks = (int64_t) tuff_div_up((uint64_t) gen->context, BLOCK);
-    gen->keys = tuff_calloc((size_t) gen->layers, sizeof *gen->keys);
-    gen->values = tuff_calloc((size_t) gen->layers, sizeof *gen->values);
-    enum tuff_status status =
-        gen->keys && gen->values
-            ? TUFF_OK
-            : tuff_fail(ctx, TUFF_E_NOMEM, "generate: out of host memory");
-    if (status == TUFF_OK)
-        status = add_cache(gen);
+    enum tuff_status status = tuff_kv_cache_create(
+        gen->params.model, gen->params.sequences * gen->max_blocks, BLOCK, &gen->cache);
     for (int64_t rows = 1; status == TUFF_OK; rows *= 2) {
         status = add_bucket(gen, rows, rows, "decode");
         if (rows >= gen->params.sequences)
@@ -132,8 +95,7 @@ void tuff_generator_destroy(struct tuff_generator *gen)
         return;
     for (size_t i = 0; i < TUFF_COUNT(gen->buckets); i++)
         tuff_program_destroy(gen->buckets[i].program);
-    free(gen->keys);
-    free(gen->values);
+    tuff_kv_cache_destroy(gen->cache);
     free(gen);
 }
 
@@ -148,28 +110,35 @@ struct sequence {
     int64_t pick;      /* row of the logits of this run; -1: none */
 };
 
+/* A model without positions has no such input. */
+static void put(struct bucket *b, const struct tuff_tensor *input, int64_t row, uint32_t value)
+{
+    uint32_t *to = input ? tuff_program_input(b->program, input) : NULL;
+    if (to)
+        to[row] = value;
+}
+
 static void put_row(struct tuff_generator *gen, struct bucket *b, int64_t row, size_t sequence,
                     uint32_t id, size_t position)
 {
-    ((uint32_t *) tuff_program_input(b->program, b->ids))[row] = id;
-    ((uint32_t *) tuff_program_input(b->program, b->positions))[row] = (uint32_t) position;
-    ((uint32_t *) tuff_program_input(b->program, b->visible))[row] = (uint32_t) position + 1;
-    uint32_t *table = (uint32_t *) tuff_program_input(b->program, b->table) +
+    put(b, b->in.ids, row, id);
+    put(b, b->in.positions, row, (uint32_t) position);
+    put(b, b->in.visible, row, (uint32_t) position + 1);
+    uint32_t *table = (uint32_t *) tuff_program_input(b->program, b->in.table) +
                       row * gen->max_blocks;
     uint32_t first = (uint32_t) ((int64_t) sequence * gen->max_blocks);
     for (int64_t i = 0; i < gen->max_blocks; i++)
         table[i] = first + (uint32_t) i;
-    ((uint32_t *) tuff_program_input(b->program, b->slots))[row] =
-        table[position / BLOCK] * BLOCK + (uint32_t) (position % BLOCK);
+    put(b, b->in.slots, row, table[position / BLOCK] * BLOCK + (uint32_t) (position % BLOCK));
 }
 
 static void clear_rows(struct bucket *b, int64_t from)
 {
     for (int64_t row = from; row < b->rows; row++) {
-        ((uint32_t *) tuff_program_input(b->program, b->ids))[row] = 0;
-        ((uint32_t *) tuff_program_input(b->program, b->positions))[row] = 0;
-        ((uint32_t *) tuff_program_input(b->program, b->visible))[row] = 0;
-        ((uint32_t *) tuff_program_input(b->program, b->slots))[row] = NO_SLOT;
+        put(b, b->in.ids, row, 0);
+        put(b, b->in.positions, row, 0);
+        put(b, b->in.visible, row, 0);
+        put(b, b->in.slots, row, NO_SLOT);
     }
 }
 

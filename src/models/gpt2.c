@@ -1,224 +1,202 @@
 /* models/gpt2: the model, as in its paper's figure: token and position embeddings, blocks of
- * attention and MLP with norms before them, a final norm, the head tied to the embedding. */
-#include "base/os.h"
-#include "base/rng.h"
-#include "models/weights.h"
-#include "tuff/io.h"
-#include "tuff/models.h"
-#include "tuff/ops.h"
+ * attention and MLP with norms before them, a final norm, the head tied to the embedding.
+ * Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; GPT-3's sizes. */
+#include "models/model.h"
 
-struct block {
+struct layer {
     struct tuff_variable *ln_1_weight, *ln_1_bias, *attn_weight, *attn_bias, *proj_weight,
         *proj_bias, *ln_2_weight, *ln_2_bias, *fc_weight, *fc_bias, *out_weight, *out_bias;
 };
 
-struct tuff_gpt2 {
-    struct tuff_ctx *ctx;
-    struct tuff_store *store;
-    struct tuff_gpt2_config config;
+struct gpt2 {
     struct tuff_variable *wte, *wpe, *head, *ln_f_weight, *ln_f_bias;
-    struct block *blocks;
 };
 
-enum { DECAYED, NOT_DECAYED };
+/* ---- config.json ---- */
 
-static enum tuff_status add_block(struct tuff_gpt2 *m, int64_t layer)
+static const struct tuff_config_key keys[] = {
+    TUFF_SIZE("vocab_size", vocab_size, 1 << 24),
+    TUFF_SIZE("n_positions", max_position_embeddings, 1 << 24),
+    TUFF_SIZE("n_embd", hidden_size, 1 << 20),
+    TUFF_SIZE("n_layer", num_hidden_layers, TUFF_LAYERS_MAX),
+    TUFF_SIZE("n_head", num_attention_heads, 1 << 16),
+    TUFF_SIZE("n_inner", intermediate_size, 1 << 22),
+    TUFF_RATE("embd_pdrop", embd_pdrop),
+    TUFF_RATE("resid_pdrop", resid_pdrop),
+    TUFF_RATE("attn_pdrop", attn_pdrop),
+    {"layer_norm_epsilon", TUFF_KEY_REAL, TUFF_FIELD(norm_eps), 1e-12, 1, false},
+    {"initializer_range", TUFF_KEY_REAL, TUFF_FIELD(initializer_range), 0, 100, false},
+    {"activation_function", TUFF_KEY_ACTIVATION, TUFF_FIELD(activation), 0, 0, false},
+    {0}};
+
+static const struct tuff_activation_name activations[] = {{"gelu_new", TUFF_ACT_GELU_TANH},
+                                                          {"gelu_pytorch_tanh", TUFF_ACT_GELU_TANH},
+                                                          {"gelu", TUFF_ACT_GELU_ERF},
+                                                          {0}};
+
+/* GPT-2 from the released checkpoints; GPT-3 from Brown et al. 2020, table 2.1. */
+static const struct tuff_size sizes[] = {{"gpt2", 12, 12, 0, 768, 0, 1024},
+                                         {"gpt2-medium", 24, 16, 0, 1024, 0, 1024},
+                                         {"gpt2-large", 36, 20, 0, 1280, 0, 1024},
+                                         {"gpt2-xl", 48, 25, 0, 1600, 0, 1024},
+                                         {"gpt3-small", 12, 12, 0, 768, 0, 2048},
+                                         {"gpt3-medium", 24, 16, 0, 1024, 0, 2048},
+                                         {"gpt3-large", 24, 16, 0, 1536, 0, 2048},
+                                         {"gpt3-xl", 24, 16, 0, 2048, 0, 2048},
+                                         {0}};
+
+static enum tuff_status read(struct tuff_ctx *ctx, const char *path, const json_t *root,
+                             struct tuff_model_config *c)
 {
-    struct block *b = &m->blocks[layer];
-    int64_t w = m->config.n_embd, f = m->config.n_inner;
-    const struct {
-        struct tuff_variable **to;
-        const char *name;
-        int64_t rows, cols; /* cols 0: a vector */
-    } list[] = {
-        {&b->ln_1_weight, "ln_1.weight", w, 0},
-        {&b->ln_1_bias, "ln_1.bias", w, 0},
-        {&b->attn_weight, "attn.c_attn.weight", w, 3 * w},
-        {&b->attn_bias, "attn.c_attn.bias", 3 * w, 0},
-        {&b->proj_weight, "attn.c_proj.weight", w, w},
-        {&b->proj_bias, "attn.c_proj.bias", w, 0},
-        {&b->ln_2_weight, "ln_2.weight", w, 0},
-        {&b->ln_2_bias, "ln_2.bias", w, 0},
-        {&b->fc_weight, "mlp.c_fc.weight", w, f},
-        {&b->fc_bias, "mlp.c_fc.bias", f, 0},
-        {&b->out_weight, "mlp.c_proj.weight", f, w},
-        {&b->out_bias, "mlp.c_proj.bias", w, 0},
-    };
-    for (size_t i = 0; i < TUFF_COUNT(list); i++) {
-        char name[96];
-        snprintf(name, sizeof name, "transformer.h.%lld.%s", (long long) layer, list[i].name);
-        TUFF_TRY(tuff_weight_add(m->store, name, list[i].rows, list[i].cols,
-                                 list[i].cols ? DECAYED : NOT_DECAYED, list[i].to));
-    }
+    bool by_layer = false, cross = false, scaled = true;
+    TUFF_TRY(tuff_json_bool(ctx, path, root, "scale_attn_by_inverse_layer_idx", &by_layer));
+    TUFF_TRY(tuff_json_bool(ctx, path, root, "add_cross_attention", &cross));
+    TUFF_TRY(tuff_json_bool(ctx, path, root, "scale_attn_weights", &scaled));
+    if (by_layer || cross || !scaled)
+        return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: \"%s\" is not supported", path,
+                         by_layer ? "scale_attn_by_inverse_layer_idx"
+                         : cross  ? "add_cross_attention"
+                                  : "scale_attn_weights: false");
+    (void) c;
     return TUFF_OK;
 }
 
-enum tuff_status tuff_gpt2_create(struct tuff_store *store, const struct tuff_gpt2_config *config,
-                                  struct tuff_gpt2 **out)
+static enum tuff_status check(struct tuff_ctx *ctx, const char *where,
+                              const struct tuff_model_config *c)
 {
-    struct tuff_ctx *ctx = tuff_store_ctx(store);
-    *out = NULL;
-    TUFF_TRY(tuff_gpt2_config_check(ctx, "model", config));
-    struct tuff_gpt2 *m = tuff_calloc(1, sizeof *m);
-    if (!m || !(m->blocks = tuff_calloc((size_t) config->n_layer, sizeof *m->blocks))) {
-        free(m);
-        return tuff_fail(ctx, TUFF_E_NOMEM, "model: out of host memory");
+    return tuff_config_check_heads(ctx, where, c, "n_embd", "n_head");
+}
+
+/* ---- parameters ---- */
+
+static void declare(struct tuff_model *m)
+{
+    const struct tuff_model_config *c = &m->config;
+    struct gpt2 *own = m->own;
+    int64_t w = c->hidden_size, f = c->intermediate_size;
+    tuff_model_scope(m, "transformer.");
+    tuff_model_weight(m, &own->wte, "wte.weight", c->vocab_size, w, TUFF_INIT_NORMAL);
+    tuff_model_weight(m, &own->wpe, "wpe.weight", c->max_position_embeddings, w, TUFF_INIT_NORMAL);
+    for (int64_t i = 0; i < c->num_hidden_layers; i++) {
+        struct layer *b = (struct layer *) m->layers + i;
+        tuff_model_scope(m, "transformer.h.%lld.", (long long) i);
+        tuff_model_weight(m, &b->ln_1_weight, "ln_1.weight", w, 0, TUFF_INIT_ONES);
+        tuff_model_weight(m, &b->ln_1_bias, "ln_1.bias", w, 0, TUFF_INIT_ZEROS);
+        tuff_model_weight(m, &b->attn_weight, "attn.c_attn.weight", w, 3 * w, TUFF_INIT_NORMAL);
+        tuff_model_weight(m, &b->attn_bias, "attn.c_attn.bias", 3 * w, 0, TUFF_INIT_ZEROS);
+        tuff_model_weight(m, &b->proj_weight, "attn.c_proj.weight", w, w, TUFF_INIT_RESIDUAL);
+        tuff_model_weight(m, &b->proj_bias, "attn.c_proj.bias", w, 0, TUFF_INIT_ZEROS);
+        tuff_model_weight(m, &b->ln_2_weight, "ln_2.weight", w, 0, TUFF_INIT_ONES);
+        tuff_model_weight(m, &b->ln_2_bias, "ln_2.bias", w, 0, TUFF_INIT_ZEROS);
+        tuff_model_weight(m, &b->fc_weight, "mlp.c_fc.weight", w, f, TUFF_INIT_NORMAL);
+        tuff_model_weight(m, &b->fc_bias, "mlp.c_fc.bias", f, 0, TUFF_INIT_ZEROS);
+        tuff_model_weight(m, &b->out_weight, "mlp.c_proj.weight", f, w, TUFF_INIT_RESIDUAL);
+        tuff_model_weight(m, &b->out_bias, "mlp.c_proj.bias", w, 0, TUFF_INIT_ZEROS);
     }
-    m->ctx = ctx;
-    m->store = store;
-    m->config = *config;
-    int64_t w = config->n_embd;
-    enum tuff_status status;
-    TUFF_TRY_GOTO(tuff_weight_add(store, "transformer.wte.weight", config->vocab_size, w, DECAYED,
-                                  &m->wte));
-    TUFF_TRY_GOTO(tuff_weight_add(store, "transformer.wpe.weight", config->n_positions, w, DECAYED,
-                                  &m->wpe));
-    for (int64_t i = 0; i < config->n_layer; i++)
-        TUFF_TRY_GOTO(add_block(m, i));
-    TUFF_TRY_GOTO(tuff_weight_add(store, "transformer.ln_f.weight", w, 0, NOT_DECAYED,
-                                  &m->ln_f_weight));
-    TUFF_TRY_GOTO(tuff_weight_add(store, "transformer.ln_f.bias", w, 0, NOT_DECAYED,
-                                  &m->ln_f_bias));
-    m->head = m->wte;
-    if (!config->tie_word_embeddings)
-        TUFF_TRY_GOTO(tuff_weight_add(store, "lm_head.weight", config->vocab_size, w, DECAYED,
-                                      &m->head));
-    *out = m;
-    return TUFF_OK;
-fail:
-    tuff_gpt2_destroy(m);
-    return status;
+    tuff_model_scope(m, "transformer.");
+    tuff_model_weight(m, &own->ln_f_weight, "ln_f.weight", w, 0, TUFF_INIT_ONES);
+    tuff_model_weight(m, &own->ln_f_bias, "ln_f.bias", w, 0, TUFF_INIT_ZEROS);
+    tuff_model_scope(m, "%s", "");
+    own->head = own->wte;
+    if (!c->tie_word_embeddings)
+        tuff_model_weight(m, &own->head, "lm_head.weight", c->vocab_size, w, TUFF_INIT_NORMAL);
 }
 
-void tuff_gpt2_destroy(struct tuff_gpt2 *m)
-{
-    if (m)
-        free(m->blocks);
-    free(m);
-}
+/* ---- the forward pass ---- */
 
-const struct tuff_gpt2_config *tuff_gpt2_get_config(const struct tuff_gpt2 *m)
-{
-    return &m->config;
-}
-
-enum tuff_status tuff_gpt2_init(struct tuff_gpt2 *m, uint64_t seed)
-{
-    double range = m->config.initializer_range;
-    /* Residual projections: the paper scales them by 1 / sqrt(number of residual layers). */
-    double residual = range / sqrt(2.0 * (double) m->config.n_layer);
-    for (size_t i = 0; i < tuff_store_count(m->store); i++) {
-        struct tuff_variable *v = tuff_store_get(m->store, i);
-        const char *name = tuff_variable_name(v);
-        if (tuff_variable_role(v) != TUFF_TRAINABLE)
-            continue;
-        bool matrix = tuff_variable_rank(v) == 2;
-        bool scaled = matrix && strstr(name, "c_proj.weight");
-        bool norm = !matrix && strstr(name, "ln_") && strstr(name, ".weight");
-        TUFF_TRY(tuff_weight_init(m->store, v, norm ? 1 : 0,
-                                  scaled   ? residual
-                                  : matrix ? range
-                                           : 0,
-                                  seed, i));
-    }
-    return TUFF_OK;
-}
-
-enum tuff_status tuff_gpt2_load(struct tuff_gpt2 *m, const char *path)
-{
-    static const char *const ignored[] = {"attn.bias", "attn.masked_bias", NULL};
-    return tuff_weights_load(m->store, path, "transformer.",
-                             m->config.tie_word_embeddings ? "lm_head.weight" : NULL, ignored);
-}
-
-enum tuff_status tuff_gpt2_save(struct tuff_gpt2 *m, const char *folder)
-{
-    TUFF_TRY(tuff_gpt2_config_save(m->ctx, folder, &m->config));
-    return tuff_weights_save(m->store, folder);
-}
-
-static struct tuff_tensor *dropout(struct tuff_graph *g, struct tuff_tensor *x, double p,
-                                   struct tuff_tensor *seed, uint32_t stream)
-{
-    return seed && p > 0 ? tuff_dropout(g, x, (float) p, seed, stream) : x;
-}
-
-/* y = x + dropout(matmul(h, w) + bias): one kernel where there is no dropout. */
-static struct tuff_tensor *residual_linear(struct tuff_graph *g, struct tuff_tensor *h,
-                                           struct tuff_variable *weight, struct tuff_variable *bias,
-                                           struct tuff_tensor *x, double p,
-                                           struct tuff_tensor *seed, uint32_t stream)
-{
-    if (!seed || p <= 0)
-        return tuff_matmul(g, h, tuff_use(g, weight), .bias = tuff_use(g, bias), .residual = x);
-    struct tuff_tensor *y = tuff_matmul(g, h, tuff_use(g, weight), .bias = tuff_use(g, bias));
-    return tuff_add(g, x, dropout(g, y, p, seed, stream));
-}
-
-static struct tuff_tensor *norm(struct tuff_graph *g, struct tuff_gpt2 *m, struct tuff_tensor *x,
+static struct tuff_tensor *norm(struct tuff_graph *g, struct tuff_model *m, struct tuff_tensor *x,
                                 struct tuff_variable *weight, struct tuff_variable *bias)
 {
     return tuff_layer_norm(g, x, tuff_use(g, weight), tuff_use(g, bias),
-                           (float) m->config.layer_norm_epsilon);
+                           (float) m->config.norm_eps);
 }
 
-static struct tuff_tensor *mlp(struct tuff_graph *g, struct tuff_gpt2 *m, const struct block *b,
-                               struct tuff_tensor *x, struct tuff_tensor *seed, uint32_t stream)
+static struct tuff_tensor *attention(struct tuff_graph *g, struct tuff_model *m, int64_t layer,
+                                     const struct tuff_model_inputs *in, struct tuff_tensor *x,
+                                     uint32_t stream)
 {
+    const struct layer *b = (struct layer *) m->layers + layer;
+    struct tuff_tensor *h = norm(g, m, x, b->ln_1_weight, b->ln_1_bias);
+    struct tuff_tensor *qkv =
+        tuff_matmul(g, h, tuff_use(g, b->attn_weight), .bias = tuff_use(g, b->attn_bias));
+    struct tuff_tensor *a = tuff_block_attend(
+        g, m, layer, in, qkv, NULL, NULL,
+        &(struct tuff_attention_args) {.heads = (int) m->config.num_attention_heads,
+                                       .stream = stream});
+    return tuff_block_residual(
+        g, a, x,
+        &(struct tuff_block_residual_args) {b->proj_weight, b->proj_bias, false,
+                                            m->config.resid_pdrop, in->seed, stream + 1});
+}
+
+static struct tuff_tensor *mlp(struct tuff_graph *g, struct tuff_model *m, int64_t layer,
+                               const struct tuff_model_inputs *in, struct tuff_tensor *x,
+                               uint32_t stream)
+{
+    const struct layer *b = (struct layer *) m->layers + layer;
     struct tuff_tensor *h = norm(g, m, x, b->ln_2_weight, b->ln_2_bias);
     h = tuff_matmul(g, h, tuff_use(g, b->fc_weight), .bias = tuff_use(g, b->fc_bias),
-                    .activation = m->config.activation_erf ? TUFF_ACT_GELU_ERF
-                                                           : TUFF_ACT_GELU_TANH);
-    return residual_linear(g, h, b->out_weight, b->out_bias, x, m->config.resid_pdrop, seed,
-                           stream);
+                    .activation = m->config.activation);
+    return tuff_block_residual(
+        g, h, x,
+        &(struct tuff_block_residual_args) {b->out_weight, b->out_bias, false,
+                                            m->config.resid_pdrop, in->seed, stream});
 }
 
-/* Whole sequences see each other's tokens through qkv; single tokens through the cache, to which
- * they are added first. */
-static struct tuff_tensor *attend(struct tuff_graph *g, struct tuff_gpt2 *m, int64_t layer,
-                                  const struct tuff_gpt2_inputs *in, struct tuff_tensor *qkv,
-                                  uint32_t stream)
+static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
+                                  const struct tuff_model_inputs *in)
 {
-    const struct tuff_gpt2_config *c = &m->config;
-    const struct tuff_kv_cache *cache = in->cache;
-    int64_t w = c->n_embd;
-    if (!cache)
-        return tuff_attention(g, qkv, NULL, NULL, .heads = (int) c->n_head, .causal = true,
-                              .visible = in->visible, .seed = in->seed, .stream = stream,
-                              .dropout = in->seed ? (float) c->attn_pdrop : 0);
-    struct tuff_tensor *keys = tuff_scatter(g, tuff_use(g, cache->keys[layer]), cache->slots,
-                                            tuff_slice(g, qkv, 1, w, w));
-    struct tuff_tensor *values = tuff_scatter(g, tuff_use(g, cache->values[layer]), cache->slots,
-                                              tuff_slice(g, qkv, 1, 2 * w, w));
-    return tuff_attention_cached(g, tuff_slice(g, qkv, 1, 0, w), keys, values,
-                                 .heads = (int) c->n_head, .block = cache->block,
-                                 .table = cache->table, .visible = cache->visible);
-}
-
-struct tuff_tensor *tuff_gpt2_hidden(struct tuff_graph *g, struct tuff_gpt2 *m,
-                                     const struct tuff_gpt2_inputs *in)
-{
-    const struct tuff_gpt2_config *c = &m->config;
+    const struct gpt2 *own = m->own;
     struct tuff_tensor *x =
-        tuff_add(g, tuff_embedding(g, tuff_use(g, m->wte), in->ids, in->ids_buckets),
-                 tuff_embedding(g, tuff_use(g, m->wpe), in->positions, in->positions_buckets));
-    x = dropout(g, x, c->embd_pdrop, in->seed, 0);
-    for (int64_t i = 0; i < c->n_layer; i++) {
-        const struct block *b = &m->blocks[i];
+        tuff_add(g, tuff_embedding(g, tuff_use(g, own->wte), in->ids, in->ids_buckets),
+                 tuff_embedding(g, tuff_use(g, own->wpe), in->positions, in->positions_buckets));
+    x = tuff_block_dropout(g, x, m->config.embd_pdrop, in->seed, 0);
+    for (int64_t i = 0; i < m->config.num_hidden_layers; i++) {
         uint32_t stream = 1 + 3 * (uint32_t) i;
-        struct tuff_tensor *h = norm(g, m, x, b->ln_1_weight, b->ln_1_bias);
-        struct tuff_tensor *qkv =
-            tuff_matmul(g, h, tuff_use(g, b->attn_weight), .bias = tuff_use(g, b->attn_bias));
-        struct tuff_tensor *a = attend(g, m, i, in, qkv, stream);
-        x = residual_linear(g, a, b->proj_weight, b->proj_bias, x, c->resid_pdrop, in->seed,
-                            stream + 1);
-        x = mlp(g, m, b, x, in->seed, stream + 2);
+        x = attention(g, m, i, in, x, stream);
+        x = mlp(g, m, i, in, x, stream + 2);
     }
-    return norm(g, m, x, m->ln_f_weight, m->ln_f_bias);
+    return norm(g, m, x, own->ln_f_weight, own->ln_f_bias);
 }
 
-struct tuff_tensor *tuff_gpt2_logits(struct tuff_graph *g, struct tuff_gpt2 *m,
-                                     struct tuff_tensor *hidden)
+static struct tuff_tensor *logits(struct tuff_graph *g, struct tuff_model *m,
+                                  struct tuff_tensor *h)
 {
-    return tuff_matmul(g, hidden, tuff_use(g, m->head), .transpose_b = true, .pad_rows = true);
+    const struct gpt2 *own = m->own;
+    return tuff_matmul(g, h, tuff_use(g, own->head), .transpose_b = true, .pad_rows = true);
 }
+
+const struct tuff_family tuff_family_gpt2 = {
+    .model_type = "gpt2",
+    .architectures = (const struct tuff_architecture[]) {{"GPT2LMHeadModel", TUFF_TASK_CAUSAL_LM},
+                                                         {0}},
+    .defaults = {.vocab_size = 50257,
+                 .max_position_embeddings = 1024,
+                 .hidden_size = 768,
+                 .num_hidden_layers = 12,
+                 .num_attention_heads = 12,
+                 .norm_eps = 1e-5,
+                 .initializer_range = 0.02,
+                 .embd_pdrop = 0.1,
+                 .resid_pdrop = 0.1,
+                 .attn_pdrop = 0.1,
+                 .activation = TUFF_ACT_GELU_TANH,
+                 .tie_word_embeddings = true,
+                 .bos_token_id = -1,
+                 .eos_token_id = -1,
+                 .pad_token_id = -1},
+    .keys = keys,
+    .activations = activations,
+    .sizes = sizes,
+    .read = read,
+    .check = check,
+    .needs = TUFF_NEEDS_POSITIONS | TUFF_NEEDS_POSITION_BUCKETS,
+    .prefix = "transformer.",
+    .tied = "lm_head.weight",
+    .ignored = (const char *const[]) {"attn.bias", "attn.masked_bias", NULL},
+    .own_size = sizeof(struct gpt2),
+    .layer_size = sizeof(struct layer),
+    .declare = declare,
+    .hidden = hidden,
+    .logits = logits,
+};

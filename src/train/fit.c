@@ -255,7 +255,7 @@ enum tuff_status tuff_fit_end(struct fit *f, enum tuff_status status)
     tuff_prefetch_destroy(f->prefetch);
     tuff_loader_destroy(f->held_out);
     tuff_trainer_destroy(f->trainer);
-    tuff_gpt2_destroy(f->model);
+    tuff_model_destroy(f->model);
     tuff_store_destroy(f->store);
     tuff_token_file_close(f->data);
     tuff_tokenizer_destroy(f->tokenizer);

@@ -26,9 +26,9 @@ struct fit {
     int64_t eval_batches;         /* of an evaluation on the way */
     int64_t all_batches;          /* of the held-out text */
     /* the model */
-    struct tuff_gpt2_config config;
+    struct tuff_model_config config;
     struct tuff_store *store;
-    struct tuff_gpt2 *model;
+    struct tuff_model *model;
     struct tuff_trainer *trainer;
     double *lr; /* by applied step */
     struct tuff_adamw_params adamw; /* as the trainer has it */

@@ -184,21 +184,11 @@ static enum tuff_status open_loaders(struct fit *f)
 
 /* ---- the model ---- */
 
-static bool same_config(const struct tuff_gpt2_config *a, const struct tuff_gpt2_config *b)
-{
-    return a->vocab_size == b->vocab_size && a->n_positions == b->n_positions &&
-           a->n_embd == b->n_embd && a->n_layer == b->n_layer && a->n_head == b->n_head &&
-           a->n_inner == b->n_inner && a->layer_norm_epsilon == b->layer_norm_epsilon &&
-           a->embd_pdrop == b->embd_pdrop && a->resid_pdrop == b->resid_pdrop &&
-           a->attn_pdrop == b->attn_pdrop && a->activation_erf == b->activation_erf &&
-           a->tie_word_embeddings == b->tie_word_embeddings;
-}
-
 /* What the parameters say alone, for a model trained on this data. */
-static struct tuff_gpt2_config wanted_config(const struct fit *f)
+static struct tuff_model_config wanted_config(const struct fit *f)
 {
     const struct tuff_fit_params *p = f->params;
-    struct tuff_gpt2_config config = p->config;
+    struct tuff_model_config config = p->config;
     uint32_t end;
     if (!config.vocab_size) {
         config.vocab_size = (int64_t) tuff_token_file_info(f->data)->vocab;
@@ -209,36 +199,30 @@ static struct tuff_gpt2_config wanted_config(const struct fit *f)
     return config;
 }
 
-static void set_dropout(struct tuff_gpt2_config *config, double rate)
-{
-    if (rate >= 0)
-        config->embd_pdrop = config->resid_pdrop = config->attn_pdrop = rate;
-}
-
 static enum tuff_status choose_config(struct fit *f, const char **changed)
 {
     const struct tuff_fit_params *p = f->params;
     const char *from = f->resume_from ? f->resume_from : f->init;
     const struct tuff_token_info *info = tuff_token_file_info(f->data);
-    struct tuff_gpt2_config wanted = wanted_config(f);
-    set_dropout(&wanted, p->dropout);
+    struct tuff_model_config wanted = wanted_config(f);
+    if (p->dropout >= 0)
+        tuff_model_set_dropout(&wanted, p->dropout);
     f->config = wanted;
     *changed = "";
     if (from) {
-        TUFF_TRY(tuff_gpt2_config_load(f->ctx, from, &f->config));
-        set_dropout(&f->config, p->dropout);
+        TUFF_TRY(tuff_model_config_load(f->ctx, from, &f->config));
+        if (p->dropout >= 0)
+            tuff_model_set_dropout(&f->config, p->dropout);
     }
-    if (f->resume_from && p->config.n_layer && !same_config(&f->config, &wanted))
+    if (f->resume_from && p->config.num_hidden_layers &&
+        !tuff_model_config_equal(&f->config, &wanted))
         *changed = "the model's configuration";
-    TUFF_TRY(tuff_gpt2_config_check(f->ctx, from ? from : "model", &f->config));
+    TUFF_TRY(tuff_model_config_check(f->ctx, from ? from : "model", &f->config));
     if ((uint64_t) f->config.vocab_size < info->vocab)
         return tuff_fail(f->ctx, TUFF_E_RANGE, "the data's vocabulary has %llu ids, the model's "
                          "%lld", (unsigned long long) info->vocab,
                          (long long) f->config.vocab_size);
-    if (p->context > f->config.n_positions)
-        return tuff_fail(f->ctx, TUFF_E_RANGE, "context %lld is longer than the model's %lld "
-                         "positions", (long long) p->context, (long long) f->config.n_positions);
-    return TUFF_OK;
+    return tuff_model_context_check(f->ctx, &f->config, p->context);
 }
 
 /* Of a run that was told its steps; of one by time the step count sets a limit to warm-up. */
@@ -283,9 +267,7 @@ static enum tuff_status create_trainer(struct fit *f)
         return no_memory(f);
     fill_rates(f, rates);
     TUFF_TRY(tuff_store_create(f->ctx, p->device, &f->store));
-    TUFF_TRY(tuff_gpt2_create(f->store, &f->config, &f->model));
-    const struct tuff_gpt2_config *c = &f->config;
-    bool dropout = c->embd_pdrop > 0 || c->resid_pdrop > 0 || c->attn_pdrop > 0;
+    TUFF_TRY(tuff_model_create(f->store, &f->config, &f->model));
     f->adamw = (struct tuff_adamw_params) {.beta1 = p->beta1,
                                            .beta2 = p->beta2,
                                            .eps = 1e-8,
@@ -300,7 +282,7 @@ static enum tuff_status create_trainer(struct fit *f)
                                        .batch = p->batch,
                                        .context = p->context,
                                        .adamw = f->adamw,
-                                       .dropout = dropout,
+                                       .dropout = true,
                                        .seed = p->seed},
         &f->trainer);
 }
@@ -362,7 +344,7 @@ static enum tuff_status restore(struct fit *f)
         const char *name;
         enum tuff_copy copy;
     } moments[] = {{"exp_avg.safetensors", TUFF_STATE_0}, {"exp_avg_sq.safetensors", TUFF_STATE_1}};
-    TUFF_TRY(tuff_gpt2_load(f->model, f->resume_from));
+    TUFF_TRY(tuff_model_load(f->model, f->resume_from));
     for (size_t i = 0; i < TUFF_COUNT(moments); i++) {
         char *path = tuff_os_path_join(f->resume_from, moments[i].name);
         enum tuff_status status =
@@ -437,8 +419,8 @@ static void tell_ready(struct fit *f)
     snprintf(text, sizeof text, "model: %lld layers, width %lld, vocabulary %lld, %lld parameters; "
              "bytes: parameters %llu, gradients %llu, optimizer %llu, activations %llu, all %llu, "
              "of %llu",
-             (long long) f->config.n_layer, (long long) f->config.n_embd,
-             (long long) f->config.vocab_size, (long long) tuff_gpt2_parameter_count(&f->config),
+             (long long) f->config.num_hidden_layers, (long long) f->config.hidden_size,
+             (long long) f->config.vocab_size, (long long) tuff_model_parameter_count(&f->config),
              (unsigned long long) s.parameters, (unsigned long long) s.gradients,
              (unsigned long long) s.states, (unsigned long long) s.activations,
              (unsigned long long) tuff_plan_peak(&s),
@@ -456,7 +438,7 @@ static enum tuff_status begin_anew(struct fit *f)
                                     f->steps, warmup(f));
     if (!f->settings)
         return no_memory(f);
-    return f->init ? tuff_gpt2_load(f->model, f->init) : tuff_gpt2_init(f->model, f->params->seed);
+    return f->init ? tuff_model_load(f->model, f->init) : tuff_model_init(f->model, f->params->seed);
 }
 
 enum tuff_status tuff_fit_start(struct fit *f)

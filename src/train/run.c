@@ -120,7 +120,7 @@ enum tuff_status tuff_run_save(struct tuff_ctx *ctx, const struct tuff_run_save_
     const struct tuff_fit_params *p = params->fit;
     TUFF_TRY(tuff_checkpoint_begin(ctx, p->out, params->state->step, &checkpoint));
     const char *folder = tuff_checkpoint_folder(checkpoint);
-    enum tuff_status status = tuff_gpt2_save(params->model, folder);
+    enum tuff_status status = tuff_model_save(params->model, folder);
     if (status == TUFF_OK && params->tokenizer)
         status = tuff_tokenizer_save(ctx, params->tokenizer, folder);
     if (status == TUFF_OK)

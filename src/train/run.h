@@ -40,7 +40,7 @@ enum tuff_status tuff_run_same(struct tuff_ctx *ctx, const json_t *before, const
 struct tuff_run_save_params {
     const struct tuff_fit_params *fit;
     struct tuff_store *store;
-    struct tuff_gpt2 *model;
+    struct tuff_model *model;
     const struct tuff_tokenizer *tokenizer; /* NULL: none is written */
     const json_t *settings;
     const struct tuff_run_state *state;

@@ -11,7 +11,7 @@
 
 struct pass {
     struct tuff_program *program;
-    struct tuff_gpt2_inputs in;
+    struct tuff_model_inputs in;
     struct tuff_tensor *targets, *weight, *loss;
 };
 
@@ -40,20 +40,13 @@ struct tuff_trainer {
 static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *pass, int64_t batch,
                      bool training)
 {
-    int64_t time = t->params.context, n = batch * time, dims[2] = {batch, time};
-    int64_t buckets = (int64_t) TUFF_EMBEDDING_BUCKET_WORDS(n);
-    pass->in.ids = tuff_input(g, "ids", TUFF_U32, 2, dims);
-    pass->in.positions = tuff_input(g, "positions", TUFF_U32, 2, dims);
-    if (training) {
-        pass->in.ids_buckets = tuff_input(g, "ids.buckets", TUFF_U32, 1, &buckets);
-        pass->in.positions_buckets = tuff_input(g, "positions.buckets", TUFF_U32, 1, &buckets);
-        if (t->params.dropout)
-            pass->in.seed = tuff_input(g, "seed", TUFF_U32, 1, (int64_t[]) {2});
-    }
+    int64_t dims[2] = {batch, t->params.context};
+    tuff_model_inputs_add(g, t->params.model, &pass->in, .batch = batch, .time = t->params.context,
+                          .gradient = training, .dropout = training && t->params.dropout);
     pass->targets = tuff_input(g, "targets", TUFF_U32, 2, dims);
     pass->weight = tuff_input(g, "weight", TUFF_F32, 1, (int64_t[]) {1});
-    struct tuff_tensor *hidden = tuff_gpt2_hidden(g, t->params.model, &pass->in);
-    struct tuff_tensor *logits = tuff_gpt2_logits(g, t->params.model, hidden);
+    struct tuff_tensor *hidden = tuff_model_hidden(g, t->params.model, &pass->in);
+    struct tuff_tensor *logits = tuff_model_logits(g, t->params.model, hidden);
     struct tuff_tensor *loss =
         tuff_cross_entropy(g, logits, pass->targets, pass->weight, NULL);
     pass->loss = tuff_output(g, tuff_named(loss, "loss"), "loss");
@@ -124,12 +117,9 @@ enum tuff_status tuff_trainer_create(struct tuff_ctx *ctx, const struct tuff_tra
                                      struct tuff_trainer **out)
 {
     *out = NULL;
-    const struct tuff_gpt2_config *config = tuff_gpt2_get_config(params->model);
     if (params->batch < 1 || params->context < 1)
         return tuff_fail(ctx, TUFF_E_RANGE, "batch and context must be 1 or more");
-    if (params->context > config->n_positions)
-        return tuff_fail(ctx, TUFF_E_RANGE, "context %lld is longer than the model's %lld positions",
-                         (long long) params->context, (long long) config->n_positions);
+    TUFF_TRY(tuff_model_context_check(ctx, tuff_model_get_config(params->model), params->context));
     struct tuff_trainer *t = tuff_calloc(1, sizeof *t);
     if (!t)
         return tuff_fail(ctx, TUFF_E_NOMEM, "trainer: out of host memory");
@@ -211,21 +201,12 @@ static void harvest_apply(struct tuff_trainer *t, int slot, int age)
 }
 
 static enum tuff_status fill(struct tuff_trainer *t, struct pass *pass, const uint32_t *ids,
-                             const uint32_t *targets, size_t n, float weight)
+                             const uint32_t *targets, size_t n, float weight, const uint32_t *seed)
 {
-    uint32_t *to_ids = tuff_program_input(pass->program, pass->in.ids);
-    uint32_t *positions = tuff_program_input(pass->program, pass->in.positions);
-    memcpy(to_ids, ids, n * sizeof *ids);
     memcpy(tuff_program_input(pass->program, pass->targets), targets, n * sizeof *targets);
     *(float *) tuff_program_input(pass->program, pass->weight) = weight;
-    for (size_t i = 0; i < n; i++)
-        positions[i] = (uint32_t) (i % (size_t) t->params.context);
-    if (!pass->in.ids_buckets)
-        return TUFF_OK;
-    TUFF_TRY(tuff_embedding_buckets(t->ctx, ids, n,
-                                    tuff_program_input(pass->program, pass->in.ids_buckets)));
-    return tuff_embedding_buckets(t->ctx, positions, n,
-                                  tuff_program_input(pass->program, pass->in.positions_buckets));
+    return tuff_model_inputs_write(pass->program, t->params.model, &pass->in,
+                                   &(struct tuff_model_batch) {.ids = ids, .seed = seed});
 }
 
 static enum tuff_status micro(struct tuff_trainer *t, const uint32_t *ids, const uint32_t *targets,
@@ -238,13 +219,10 @@ static enum tuff_status micro(struct tuff_trainer *t, const uint32_t *ids, const
     *waited += tuff_os_now() - begin;
     if (t->slot_step[0][t->slot[0]])
         harvest_micro(t, t->slot[0], 1);
-    TUFF_TRY(fill(t, pass, ids, targets, n, (float) (1.0 / (double) counted)));
-    if (pass->in.seed) {
-        /* One stream a step and micro-batch: the same whatever was run before. */
-        uint32_t *seed = tuff_program_input(pass->program, pass->in.seed);
-        seed[0] = (uint32_t) t->params.seed ^ (uint32_t) index << 20;
-        seed[1] = (uint32_t) t->step;
-    }
+    /* One stream a step and micro-batch: the same whatever was run before. */
+    const uint32_t seed[2] = {(uint32_t) t->params.seed ^ (uint32_t) index << 20,
+                              (uint32_t) t->step};
+    TUFF_TRY(fill(t, pass, ids, targets, n, (float) (1.0 / (double) counted), seed));
     TUFF_TRY(tuff_program_submit(pass->program));
     t->slot_step[0][t->slot[0]] = t->step;
     t->slot[0] = !t->slot[0];
@@ -311,7 +289,7 @@ enum tuff_status tuff_trainer_evaluate(struct tuff_trainer *t, const uint32_t *i
 {
     int64_t batch = t->params.eval_batch ? t->params.eval_batch : t->params.batch;
     TUFF_TRY(tuff_program_begin(t->eval.program));
-    TUFF_TRY(fill(t, &t->eval, ids, targets, (size_t) (batch * t->params.context), 1));
+    TUFF_TRY(fill(t, &t->eval, ids, targets, (size_t) (batch * t->params.context), 1, NULL));
     TUFF_TRY(tuff_program_submit(t->eval.program));
     TUFF_TRY(tuff_program_wait(t->eval.program, 0));
     *loss_sum = (double) *(const float *) tuff_program_output(t->eval.program, t->eval.loss, 0);

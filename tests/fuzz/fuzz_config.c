@@ -8,43 +8,42 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A model of any accepted size must be refused or counted; the graph of a small one must build. */
-static void describe(struct tuff_ctx *ctx, const struct tuff_gpt2_config *config)
+static void describe(struct tuff_ctx *ctx, const struct tuff_model_config *config)
 {
     struct tuff_store *store = NULL;
-    struct tuff_gpt2 *model = NULL;
+    struct tuff_model *model = NULL;
     struct tuff_graph *g = NULL;
     if (tuff_store_create(ctx, NULL, &store))
         abort();
-    if (tuff_gpt2_create(store, config, &model) == TUFF_OK) {
+    if (tuff_model_create(store, config, &model) == TUFF_OK) {
         int64_t elements = 0;
         for (size_t i = 0; i < tuff_store_count(store); i++)
             elements += tuff_variable_elements(tuff_store_get(store, i));
-        if (elements != tuff_gpt2_parameter_count(config) || tuff_graph_create(ctx, &g))
+        if (elements != tuff_model_parameter_count(config) || tuff_graph_create(ctx, &g))
             abort();
-        struct tuff_gpt2_inputs in = {0};
-        in.ids = tuff_input(g, "ids", TUFF_U32, 2, (const int64_t[]) {1, 1});
-        in.positions = tuff_input(g, "positions", TUFF_U32, 2, (const int64_t[]) {1, 1});
-        if (!tuff_gpt2_logits(g, model, tuff_gpt2_hidden(g, model, &in)) &&
+        struct tuff_model_inputs in;
+        tuff_model_inputs_add(g, model, &in, .batch = 1, .time = 1);
+        if (!tuff_model_logits(g, model, tuff_model_hidden(g, model, &in)) &&
             tuff_graph_status(g) == TUFF_OK)
             abort();
     }
     tuff_graph_destroy(g);
-    tuff_gpt2_destroy(model);
+    tuff_model_destroy(model);
     tuff_store_destroy(store);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tuff_ctx *ctx = tuff_ctx_create(NULL);
-    struct tuff_gpt2_config config;
-    enum tuff_status status = tuff_gpt2_config_load_text(ctx, "fuzz", data, size, &config);
+    struct tuff_model_config config;
+    enum tuff_status status = tuff_model_config_load_text(ctx, "fuzz", data, size, &config);
     if (status != TUFF_OK && !tuff_error_text(ctx)[0])
         abort();
     /* Accepted is accepted by the check on its own, and counted without overflow. */
     if (status == TUFF_OK &&
-        (tuff_gpt2_config_check(ctx, "fuzz", &config) || tuff_gpt2_parameter_count(&config) < 1))
+        (tuff_model_config_check(ctx, "fuzz", &config) || tuff_model_parameter_count(&config) < 1))
         abort();
-    if (status == TUFF_OK && config.n_layer <= 16)
+    if (status == TUFF_OK && config.num_hidden_layers <= 16)
         describe(ctx, &config);
     tuff_ctx_destroy(ctx);
     return 0;

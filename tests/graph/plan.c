@@ -220,7 +220,7 @@ static void test_gpt2(struct tuff_ctx *ctx)
         struct tuff_plan_sizes sizes;
         size_t chunks = 0;
         double rate = 1e-2;
-        CHECK_OK(ctx, tuff_gpt2_create(t.store, &tiny_config, &t.model));
+        CHECK_OK(ctx, tuff_model_create(t.store, &tiny_config, &t.model));
         enum tuff_status status = tuff_trainer_create(
             ctx,
             &(struct tuff_trainer_params) {.store = t.store, .model = t.model, .dropout = true,

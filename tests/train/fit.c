@@ -52,10 +52,11 @@ static struct tuff_fit_params usual(struct tuff_device *device, const char *out,
     *w = (struct watch) {0};
     return (struct tuff_fit_params) {
         .device = device,
-        .config = {.n_positions = 16, .n_embd = 32, .n_layer = 2, .n_head = 2, .n_inner = 128,
-                   .layer_norm_epsilon = 1e-5, .initializer_range = 0.02, .embd_pdrop = 0.1,
-                   .resid_pdrop = 0.1, .attn_pdrop = 0.1, .tie_word_embeddings = true,
-                   .bos_token_id = -1, .eos_token_id = -1},
+        .config = {.model_type = "gpt2", .max_position_embeddings = 16, .hidden_size = 32,
+                   .num_hidden_layers = 2, .num_attention_heads = 2, .norm_eps = 1e-5,
+                   .initializer_range = 0.02, .embd_pdrop = 0.1, .resid_pdrop = 0.1,
+                   .attn_pdrop = 0.1, .activation = TUFF_ACT_GELU_TANH,
+                   .tie_word_embeddings = true, .bos_token_id = -1, .eos_token_id = -1},
         .data = token_file, .n_data = 1, .out = out, .steps = STEPS, .batch = 2, .context = 16,
         .accumulate = 2, .lr = 1e-2, .min_lr = 0.1, .schedule = TUFF_SCHEDULE_COSINE, .warmup = 3,
         .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.99, .clip = 1, .dropout = -1, .seed = 5,
@@ -248,7 +249,7 @@ static void test_changed(struct tuff_ctx *ctx, struct tuff_device *device)
     q[3].steps = 13;
     q[4].warmup = 4;
     q[5].schedule = TUFF_SCHEDULE_LINEAR;
-    q[6].config.n_layer = 3;
+    q[6].config.num_hidden_layers = 3;
     q[7].dropout = 0.2;
     for (size_t i = 0; i < TUFF_COUNT(q); i++)
         expect(ctx, q[i], TUFF_E_ARG, words[i]);

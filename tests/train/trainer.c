@@ -217,7 +217,7 @@ static void test_faults(struct tuff_ctx *ctx, struct tuff_device *main_device)
         for (uint64_t nth = 1; nth < 60 && !passed; nth++) {
             struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
             struct tuff_store *store = NULL;
-            struct tuff_gpt2 *model = NULL;
+            struct tuff_model *model = NULL;
             struct tuff_generator *generator = NULL;
             uint32_t prompt[] = {1, 2, 3};
             if (!device)
@@ -225,7 +225,7 @@ static void test_faults(struct tuff_ctx *ctx, struct tuff_device *main_device)
             tuff_vk_fault(device, (enum tuff_fault) kind, nth);
             enum tuff_status status = tuff_store_create(ctx, device, &store);
             if (status == TUFF_OK)
-                status = tuff_gpt2_create(store, &tiny_config, &model);
+                status = tuff_model_create(store, &tiny_config, &model);
             if (status == TUFF_OK)
                 status = tuff_generator_create(
                     ctx, &(struct tuff_generator_params) {.store = store, .model = model},
@@ -250,7 +250,7 @@ static void test_faults(struct tuff_ctx *ctx, struct tuff_device *main_device)
                 CHECK(tuff_queue_submit(device, &none, 0, &value) == TUFF_E_DEVICE_LOST);
             }
             tuff_generator_destroy(generator);
-            tuff_gpt2_destroy(model);
+            tuff_model_destroy(model);
             tuff_store_destroy(store);
             test_device_end(device);
         }
@@ -268,7 +268,7 @@ static void test_alternating(struct tuff_ctx *ctx, struct tuff_device *device)
     struct tuff_generator *generator = NULL;
     static const double rate = 1e-2;
     CHECK_OK(ctx, tuff_store_create(ctx, device, &t.store));
-    CHECK_OK(ctx, tuff_gpt2_create(t.store, &tiny_config, &t.model));
+    CHECK_OK(ctx, tuff_model_create(t.store, &tiny_config, &t.model));
     CHECK_OK(ctx, tuff_generator_create(ctx, &(struct tuff_generator_params) {.store = t.store,
                                                                               .model = t.model},
                                         &generator));
@@ -277,7 +277,7 @@ static void test_alternating(struct tuff_ctx *ctx, struct tuff_device *device)
         .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .clip = 1, .lr = &rate, .lr_count = 1,
                   .weight_decay = {0.1}}};
     CHECK_OK(ctx, tuff_trainer_create(ctx, &params, &t.trainer));
-    CHECK_OK(ctx, tuff_gpt2_init(t.model, 3));
+    CHECK_OK(ctx, tuff_model_init(t.model, 3));
     CHECK_OK(ctx, tuff_trainer_start(t.trainer, 0, 0));
     for (uint64_t i = 0; i < STEPS && generator && t.trainer; i++) {
         uint32_t prompt[] = {1, 2, 3, 4, 5};

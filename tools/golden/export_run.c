@@ -37,7 +37,7 @@ static enum tuff_status read_checkpoint(struct export *e, const char *run)
         return tuff_fail(e->ctx, TUFF_E_IO, "%s: holds no checkpoint of a run", run);
     enum tuff_status status = tuff_run_read(e->ctx, folder, &e->done, &settings);
     if (status == TUFF_OK)
-        status = tuff_gpt2_config_load(e->ctx, folder, &e->params.config);
+        status = tuff_model_config_load(e->ctx, folder, &e->params.config);
     json_decref(settings);
     free(folder);
     return status;
@@ -52,8 +52,7 @@ static enum tuff_status begin(struct export *e, const char *run, struct tuff_dev
         return tuff_fail(e->ctx, TUFF_E_UNSUPPORTED, "%s: %llu of its %llu steps were skipped", run,
                          (unsigned long long) (e->done.step - e->done.applied),
                          (unsigned long long) e->done.step);
-    const struct tuff_gpt2_config *c = &p->config;
-    if (c->embd_pdrop > 0 || c->resid_pdrop > 0 || c->attn_pdrop > 0)
+    if (tuff_model_has_dropout(&p->config))
         return tuff_fail(e->ctx, TUFF_E_UNSUPPORTED, "%s: trained with dropout, which is random",
                          run);
     const char **tokens = tuff_arena_alloc(&e->arena, sizeof *tokens);
@@ -186,7 +185,7 @@ static enum tuff_status write_all(struct export *e)
     if (!init)
         return tuff_fail(e->ctx, TUFF_E_NOMEM, "out of host memory");
     TUFF_TRY(tuff_os_mkdirs(e->ctx, init));
-    TUFF_TRY(tuff_gpt2_save(e->fit.model, init));
+    TUFF_TRY(tuff_model_save(e->fit.model, init));
     TUFF_TRY(write_batches(e));
     TUFF_TRY(write_held_out(e));
     return write_plan(e);

@@ -1,0 +1,49 @@
+/* models/block: pieces that forward passes are made of; see model.h. */
+#include "models/model.h"
+
+struct tuff_tensor *tuff_block_dropout(struct tuff_graph *g, struct tuff_tensor *x, double p,
+                                       struct tuff_tensor *seed, uint32_t stream)
+{
+    return seed && p > 0 ? tuff_dropout(g, x, (float) p, seed, stream) : x;
+}
+
+struct tuff_tensor *tuff_block_residual(struct tuff_graph *g, struct tuff_tensor *h,
+                                        struct tuff_tensor *x,
+                                        const struct tuff_block_residual_args *a)
+{
+    bool drops = a->seed && a->dropout > 0;
+    struct tuff_tensor *y =
+        tuff_matmul(g, h, tuff_use(g, a->weight), .transpose_b = a->transposed,
+                    .bias = a->bias ? tuff_use(g, a->bias) : NULL, .residual = drops ? NULL : x);
+    return drops ? tuff_add(g, x, tuff_block_dropout(g, y, a->dropout, a->seed, a->stream)) : y;
+}
+
+struct tuff_tensor *tuff_block_attend(struct tuff_graph *g, struct tuff_model *m, int64_t layer,
+                                      const struct tuff_model_inputs *in, struct tuff_tensor *q,
+                                      struct tuff_tensor *k, struct tuff_tensor *v,
+                                      const struct tuff_attention_args *args)
+{
+    const struct tuff_kv_cache *cache = in->cache;
+    if (!cache) {
+        struct tuff_attention_args whole = *args;
+        whole.causal = true;
+        whole.visible = in->visible;
+        whole.seed = in->seed;
+        whole.dropout = in->seed ? (float) m->config.attn_pdrop : 0;
+        return tuff_attention_with(g, q, k, v, &whole);
+    }
+    if (!k) {
+        int64_t kv = m->config.num_key_value_heads * m->config.head_dim;
+        int64_t width = m->config.num_attention_heads * m->config.head_dim;
+        k = tuff_slice(g, q, 1, width, kv);
+        v = tuff_slice(g, q, 1, width + kv, kv);
+        q = tuff_slice(g, q, 1, 0, width);
+    }
+    struct tuff_tensor *keys = tuff_scatter(g, tuff_use(g, cache->keys[layer]), in->slots, k);
+    struct tuff_tensor *values = tuff_scatter(g, tuff_use(g, cache->values[layer]), in->slots, v);
+    return tuff_attention_cached(g, q, keys, values, .heads = args->heads,
+                                 .kv_heads = args->kv_heads, .scale = args->scale,
+                                 .block = cache->block, .table = in->table,
+                                 .visible = in->visible, .window = args->window,
+                                 .softcap = args->softcap, .slopes = args->slopes);
+}

@@ -1,0 +1,184 @@
+/* models/model: what all families share: declaring parameters, giving them values, files. */
+#include "models/model.h"
+#include "base/os.h"
+
+#include <stdarg.h>
+
+/* ---- declaring ---- */
+
+void tuff_model_scope(struct tuff_model *m, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(m->scope, sizeof m->scope, format, args);
+    va_end(args);
+}
+
+void tuff_model_weight(struct tuff_model *m, struct tuff_variable **to, const char *name,
+                       int64_t rows, int64_t cols, enum tuff_init init)
+{
+    enum { DECAYED, NOT_DECAYED };
+    char full[160];
+    m->count += rows * TUFF_MAX(cols, 1);
+    if (!m->store || m->status != TUFF_OK)
+        return;
+    snprintf(full, sizeof full, "%s%s", m->scope, name);
+    struct tuff_parameter *p = TUFF_PUSH(&m->parameters);
+    if (!p) {
+        m->status = tuff_fail(m->ctx, TUFF_E_NOMEM, "model: out of host memory");
+        return;
+    }
+    m->status = tuff_weight_add(m->store, full, rows, cols, cols ? DECAYED : NOT_DECAYED, to);
+    *p = (struct tuff_parameter) {*to, init};
+}
+
+void tuff_model_table(struct tuff_model *m, struct tuff_variable **to, const char *name,
+                      int64_t rows, int64_t cols, tuff_table_fn fill)
+{
+    if (!m->store || m->status != TUFF_OK)
+        return;
+    struct tuff_table *t = TUFF_PUSH(&m->tables);
+    m->status = t ? tuff_store_add(m->store,
+                                   &(struct tuff_variable_params) {.name = name,
+                                                                   .dtype = TUFF_F32,
+                                                                   .rank = cols ? 2 : 1,
+                                                                   .dims = {rows, cols},
+                                                                   .role = TUFF_STATE},
+                                   to)
+                  : tuff_fail(m->ctx, TUFF_E_NOMEM, "model: out of host memory");
+    if (t)
+        *t = (struct tuff_table) {*to, fill};
+}
+
+int64_t tuff_model_parameter_count(const struct tuff_model_config *config)
+{
+    struct tuff_model m = {.family = tuff_family_find(config->model_type), .config = *config};
+    if (!m.family)
+        return 0;
+    tuff_config_complete(&m.config);
+    m.own = tuff_calloc(1, m.family->own_size);
+    m.layers = tuff_calloc((size_t) config->num_hidden_layers, m.family->layer_size);
+    if (m.own && m.layers)
+        m.family->declare(&m);
+    free(m.own);
+    free(m.layers);
+    return m.count;
+}
+
+enum tuff_status tuff_model_create(struct tuff_store *store, const struct tuff_model_config *config,
+                                   struct tuff_model **out)
+{
+    struct tuff_ctx *ctx = tuff_store_ctx(store);
+    *out = NULL;
+    TUFF_TRY(tuff_model_config_check(ctx, "model", config));
+    struct tuff_model *m = tuff_calloc(1, sizeof *m);
+    if (!m)
+        return tuff_fail(ctx, TUFF_E_NOMEM, "model: out of host memory");
+    m->ctx = ctx;
+    m->store = store;
+    m->config = *config;
+    m->family = tuff_family_find(config->model_type);
+    m->config.model_type = m->family->model_type;
+    tuff_config_complete(&m->config);
+    m->own = tuff_calloc(1, m->family->own_size);
+    m->layers = tuff_calloc((size_t) config->num_hidden_layers, m->family->layer_size);
+    if (m->own && m->layers)
+        m->family->declare(m);
+    else
+        m->status = tuff_fail(ctx, TUFF_E_NOMEM, "model: out of host memory");
+    enum tuff_status status = m->status;
+    if (status != TUFF_OK)
+        tuff_model_destroy(m);
+    else
+        *out = m;
+    return status;
+}
+
+void tuff_model_destroy(struct tuff_model *m)
+{
+    if (!m)
+        return;
+    free(m->own);
+    free(m->layers);
+    free(m->parameters.items);
+    free(m->tables.items);
+    free(m);
+}
+
+const struct tuff_model_config *tuff_model_get_config(const struct tuff_model *m)
+{
+    return &m->config;
+}
+
+struct tuff_store *tuff_model_store(const struct tuff_model *m)
+{
+    return m->store;
+}
+
+/* ---- values ---- */
+
+static enum tuff_status fill_tables(struct tuff_model *m)
+{
+    for (size_t i = 0; i < m->tables.n; i++) {
+        struct tuff_variable *v = m->tables.items[i].variable;
+        const int64_t *dims = tuff_variable_dims(v);
+        float *values = tuff_calloc((size_t) tuff_variable_elements(v), sizeof *values);
+        if (!values)
+            return tuff_fail(m->ctx, TUFF_E_NOMEM, "model: out of host memory");
+        m->tables.items[i].fill(m, dims[0], tuff_variable_rank(v) > 1 ? dims[1] : 0, values);
+        enum tuff_status status = tuff_variable_write(m->store, v, TUFF_VALUE, values);
+        free(values);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_model_init(struct tuff_model *m, uint64_t seed)
+{
+    double range = m->config.initializer_range;
+    /* Residual projections: GPT-2 scales them by 1 / sqrt(number of residual layers). */
+    double residual = range / sqrt(2.0 * (double) m->config.num_hidden_layers);
+    for (size_t i = 0; i < m->parameters.n; i++) {
+        const struct tuff_parameter *p = &m->parameters.items[i];
+        TUFF_TRY(tuff_weight_init(m->store, p->variable, p->init == TUFF_INIT_ONES ? 1 : 0,
+                                  p->init == TUFF_INIT_NORMAL     ? range
+                                  : p->init == TUFF_INIT_RESIDUAL ? residual
+                                                                  : 0,
+                                  seed, i));
+    }
+    return fill_tables(m);
+}
+
+enum tuff_status tuff_model_load(struct tuff_model *m, const char *path)
+{
+    TUFF_TRY(tuff_weights_load(m->store, path, m->family->prefix,
+                               m->config.tie_word_embeddings ? m->family->tied : NULL,
+                               m->family->ignored));
+    return fill_tables(m);
+}
+
+enum tuff_status tuff_model_save(struct tuff_model *m, const char *folder)
+{
+    TUFF_TRY(tuff_model_config_save(m->ctx, folder, &m->config));
+    return tuff_weights_save(m->store, folder);
+}
+
+enum tuff_status tuff_model_read(struct tuff_model *m, const struct tuff_variable *v,
+                                 enum tuff_copy copy, float *data)
+{
+    return tuff_variable_read(m->store, v, copy, data);
+}
+
+/* ---- the forward pass ---- */
+
+struct tuff_tensor *tuff_model_hidden(struct tuff_graph *g, struct tuff_model *m,
+                                      const struct tuff_model_inputs *in)
+{
+    return m->family->hidden(g, m, in);
+}
+
+struct tuff_tensor *tuff_model_logits(struct tuff_graph *g, struct tuff_model *m,
+                                      struct tuff_tensor *hidden)
+{
+    return m->family->logits(g, m, hidden);
+}

@@ -1,0 +1,136 @@
+/* models/model.h: what a family of models is to the rest, and what its file is made of. */
+#ifndef TUFF_MODELS_MODEL_H
+#define TUFF_MODELS_MODEL_H
+
+#include "base/json.h"
+#include "models/weights.h"
+#include "tuff/models.h"
+
+#include <stddef.h>
+
+/* ---- configuration ---- */
+
+/* One key of config.json and the field it fills: read, checked, and written back. */
+struct tuff_config_key {
+    const char *key;
+    enum { TUFF_KEY_INT, TUFF_KEY_REAL, TUFF_KEY_BOOL, TUFF_KEY_ACTIVATION } kind;
+    size_t offset;      /* of the field */
+    double least, most; /* numbers must be in between */
+    bool alias;         /* another name of a field named before: read only */
+};
+#define TUFF_FIELD(field) offsetof(struct tuff_model_config, field)
+#define TUFF_SIZE(key, field, most) {key, TUFF_KEY_INT, TUFF_FIELD(field), 1, most, false}
+#define TUFF_RATE(key, field) {key, TUFF_KEY_REAL, TUFF_FIELD(field), 0, 0.99, false}
+
+struct tuff_architecture {
+    const char *name; /* of config.json's "architectures" */
+    enum tuff_task task;
+};
+struct tuff_activation_name {
+    const char *name;
+    enum tuff_activation activation; /* the first name of one is written */
+};
+struct tuff_size {
+    const char *name;
+    int64_t layers, heads, kv_heads, width, inner, context; /* 0: kv_heads as heads, inner 4 width */
+};
+
+enum { TUFF_NEEDS_POSITIONS = 1, TUFF_NEEDS_POSITION_BUCKETS = 2 };
+
+struct tuff_family {
+    const char *model_type;
+    const struct tuff_architecture *architectures; /* ended by a NULL name; the first is usual */
+    struct tuff_model_config defaults;             /* what keys that are missing mean */
+    const struct tuff_config_key *keys;            /* ended by a NULL key */
+    const struct tuff_activation_name *activations; /* ended by a NULL name */
+    const struct tuff_size *sizes;                 /* ended by a NULL name */
+    /* What the keys cannot say; each may be NULL. read: after them; write: false without memory. */
+    enum tuff_status (*read)(struct tuff_ctx *ctx, const char *path, const json_t *root,
+                             struct tuff_model_config *config);
+    bool (*write)(json_t *root, const struct tuff_model_config *config);
+    enum tuff_status (*check)(struct tuff_ctx *ctx, const char *where,
+                              const struct tuff_model_config *config);
+    unsigned needs;   /* inputs besides the ids */
+    bool unbounded;   /* positions have no table: any context will do */
+    const char *prefix, *tied;   /* a checkpoint's names may lack it; the head's, when tied */
+    const char *const *ignored;  /* tensors ending so are not read; NULL-ended */
+    size_t own_size, layer_size; /* of the family's structs of variables */
+    void (*declare)(struct tuff_model *m);
+    struct tuff_tensor *(*hidden)(struct tuff_graph *g, struct tuff_model *m,
+                                  const struct tuff_model_inputs *in);
+    struct tuff_tensor *(*logits)(struct tuff_graph *g, struct tuff_model *m,
+                                  struct tuff_tensor *hidden);
+};
+#define TUFF_FAMILY(name) extern const struct tuff_family tuff_family_##name;
+#include "models/models.def"
+#undef TUFF_FAMILY
+/* NULL: there is none of that name. */
+const struct tuff_family *tuff_family_find(const char *model_type);
+/* Sets the fields where 0 means the usual; see tuff_model_config. */
+void tuff_config_complete(struct tuff_model_config *config);
+/* heads divide the width, which sets head_dim. */
+enum tuff_status tuff_config_check_heads(struct tuff_ctx *ctx, const char *where,
+                                         const struct tuff_model_config *config, const char *width,
+                                         const char *heads);
+
+/* ---- a model ---- */
+
+enum tuff_init { TUFF_INIT_NORMAL, TUFF_INIT_RESIDUAL, TUFF_INIT_ONES, TUFF_INIT_ZEROS };
+typedef void (*tuff_table_fn)(const struct tuff_model *m, int64_t rows, int64_t cols,
+                              float *values);
+
+struct tuff_model {
+    struct tuff_ctx *ctx;
+    struct tuff_store *store; /* NULL: parameters are counted only */
+    const struct tuff_family *family;
+    struct tuff_model_config config;
+    void *own, *layers; /* the family's variables; of each layer */
+    char scope[64];     /* what names of parameters begin with */
+    enum tuff_status status; /* of declaring: the first failure */
+    int64_t count;           /* of elements declared */
+    struct { struct tuff_parameter *items; size_t n, cap; } parameters;
+    struct { struct tuff_table *items; size_t n, cap; } tables;
+};
+struct tuff_parameter {
+    struct tuff_variable *variable;
+    enum tuff_init init;
+};
+struct tuff_table {
+    struct tuff_variable *variable;
+    tuff_table_fn fill;
+};
+
+/* In `declare`: names that follow begin so ("" at first). */
+void tuff_model_scope(struct tuff_model *m, const char *format, ...) TUFF_PRINTF(2, 3);
+/* A parameter; cols 0: a vector. */
+void tuff_model_weight(struct tuff_model *m, struct tuff_variable **to, const char *name,
+                       int64_t rows, int64_t cols, enum tuff_init init);
+/* A constant of the configuration, made on the host, in no file; cols 0: a vector. */
+void tuff_model_table(struct tuff_model *m, struct tuff_variable **to, const char *name,
+                      int64_t rows, int64_t cols, tuff_table_fn fill);
+
+/* ---- pieces of forward passes ---- */
+
+/* x, or with dropout while training. `stream` tells the dropouts of a model apart. */
+struct tuff_tensor *tuff_block_dropout(struct tuff_graph *g, struct tuff_tensor *x, double p,
+                                       struct tuff_tensor *seed, uint32_t stream);
+/* The sum of the stream x and dropout(h weight + bias): one kernel where there is no dropout. */
+struct tuff_block_residual_args {
+    struct tuff_variable *weight, *bias; /* bias may be NULL */
+    bool transposed;                     /* weight [out, in] */
+    double dropout;
+    struct tuff_tensor *seed;
+    uint32_t stream;
+};
+struct tuff_tensor *tuff_block_residual(struct tuff_graph *g, struct tuff_tensor *h,
+                                        struct tuff_tensor *x,
+                                        const struct tuff_block_residual_args *args);
+/* Causal attention of layer `layer`: whole sequences see each other's tokens; single tokens see the
+ * cache, to which they are added first. k and v NULL: q holds all three, as tuff_attention has it.
+ * Of args heads, kv_heads, scale, window, softcap, slopes and stream count. */
+struct tuff_tensor *tuff_block_attend(struct tuff_graph *g, struct tuff_model *m, int64_t layer,
+                                      const struct tuff_model_inputs *in, struct tuff_tensor *q,
+                                      struct tuff_tensor *k, struct tuff_tensor *v,
+                                      const struct tuff_attention_args *args);
+
+#endif
