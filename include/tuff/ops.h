@@ -255,6 +255,8 @@ struct tuff_attention_args {
     float dropout;                /* of the probabilities */
     struct tuff_tensor *seed;     /* U32 [2], with dropout */
     uint32_t stream;
+    struct tuff_tensor *head_mask; /* F32 [H]: factors of the heads' probabilities; differentiated */
+    struct tuff_tensor **weights;  /* the probabilities go here (tuff_attention_weights) */
 };
 /* With k and v NULL, q is packed: [B, T, (H + 2 Hkv) D], queries, then keys, then values.
  * o[b, i, h, :] = sum_j softmax_j(s(i, j)) v[b, j, h', :] over the visible keys, with scores
@@ -272,6 +274,17 @@ TUFF_API struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tu
                                                  const struct tuff_attention_args *args);
 #define tuff_attention(g, q, k, v, ...)                                                            \
     tuff_attention_with(g, q, k, v, &(const struct tuff_attention_args) {__VA_ARGS__})
+/* The probabilities of tuff_attention, [B, H, T, S], after dropout: rows sum to 1 without it, keys
+ * that are not visible have 0. With head_mask or weights, tuff_attention itself goes this way (the
+ * mask multiplied in): same results to rounding, same dropout mask, and differentiable too, but its
+ * memory grows with T S. head_mask and weights mean nothing here.
+ * saves the scores [B, H, T, S] and their log-sum-exp. Vaswani et al. 2017, arXiv:1706.03762. */
+TUFF_API struct tuff_tensor *tuff_attention_weights_with(struct tuff_graph *g,
+                                                         struct tuff_tensor *q,
+                                                         struct tuff_tensor *k,
+                                                         const struct tuff_attention_args *args);
+#define tuff_attention_weights(g, q, k, ...)                                                       \
+    tuff_attention_weights_with(g, q, k, &(const struct tuff_attention_args) {__VA_ARGS__})
 
 struct tuff_attention_cached_args {
     int heads, kv_heads;          /* as above */

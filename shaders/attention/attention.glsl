@@ -1,14 +1,19 @@
-// Common to the attention kernels: parameters, visibility, dropout.
+// Common to the attention kernels: parameters, visibility, dropout. Parameters are attention.h's, or,
+// included before, others with the members that are used here.
 #include "lib/prelude.glsl"
 #include "lib/philox.glsl"
 #include "lib/math.glsl"
+#ifndef TUFF_ATTENTION_OTHER
 #include "attention/attention.h"
+#endif
 layout(constant_id = 0) const uint D = 64;       // head size, a multiple of 4
 layout(constant_id = 1) const bool DROPOUT = false;
 layout(constant_id = 4) const bool SOFTCAP = false;
 layout(constant_id = 5) const bool ALIBI = false;
 
+#ifndef TUFF_ROWS
 const float LOWEST = -1.7014117e38; // -FLT_MAX / 2: the running maximum before the first key
+#endif
 const float LOG2E = 1.4426950408889634;
 const float LN2 = 0.6931471805599453;
 float infinity() { return uintBitsToFloat(0x7f800000u); }

@@ -1,7 +1,6 @@
 /* ops/attention: scaled dot-product attention, flash style, and its gradient: dQ (which also makes
  * delta = sum_d dO O on the way, or a kernel before it does), then dK and dV. */
-#include "graph/op.h"
-#include "tuff/ops.h"
+#include "ops/attention.h"
 
 #include <math.h>
 
@@ -10,14 +9,6 @@
 /* The packed form gives one tensor three times. */
 enum { IN_Q, IN_K, IN_V, IN_VISIBLE, IN_SEED, IN_SLOPES, IN_O, IN_LSE, IN_DO, N_IN };
 enum { OUT_O, OUT_LSE };
-
-struct attr {
-    int64_t heads, kv_heads, head_size;
-    bool packed, causal;
-    float scale, dropout, softcap;
-    int64_t window;
-    uint32_t stream;
-};
 
 /* Rows a lane of the cpu kernels owns, and streamed rows at a time: measured on lavapipe 22.3. */
 enum { OWN = 2, RUN = 4 };
@@ -28,37 +19,62 @@ static bool view_fits(const struct tuff_tensor *x)
            x->offset % 4 == 0;
 }
 
-static bool valid(struct tuff_graph *g, struct tuff_tensor *q, struct tuff_tensor *k,
-                  struct tuff_tensor *v, const struct tuff_attention_args *a,
-                  const struct attr *attr)
+/* The head mask's and the weights' part is that of ops/attention_weights. */
+static bool valid_args(struct tuff_graph *g, const struct tuff_tensor *q,
+                       const struct tuff_attention_args *a, const struct tuff_attention_attr *attr)
 {
-    int64_t d = attr->head_size, kv = attr->kv_heads * d;
+    const struct tuff_tensor *const by_head[] = {a->slopes, a->head_mask};
+    if (a->visible && (a->visible->dtype != TUFF_U32 || a->visible->rank != 2 ||
+                       a->visible->dims[0] != q->dims[0] || a->visible->dims[1] != 2))
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "attention: visible must be U32 [%lld, 2]",
+                               (long long) q->dims[0]);
+    if (a->dropout < 0 || a->dropout >= 1 ||
+        (a->dropout > 0 &&
+         (!a->seed || a->seed->dtype != TUFF_U32 || tuff_elements(a->seed) != 2)))
+        return tuff_graph_fail(g, TUFF_E_RANGE,
+                               "attention: dropout %g needs 0 <= p < 1 and a U32 [2] seed",
+                               (double) a->dropout);
+    if (a->window < 0 || a->softcap < 0 || !isfinite(a->softcap))
+        return tuff_graph_fail(g, TUFF_E_RANGE,
+                               "attention: window %lld and softcap %g must not be negative",
+                               (long long) a->window, (double) a->softcap);
+    for (int i = 0; i < 2; i++)
+        if (by_head[i] && (by_head[i]->dtype != TUFF_F32 || by_head[i]->rank != 1 ||
+                           by_head[i]->dims[0] != attr->heads || !tuff_contiguous(by_head[i])))
+            return tuff_graph_fail(g, TUFF_E_SHAPE, "attention: %s %s must be F32 [%lld]",
+                                   i ? "head_mask" : "slopes", tuff_shape_text(by_head[i]),
+                                   (long long) attr->heads);
+    return true;
+}
+
+bool tuff_attention_check(struct tuff_graph *g, struct tuff_tensor *q, struct tuff_tensor *k,
+                          struct tuff_tensor *v, const struct tuff_attention_args *a,
+                          struct tuff_attention_attr *attr)
+{
+    struct tuff_tensor *const qkv[] = {q, k, v};
+    *attr = (struct tuff_attention_attr) {
+        .heads = a->heads, .kv_heads = a->kv_heads ? a->kv_heads : a->heads, .packed = !k && !v,
+        .causal = a->causal, .dropout = a->dropout, .stream = a->stream, .softcap = a->softcap,
+        .window = a->window};
+    int64_t across = attr->heads + (attr->packed ? 2 * attr->kv_heads : 0);
+    if (attr->heads < 1 || attr->kv_heads < 1 || attr->heads % attr->kv_heads || q->rank != 3 ||
+        q->dims[2] % across)
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "attention: q %s with %d heads, %lld for keys",
+                               tuff_shape_text(q), a->heads, (long long) attr->kv_heads);
+    int64_t d = attr->head_size = q->dims[2] / across;
+    attr->scale = a->scale != 0 ? a->scale : 1 / sqrtf((float) d);
     if (d < 4 || d % 4 || d > 256)
-        tuff_graph_fail(g, TUFF_E_SHAPE, "attention: q %s with %lld heads: the head size must be a "
-                        "multiple of 4 up to 256", tuff_shape_text(q), (long long) attr->heads);
-    else if (!attr->packed && (k->rank != 3 || !tuff_same_shape(k, v) || k->dims[0] != q->dims[0] ||
-                               k->dims[2] != kv))
-        tuff_graph_fail(g, TUFF_E_SHAPE, "attention: q %s, k %s and v %s do not fit",
-                        tuff_shape_text(q), tuff_shape_text(k), tuff_shape_text(v));
-    else if (a->visible && (a->visible->dtype != TUFF_U32 || a->visible->rank != 2 ||
-                            a->visible->dims[0] != q->dims[0] || a->visible->dims[1] != 2))
-        tuff_graph_fail(g, TUFF_E_SHAPE, "attention: visible must be U32 [%lld, 2]",
-                        (long long) q->dims[0]);
-    else if (a->dropout < 0 || a->dropout >= 1 ||
-             (a->dropout > 0 && (!a->seed || a->seed->dtype != TUFF_U32 ||
-                                 tuff_elements(a->seed) != 2)))
-        tuff_graph_fail(g, TUFF_E_RANGE, "attention: dropout %g needs 0 <= p < 1 and a U32 [2] seed",
-                        (double) a->dropout);
-    else if (a->window < 0 || a->softcap < 0 || !isfinite(a->softcap))
-        tuff_graph_fail(g, TUFF_E_RANGE, "attention: window %lld and softcap %g must not be negative",
-                        (long long) a->window, (double) a->softcap);
-    else if (a->slopes && (a->slopes->dtype != TUFF_F32 || a->slopes->rank != 1 ||
-                           a->slopes->dims[0] != attr->heads || !tuff_contiguous(a->slopes)))
-        tuff_graph_fail(g, TUFF_E_SHAPE, "attention: slopes %s must be F32 [%lld]",
-                        tuff_shape_text(a->slopes), (long long) attr->heads);
-    else
-        return true;
-    return false;
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "attention: q %s with %lld heads: the head size "
+                               "must be a multiple of 4 up to 256", tuff_shape_text(q),
+                               (long long) attr->heads);
+    if (!attr->packed && (k->rank != 3 || !tuff_same_shape(k, v) || k->dims[0] != q->dims[0] ||
+                          k->dims[2] != attr->kv_heads * d))
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "attention: q %s, k %s and v %s do not fit",
+                               tuff_shape_text(q), tuff_shape_text(k), tuff_shape_text(v));
+    for (int i = 0; i < 3; i++)
+        if (qkv[i] && !tuff_check_f32(g, "attention", "q, k or v", qkv[i]))
+            return false;
+    return valid_args(g, q, a, attr);
 }
 
 struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor *q,
@@ -66,25 +82,14 @@ struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor
                                         const struct tuff_attention_args *a)
 {
     bool packed = !k && !v;
-    if (!q || (!packed && (!k || !v)))
+    struct tuff_attention_attr attr;
+    if (!q || (!packed && (!k || !v)) || !tuff_attention_check(g, q, k, v, a, &attr))
         return NULL;
-    struct attr attr = {.heads = a->heads, .kv_heads = a->kv_heads ? a->kv_heads : a->heads,
-                        .packed = packed, .causal = a->causal, .dropout = a->dropout,
-                        .stream = a->stream, .softcap = a->softcap, .window = a->window};
-    int64_t across = attr.heads + (packed ? 2 * attr.kv_heads : 0);
-    if (attr.heads < 1 || attr.kv_heads < 1 || attr.heads % attr.kv_heads || q->rank != 3 ||
-        q->dims[2] % across)
-        return tuff_graph_fail(g, TUFF_E_SHAPE, "attention: q %s with %d heads, %lld for keys",
-                               tuff_shape_text(q), a->heads, (long long) attr.kv_heads);
-    attr.head_size = q->dims[2] / across;
-    attr.scale = a->scale != 0 ? a->scale : 1 / sqrtf((float) attr.head_size);
     struct tuff_tensor *in[N_IN] = {q, packed ? q : k, packed ? q : v, a->visible,
                                     a->dropout > 0 ? a->seed : NULL, a->slopes};
-    if (!valid(g, q, in[IN_K], in[IN_V], a, &attr))
-        return NULL;
+    if (a->head_mask || a->weights)
+        return tuff_attention_by_weights(g, q, in[IN_K], in[IN_V], a, &attr);
     for (int i = IN_Q; i <= IN_V; i++) {
-        if (!tuff_check_f32(g, "attention", "q, k or v", in[i]))
-            return NULL;
         if (!view_fits(in[i]))
             in[i] = packed && i > IN_Q ? in[IN_Q] : tuff_copy(g, in[i]);
         if (!in[i])
@@ -99,6 +104,20 @@ struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor
     return out[0];
 }
 
+void tuff_attention_shape(const struct tuff_attention_attr *attr, int64_t batch, bool pad,
+                          struct tuff_attention_shape *shape)
+{
+    shape->B = (uint32_t) batch;
+    shape->H = (uint32_t) attr->heads;
+    shape->Hkv = (uint32_t) attr->kv_heads;
+    shape->flags = (attr->causal ? TUFF_ATTENTION_CAUSAL : 0) | (pad ? TUFF_ATTENTION_PAD : 0);
+    shape->scale = attr->scale;
+    shape->drop = attr->dropout;
+    shape->stream = attr->stream;
+    shape->window = (uint32_t) TUFF_MIN(attr->window, 1 << 30);
+    shape->softcap = attr->softcap;
+}
+
 /* ---- recording: forward and backward share their parameters ---- */
 
 struct call {
@@ -107,7 +126,7 @@ struct call {
 };
 
 /* Address, texel and strides of q, k or v (which: 0, 1, 2) or their gradients in a tensor. */
-static uint64_t part(const struct tuff_recorder *r, const struct attr *attr,
+static uint64_t part(const struct tuff_recorder *r, const struct tuff_attention_attr *attr,
                      const struct tuff_tensor *x, int which, uint32_t stride[3], uint32_t *texel)
 {
     int64_t offset = 0;
@@ -125,19 +144,10 @@ static uint64_t part(const struct tuff_recorder *r, const struct attr *attr,
 
 static void describe(struct tuff_recorder *r, const struct tuff_node *node, struct call *c)
 {
-    const struct attr *attr = node->attr;
+    const struct tuff_attention_attr *attr = node->attr;
     const struct tuff_tensor *q = node->in[IN_Q], *k = node->in[IN_K];
     *c = (struct call) {0};
-    c->shape.B = (uint32_t) q->dims[0];
-    c->shape.H = (uint32_t) attr->heads;
-    c->shape.Hkv = (uint32_t) attr->kv_heads;
-    c->shape.flags = (attr->causal ? TUFF_ATTENTION_CAUSAL : 0) |
-                     (node->in[IN_VISIBLE] ? TUFF_ATTENTION_PAD : 0);
-    c->shape.scale = attr->scale;
-    c->shape.drop = attr->dropout;
-    c->shape.stream = attr->stream;
-    c->shape.window = (uint32_t) TUFF_MIN(attr->window, 1 << 30);
-    c->shape.softcap = attr->softcap;
+    tuff_attention_shape(attr, q->dims[0], node->in[IN_VISIBLE] != NULL, &c->shape);
     c->push.T = (uint32_t) q->dims[1];
     c->push.S = (uint32_t) k->dims[1];
     c->push.q = part(r, attr, q, 0, c->shape.sq, &c->shape.tq);
@@ -151,7 +161,7 @@ static void describe(struct tuff_recorder *r, const struct tuff_node *node, stru
 /* The typed-load kernels can run: class, and every operand can be viewed as texels. */
 static const char *cpu_variant(const struct tuff_recorder *r, const struct tuff_node *node)
 {
-    if (!tuff_use_cpu_kernels(r) || ((const struct attr *) node->attr)->head_size > 128)
+    if (!tuff_use_cpu_kernels(r) || ((const struct tuff_attention_attr *) node->attr)->head_size > 128)
         return NULL;
     for (int i = 0; i < N_IN; i++)
         if (node->in[i] && i != IN_VISIBLE && i != IN_SEED && i != IN_SLOPES && i != IN_LSE &&
@@ -165,7 +175,7 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct
                    const char *kernel, const char *variant, uint32_t rows, uint32_t heads,
                    struct tuff_launch_params *params)
 {
-    const struct attr *attr = node->attr;
+    const struct tuff_attention_attr *attr = node->attr;
     char name[64];
     uint32_t spec[] = {(uint32_t) attr->head_size, attr->dropout > 0, OWN, RUN, attr->softcap > 0,
                        node->in[IN_SLOPES] != NULL};
@@ -197,9 +207,9 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     struct call c;
-    const struct attr *attr = node->attr;
+    const struct tuff_attention_attr *attr = node->attr;
     describe(r, node, &c);
-    c.push.o = part(r, &(struct attr) {.head_size = attr->head_size}, node->out[OUT_O], 0,
+    c.push.o = part(r, &(struct tuff_attention_attr) {.head_size = attr->head_size}, node->out[OUT_O], 0,
                     c.shape.so, NULL);
     /* Without a backward pass nobody needs the log-sum-exp, but kernels write it: to scratch. */
     bool saved = tuff_needed(node->out[OUT_LSE]);
@@ -224,7 +234,7 @@ static uint64_t forward_scratch(const struct tuff_node *node, const struct tuff_
 /* 2 GEMMs of 2 T S D FLOP a head forward, 5 backward; half of it when causal. */
 static double gemm_flops(const struct tuff_node *node)
 {
-    const struct attr *attr = node->attr;
+    const struct tuff_attention_attr *attr = node->attr;
     double pairs = (double) (node->in[IN_Q]->dims[0] * attr->heads) *
                    (double) node->in[IN_Q]->dims[1] * (double) node->in[IN_K]->dims[1];
     return 2 * pairs * (double) attr->head_size * (attr->causal ? 0.5 : 1);
@@ -240,8 +250,8 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     struct call c;
-    const struct attr *attr = node->attr;
-    const struct attr plain = {.head_size = attr->head_size};
+    const struct tuff_attention_attr *attr = node->attr;
+    const struct tuff_attention_attr plain = {.head_size = attr->head_size};
     const struct tuff_tensor *dq = node->out[0], *dk = node->out[attr->packed ? 0 : 1],
                              *dv = node->out[attr->packed ? 0 : 2];
     describe(r, node, &c);
@@ -285,7 +295,7 @@ static const struct tuff_op attention_grad_op = {.name = "attention_grad",
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                  struct tuff_tensor *dx[])
 {
-    const struct attr *attr = node->attr;
+    const struct tuff_attention_attr *attr = node->attr;
     struct tuff_tensor *in[N_IN], *out[3] = {0};
     if (!dy[OUT_O])
         return;

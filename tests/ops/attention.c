@@ -1,106 +1,34 @@
 /* attention: packed and separate, causal, visible ranges, GQA, dropout, sizes that fill no tile. */
-#include "op_test.h"
-#include "base/rng.h"
-
-struct arg {
-    int heads, kv_heads, head_size;
-    bool packed, causal, visible;
-    double dropout;
-    float scale, softcap;
-    int64_t window;
-    bool slopes; /* the last input */
-};
+#include "attention.h"
 
 static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
                                  const void *arg)
 {
     const struct arg *a = arg;
-    int next = a->packed ? 1 : 3;
-    struct tuff_tensor *visible = a->visible ? in[next++] : NULL;
-    struct tuff_tensor *seed = a->dropout > 0 ? in[next++] : NULL;
-    struct tuff_tensor *slopes = a->slopes ? in[next++] : NULL;
-    return tuff_attention(g, in[0], a->packed ? NULL : in[1], a->packed ? NULL : in[2],
-                          .heads = a->heads, .kv_heads = a->kv_heads, .causal = a->causal,
-                          .scale = a->scale, .visible = visible, .dropout = (float) a->dropout,
-                          .seed = seed, .stream = 3,
-                          .window = a->window, .softcap = a->softcap,
-                          .slopes = slopes);
-}
-
-static double kept(const struct arg *a, const double *seed, size_t bh, size_t i, size_t j)
-{
-    uint32_t counter[4] = {(uint32_t) bh, (uint32_t) i, (uint32_t) (j / 4), 3}, out[4];
-    uint32_t key[2] = {(uint32_t) seed[0], (uint32_t) seed[1]};
-    tuff_philox(counter, key, out);
-    double u = (double) (out[j % 4] >> 8) / 16777216;
-    return u >= (double) (float) a->dropout ? 1 / (1 - (double) (float) a->dropout) : 0;
+    struct tuff_attention_args args = attention_args(a, in);
+    return tuff_attention_with(g, in[0], a->packed ? NULL : in[1], a->packed ? NULL : in[2], &args);
 }
 
 static void ref(const struct ot_case *c, const double *const in[], double *y, size_t n_y)
 {
     const struct arg *a = c->arg;
-    size_t heads = (size_t) a->heads, kv = a->kv_heads ? (size_t) a->kv_heads : heads;
-    size_t d = (size_t) a->head_size, batch = (size_t) c->in[0].dims[0];
-    size_t t = (size_t) c->in[0].dims[1], s = a->packed ? t : (size_t) c->in[1].dims[1];
-    size_t q_row = a->packed ? (heads + 2 * kv) * d : heads * d;
-    size_t k_row = a->packed ? q_row : kv * d;
-    const double *q = in[0], *k = a->packed ? in[0] + heads * d : in[1];
-    const double *v = a->packed ? k + kv * d : in[2];
-    const double *visible = a->visible ? in[a->packed ? 1 : 3] : NULL;
-    const double *seed = in[c->n_in - (a->slopes ? 2 : 1)], *slopes = in[c->n_in - 1];
-    double softcap = (double) a->softcap;
-    double scale = a->scale != 0 ? (double) a->scale : (double) (1 / sqrtf((float) d));
-    double *p = tuff_calloc(s, sizeof *p);
+    struct attention_inputs x = attention_inputs(c, in);
+    double *p = tuff_calloc(x.s, sizeof *p);
     memset(y, 0, n_y * sizeof *y);
-    for (size_t b = 0; b < batch; b++)
-        for (size_t h = 0; h < heads; h++)
-            for (size_t i = 0; i < t; i++) {
-                size_t g = h / (heads / kv);
-                size_t begin = visible ? (size_t) visible[2 * b] : 0;
-                size_t end = visible ? (size_t) visible[2 * b + 1] : s;
-                if (a->causal)
-                    end = i + s < t ? 0 : TUFF_MIN(end, i + s - t + 1);
-                int64_t place = (int64_t) (i + s) - (int64_t) t;
-                if (a->window && place - a->window + 1 > (int64_t) begin)
-                    begin = (size_t) (place - a->window + 1);
-                if (a->window && !a->causal && place + a->window < (int64_t) end)
-                    end = (size_t) TUFF_MAX(place + a->window, 0);
-                double top = -1e300, sum = 0;
-                for (size_t j = begin; j < end; j++) {
-                    p[j] = 0;
-                    for (size_t e = 0; e < d; e++)
-                        p[j] += q[(b * t + i) * q_row + h * d + e] *
-                                k[(b * s + j) * k_row + g * d + e];
-                    p[j] *= scale;
-                    if (a->softcap > 0)
-                        p[j] = softcap * tanh(p[j] / softcap);
-                    if (a->slopes)
-                        p[j] += slopes[h] * (double) ((int64_t) j - place);
-                    top = TUFF_MAX(top, p[j]);
-                }
-                for (size_t j = begin; j < end; j++)
-                    sum += p[j] = exp(p[j] - top);
-                for (size_t j = begin; j < end; j++) {
-                    double w = p[j] / sum;
-                    if (a->dropout > 0)
-                        w *= kept(a, seed, b * heads + h, i, j);
-                    for (size_t e = 0; e < d; e++)
-                        y[((b * t + i) * heads + h) * d + e] +=
-                            w * v[(b * s + j) * k_row + g * d + e];
-                }
+    for (size_t b = 0; b < x.batch; b++)
+        for (size_t h = 0; h < x.heads; h++)
+            for (size_t i = 0; i < x.t; i++) {
+                attention_row(a, &x, b, h, i, p);
+                double mask = x.head_mask ? x.head_mask[h] : 1;
+                double *o = y + ((b * x.t + i) * x.heads + h) * x.d;
+                const double *v = x.v + b * x.s * x.k_row + h / (x.heads / x.kv) * x.d;
+                for (size_t j = 0; j < x.s; j++)
+                    for (size_t e = 0; p[j] != 0 && e < x.d; e++)
+                        o[e] += mask * p[j] * v[j * x.k_row + e];
             }
     free(p);
 }
 
-#define ARG(...) (&(const struct arg) {__VA_ARGS__})
-#define CASE(label, count, argument, ...)                                                          \
-    {.name = label, .in = {__VA_ARGS__}, .n_in = count, .build = build, .ref = ref, .arg = argument}
-#define U32_VALUES(r, d0, d1, ...)                                                                 \
-    {.rank = r, .dims = {d0, d1}, .fill = OT_VALUES, .dtype = TUFF_U32,                            \
-     .values = (const double[]) {__VA_ARGS__}}
-#define SLOPES(h, ...)                                                                             \
-    {.rank = 1, .dims = {h}, .fill = OT_VALUES, .constant = true,                                  \
-     .values = (const double[]) {__VA_ARGS__}}
 static const struct ot_case cases[] = {
     CASE("one", 1, ARG(.heads = 1, .head_size = 4, .packed = true), {3, {1, 1, 12}}),
     CASE("packed causal", 1, ARG(.heads = 2, .head_size = 16, .packed = true, .causal = true),
@@ -165,7 +93,21 @@ static const struct ot_case cases[] = {
              .window = 9, .softcap = 2, .slopes = true, .dropout = 0.2, .scale = 0.4f),
          {3, {2, 22, 64}}, {3, {2, 29, 32}}, {3, {2, 29, 32}}, U32_VALUES(2, 2, 2, 4, 27, 0, 29),
          U32_VALUES(1, 2, 0, 5, 6), SLOPES(4, 0.5, 0.25, 0.125, 0.0625)),
+    CASE("head mask", 2,
+         ARG(.heads = 3, .head_size = 16, .packed = true, .causal = true, .head_mask = true),
+         {3, {2, 21, 144}}, {1, {3}}),
+    CASE("head mask, gqa, dropout, visible", 6,
+         ARG(.heads = 4, .kv_heads = 2, .head_size = 8, .visible = true, .dropout = 0.25,
+             .head_mask = true),
+         {3, {2, 10, 32}}, {3, {2, 13, 16}}, {3, {2, 13, 16}}, U32_VALUES(2, 2, 2, 3, 12, 5, 5),
+         U32_VALUES(1, 2, 0, 7, 8), {1, {4}}),
 };
+
+static void bad_head_mask(struct tuff_graph *g)
+{
+    tuff_attention(g, tuff_fill(g, 1, 3, (int64_t[]) {1, 4, 24}), NULL, NULL, .heads = 2,
+                   .head_mask = tuff_fill(g, 1, 2, (int64_t[]) {1, 2}));
+}
 
 static void bad_slopes(struct tuff_graph *g)
 {
@@ -200,6 +142,7 @@ static const struct ot_error errors[] = {
     {"heads", bad_heads, TUFF_E_SHAPE},
     {"head size", bad_head_size, TUFF_E_SHAPE},
     {"dropout without seed", bad_dropout, TUFF_E_RANGE},
+    {"head mask of two axes", bad_head_mask, TUFF_E_SHAPE},
     {"slopes of other heads", bad_slopes, TUFF_E_SHAPE},
     {"negative window", bad_window, TUFF_E_RANGE},
 };
