@@ -72,7 +72,7 @@ int main(void)
     printf("3 4 and so on:");
     if (tuff_generate(generator,
                       &(struct tuff_prompt) {.ids = prompt, .n = 2, .sampling = {.greedy = true},
-                                             .max_new_tokens = 8, .end_id = -1},
+                                             .max_new_tokens = 8},
                       1, on_token, wrong))
         die(ctx);
     printf("\n");

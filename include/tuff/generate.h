@@ -3,21 +3,11 @@
 #define TUFF_GENERATE_H
 
 #include "tuff/models.h"
+#include "tuff/processors.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* How the next token is chosen from the logits: temperature, then top_k, then top_p, then a draw.
- * The draw's random number depends on `seed` and the token's position only, never on the batch. */
-struct tuff_sampling {
-    bool greedy;        /* the largest logit, the lowest id among equals */
-    double temperature; /* > 0; 0 counts as 1 */
-    int64_t top_k;      /* keep that many; 0: all */
-    double top_p;       /* keep the fewest whose probability reaches it; 0 and 1: all.
-                           Holtzman et al. 2020, arXiv:1904.09751 */
-    uint64_t seed;
-};
 
 struct tuff_generator_params {
     struct tuff_store *store; /* device store, with the model's parameters added */
@@ -40,22 +30,17 @@ struct tuff_prompt {
     size_t n;
     struct tuff_sampling sampling;
     int64_t max_new_tokens;
-    int64_t end_id;      /* stops after it; -1: none */
 };
 /* Called for each new token, sequence by sequence within a step; false stops that sequence. */
 typedef bool (*tuff_token_fn)(void *user, size_t sequence, uint32_t token);
 
 /* Generates for n prompts (at most params.sequences) of any lengths together; each gets what it
- * would get alone. A sequence ends at its end_id, after max_new_tokens, when the callback says so,
+ * would get alone. A sequence ends at one of its end ids, after max_new_tokens, when the callback says so,
  * or when the context is full. TUFF_E_RANGE for an empty or too long prompt or an id that is not in
- * the vocabulary. */
+ * the vocabulary, or a sampling that tuff_sampling_check refuses. */
 TUFF_API enum tuff_status tuff_generate(struct tuff_generator *generator,
                                         const struct tuff_prompt *prompts, size_t n,
                                         tuff_token_fn on_token, void *user);
-
-/* The choice alone: index into logits [v]. `position` is the new token's. */
-TUFF_API uint32_t tuff_sample(struct tuff_ctx *ctx, const float *logits, size_t v,
-                              const struct tuff_sampling *sampling, uint64_t position);
 
 #ifdef __cplusplus
 }

@@ -438,8 +438,7 @@ static int bench_decode(struct bench *b)
     d.prompts = tuff_calloc(d.n, sizeof *d.prompts);
     for (size_t i = 0; d.prompts && i < d.n; i++)
         d.prompts[i] = (struct tuff_prompt) {
-            .ids = prompt, .n = 1, .sampling = {.greedy = true}, .max_new_tokens = tokens,
-            .end_id = -1};
+            .ids = prompt, .n = 1, .sampling = {.greedy = true}, .max_new_tokens = tokens};
     if (status == TUFF_OK && d.prompts)
         status = measure(b, run_decode, &d, &o);
     if (status == TUFF_OK) {

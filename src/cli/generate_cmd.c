@@ -19,6 +19,7 @@ struct job {
     struct tuff_prompt *list;
     struct tuff_ids *ids, *made;          /* by prompt */
     struct tuff_detokenizer **streams;
+    uint32_t end_id;
     bool json, failed;
 };
 
@@ -87,8 +88,12 @@ static enum tuff_status prepare(struct job *j, const char *folder, const char *t
                                        &j->ids[i]));
         TUFF_TRY(tuff_detokenizer_create(ctx, j->tokenizer, 0, &j->streams[i]));
         j->list[i] = (struct tuff_prompt) {.ids = j->ids[i].items, .n = j->ids[i].n,
-                                           .sampling = *sampling, .max_new_tokens = max_new,
-                                           .end_id = config.eos_token_id};
+                                           .sampling = *sampling, .max_new_tokens = max_new};
+        if (config.eos_token_id >= 0) {
+            j->end_id = (uint32_t) config.eos_token_id;
+            j->list[i].sampling.end_ids = &j->end_id;
+            j->list[i].sampling.n_end_ids = 1;
+        }
         j->list[i].sampling.seed += i;
     }
     TUFF_TRY(tuff_generator_create(ctx,

@@ -3,6 +3,7 @@
 #include "base/os.h"
 #include "cli/cli.h"
 #include "cli/device.h"
+#include "cli/verify_proc.h"
 #include "tuff/generate.h"
 #include "tuff/io.h"
 #include "tuff/ops.h"
@@ -52,6 +53,12 @@ static enum tuff_status add_line(struct verify *v, const char *name, double erro
     line->error = isnan(error) ? INFINITY : error;
     line->tolerance = tolerance;
     return TUFF_OK;
+}
+
+static enum tuff_status add_processor_line(void *user, const char *name, double error,
+                                           double tolerance)
+{
+    return add_line(user, name, error, tolerance);
 }
 
 static enum tuff_status read_u32(struct verify *v, const char *name, uint32_t **out, int64_t *rows,
@@ -338,7 +345,7 @@ static enum tuff_status generate(struct verify *v, const uint32_t *prompt, int64
     struct tuff_model *model = NULL;
     struct tuff_generator *generator = NULL;
     struct tuff_prompt request = {.ids = prompt, .n = (size_t) n, .sampling = {.greedy = true},
-                                  .max_new_tokens = more, .end_id = -1};
+                                  .max_new_tokens = more};
     enum tuff_status status = tuff_store_create(v->ctx, v->device, &store);
     if (status == TUFF_OK)
         status = tuff_model_create(store, &v->config, &model);
@@ -392,7 +399,8 @@ static int worst_first(const void *a, const void *b)
 static bool is_input(const char *name)
 {
     static const char *const inputs[] = {"input_ids", "attention_mask", "position_ids",
-                                         "token_type_ids", "labels", "prompt"};
+                                         "token_type_ids", "labels", "prompt",
+                                         "proc.input_ids", "proc.scores", "proc.bad_words.ids"};
     for (size_t i = 0; i < TUFF_COUNT(inputs); i++)
         if (!strcmp(name, inputs[i]))
             return true;
@@ -472,6 +480,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
             status = check_clipping(&v);
         if (status == TUFF_OK)
             status = check_greedy(&v);
+        if (status == TUFF_OK)
+            status = cli_verify_processors(v.ctx, v.golden, add_processor_line, &v);
         code = status == TUFF_OK ? report(&v, strict, json) : cli_fail(cli, command);
     }
     tuff_safetensors_close(v.golden);

@@ -24,6 +24,7 @@ struct tuff_generator {
     struct tuff_kv_cache *cache;
     struct bucket buckets[BUCKETS]; /* decode, fewest rows first; the last is prefill */
     size_t n_buckets;
+    float *scores; /* [vocab], of the row being chosen from */
 };
 
 static enum tuff_status add_bucket(struct tuff_generator *gen, int64_t rows, int64_t picks,
@@ -72,8 +73,12 @@ enum tuff_status tuff_generator_create(struct tuff_ctx *ctx,
     gen->context = params->context ? params->context : c->max_position_embeddings;
     gen->vocab = c->vocab_size;
     gen->max_blocks = (int64_t) tuff_div_up((uint64_t) gen->context, BLOCK);
-    enum tuff_status status = tuff_kv_cache_create(
-        gen->params.model, gen->params.sequences * gen->max_blocks, BLOCK, &gen->cache);
+    gen->scores = tuff_calloc((size_t) gen->vocab, sizeof *gen->scores);
+    enum tuff_status status =
+        gen->scores ? tuff_kv_cache_create(gen->params.model,
+                                           gen->params.sequences * gen->max_blocks, BLOCK,
+                                           &gen->cache)
+                    : tuff_fail(ctx, TUFF_E_NOMEM, "generate: out of host memory");
     for (int64_t rows = 1; status == TUFF_OK; rows *= 2) {
         status = add_bucket(gen, rows, rows, "decode");
         if (rows >= gen->params.sequences)
@@ -96,6 +101,7 @@ void tuff_generator_destroy(struct tuff_generator *gen)
     for (size_t i = 0; i < TUFF_COUNT(gen->buckets); i++)
         tuff_program_destroy(gen->buckets[i].program);
     tuff_kv_cache_destroy(gen->cache);
+    free(gen->scores);
     free(gen);
 }
 
@@ -103,6 +109,8 @@ void tuff_generator_destroy(struct tuff_generator *gen)
 
 struct sequence {
     const struct tuff_prompt *prompt;
+    uint32_t *ids;     /* the prompt, then what was generated */
+    size_t n;
     size_t length;     /* tokens in the cache */
     uint32_t next;     /* the token to feed when the prompt is in */
     int64_t generated;
@@ -142,23 +150,38 @@ static void clear_rows(struct bucket *b, int64_t from)
     }
 }
 
+static bool among(uint32_t id, const uint32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] == id)
+            return true;
+    return false;
+}
+
 /* Chooses the next token of every sequence that has logits in this run. */
-static void take(struct tuff_generator *gen, struct bucket *b, struct sequence *list, size_t n,
-                 tuff_token_fn on_token, void *user)
+static enum tuff_status take(struct tuff_generator *gen, struct bucket *b, struct sequence *list,
+                             size_t n, tuff_token_fn on_token, void *user)
 {
     const float *logits = tuff_program_output(b->program, b->logits, 0);
     for (size_t i = 0; i < n; i++) {
         struct sequence *s = &list[i];
+        const struct tuff_sampling *sampling = &s->prompt->sampling;
         if (s->pick < 0)
             continue;
-        s->next = tuff_sample(gen->ctx, logits + s->pick * gen->vocab, (size_t) gen->vocab,
-                              &s->prompt->sampling, s->length);
+        memcpy(gen->scores, logits + s->pick * gen->vocab, (size_t) gen->vocab * sizeof *logits);
+        struct tuff_scores scores = {.ctx = gen->ctx, .values = gen->scores,
+                                     .v = (size_t) gen->vocab, .ids = s->ids, .n = s->n,
+                                     .n_prompt = s->prompt->n};
+        TUFF_TRY(tuff_process(&scores, sampling, 1));
+        s->next = tuff_choose(&scores, sampling, s->length);
+        s->ids[s->n++] = s->next;
         s->generated++;
         bool go_on = !on_token || on_token(user, i, s->next);
         s->done = !go_on || s->generated >= s->prompt->max_new_tokens ||
-                  (s->prompt->end_id >= 0 && s->next == (uint64_t) s->prompt->end_id) ||
+                  among(s->next, sampling->end_ids, sampling->n_end_ids) ||
                   s->length >= (size_t) gen->context;
     }
+    return TUFF_OK;
 }
 
 static enum tuff_status finish(struct tuff_generator *gen, struct bucket *b, struct sequence *list,
@@ -166,8 +189,7 @@ static enum tuff_status finish(struct tuff_generator *gen, struct bucket *b, str
 {
     TUFF_TRY(tuff_program_submit(b->program));
     TUFF_TRY(tuff_program_wait(b->program, 0));
-    take(gen, b, list, n, on_token, user);
-    return TUFF_OK;
+    return take(gen, b, list, n, on_token, user);
 }
 
 /* One chunk: as many prompt tokens as there are rows, of one sequence after the other. */
@@ -234,6 +256,7 @@ static enum tuff_status check(struct tuff_generator *gen, const struct tuff_prom
             if (p->ids[k] >= (uint64_t) gen->vocab)
                 return tuff_fail(gen->ctx, TUFF_E_RANGE, "prompt %zu: token %u is not in the "
                                  "vocabulary of %lld", i, p->ids[k], (long long) gen->vocab);
+        TUFF_TRY(tuff_sampling_check(gen->ctx, &p->sampling, (size_t) gen->vocab));
     }
     return TUFF_OK;
 }
@@ -246,9 +269,15 @@ enum tuff_status tuff_generate(struct tuff_generator *gen, const struct tuff_pro
     if (!list)
         return tuff_fail(gen->ctx, TUFF_E_NOMEM, "generate: out of host memory");
     enum tuff_status status = TUFF_OK;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && status == TUFF_OK; i++) {
         list[i].prompt = &prompts[i];
         list[i].done = prompts[i].max_new_tokens < 1;
+        list[i].ids = tuff_calloc((size_t) gen->context + 1, sizeof *list[i].ids);
+        list[i].n = prompts[i].n;
+        if (list[i].ids)
+            memcpy(list[i].ids, prompts[i].ids, prompts[i].n * sizeof *list[i].ids);
+        else
+            status = tuff_fail(gen->ctx, TUFF_E_NOMEM, "generate: out of host memory");
     }
     while (status == TUFF_OK) {
         size_t active = 0;
@@ -262,6 +291,8 @@ enum tuff_status tuff_generate(struct tuff_generator *gen, const struct tuff_pro
         status = waiting ? prefill(gen, list, n, on_token, user)
                          : decode(gen, list, n, active, on_token, user);
     }
+    for (size_t i = 0; i < n; i++)
+        free(list[i].ids);
     free(list);
     return status;
 }

@@ -236,7 +236,7 @@ static void test_faults(struct tuff_ctx *ctx, struct tuff_device *main_device)
                 status = tuff_generate(generator,
                                        &(struct tuff_prompt) {.ids = prompt, .n = 3,
                                                               .sampling = {.greedy = true},
-                                                              .max_new_tokens = 4, .end_id = -1},
+                                                              .max_new_tokens = 4},
                                        1, NULL, NULL);
             passed = status == TUFF_OK;
             if (!passed) {
@@ -285,7 +285,7 @@ static void test_alternating(struct tuff_ctx *ctx, struct tuff_device *device)
         CHECK_OK(ctx, tuff_generate(generator,
                                     &(struct tuff_prompt) {.ids = prompt, .n = 5,
                                                            .sampling = {.greedy = true},
-                                                           .max_new_tokens = 6, .end_id = -1},
+                                                           .max_new_tokens = 6},
                                     1, NULL, NULL));
     }
     mixed = tiny_weights(&t, &m);
