@@ -73,6 +73,8 @@ TUFF_API struct tuff_tensor *tuff_gelu(struct tuff_graph *g, struct tuff_tensor 
                                        enum tuff_gelu_form form);
 /* y = x / (1 + e^-x), also called swish. saves x. Elfwing et al. 2017, arXiv:1702.03118. */
 TUFF_API struct tuff_tensor *tuff_silu(struct tuff_graph *g, struct tuff_tensor *x);
+/* y = (e^x - e^-x) / (e^x + e^-x). saves x. */
+TUFF_API struct tuff_tensor *tuff_tanh(struct tuff_graph *g, struct tuff_tensor *x);
 /* Inverted dropout: y = keep ? x / (1 - p) : 0. The mask is Philox4x32-10 of key seed[0..1] and
  * counter (i / 4, 0, 0, stream), word i mod 4, kept where its upper 24 bits / 2^24 >= p; it is
  * regenerated for the gradient, never stored. seed U32 [2], usually an input that changes every
@@ -102,7 +104,8 @@ enum tuff_activation {
     TUFF_ACT_GELU_TANH,
     TUFF_ACT_GELU_ERF,
     TUFF_ACT_RELU,
-    TUFF_ACT_SILU
+    TUFF_ACT_SILU,
+    TUFF_ACT_TANH
 };
 struct tuff_matmul_args {
     bool transpose_a, transpose_b; /* read a as [.., K, M], b as [.., N, K] */
@@ -176,6 +179,20 @@ TUFF_API struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuf
                                                 struct tuff_tensor *targets,
                                                 struct tuff_tensor *weight,
                                                 struct tuff_tensor **rows);
+
+/* What becomes of the losses of elements: their mean or sum, shape [1], or themselves. */
+enum tuff_reduction { TUFF_REDUCTION_MEAN, TUFF_REDUCTION_SUM, TUFF_REDUCTION_NONE };
+/* (x - target)^2 of each element; x and target of one shape. saves both. */
+TUFF_API struct tuff_tensor *tuff_mse_loss(struct tuff_graph *g, struct tuff_tensor *x,
+                                           struct tuff_tensor *target,
+                                           enum tuff_reduction reduction);
+/* -target ln s - (1 - target) ln(1 - s), s = 1 / (1 + e^-x), taken as max(x, 0) - target x +
+ * ln(1 + e^-|x|): finite and exact for logits of any size. Targets are usually in 0 .. 1. x and
+ * target of one shape. saves both. */
+TUFF_API struct tuff_tensor *tuff_binary_cross_entropy_with_logits(struct tuff_graph *g,
+                                                                   struct tuff_tensor *x,
+                                                                   struct tuff_tensor *target,
+                                                                   enum tuff_reduction reduction);
 
 /* ---- images: [B, H, W, C], channels together ---- */
 

@@ -7,6 +7,9 @@
 //! variant gelu_erf_grad -DF=tuff_gelu_erf_grad
 //! variant silu -DF=tuff_silu
 //! variant silu_grad -DF=tuff_silu_grad
+//! variant tanh_grad -DF=tuff_tanh_grad
+//! variant sigmoid -DF=tuff_sigmoid
+//! variant log1p_exp -DF=tuff_log1p_exp
 // For tests/kernel/math.c: one function of lib/math.glsl on many arguments.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"

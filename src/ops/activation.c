@@ -1,4 +1,4 @@
-/* ops/activation: gelu, relu and silu, forward and gradient. Not an op itself. */
+/* ops/activation: gelu, relu, silu and tanh, forward and gradient. Not an op itself. */
 #include "ops/activation.h"
 
 #include "ops/flat.h"

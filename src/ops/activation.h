@@ -1,4 +1,4 @@
-/* ops/activation.h: what gelu, relu, silu and matmul's epilogue share. */
+/* ops/activation.h: what gelu, relu, silu, tanh and matmul's epilogue share. */
 #ifndef TUFF_OPS_ACTIVATION_H
 #define TUFF_OPS_ACTIVATION_H
 
@@ -9,7 +9,7 @@
 struct tuff_tensor *tuff_activation_grad(struct tuff_graph *g, struct tuff_tensor *x,
                                          struct tuff_tensor *dy, enum tuff_activation act);
 
-/* The ops gelu, relu and silu: constructor, record and grad of an op y = act(x). */
+/* The ops gelu, relu, silu and tanh: constructor, record and grad of an op y = act(x). */
 struct tuff_tensor *tuff_activation_op(struct tuff_graph *g, const struct tuff_op *op,
                                        struct tuff_tensor *x, enum tuff_activation act);
 void tuff_activation_op_record(struct tuff_recorder *r, const struct tuff_node *node);

@@ -93,6 +93,22 @@ static double silu_grad(double x)
     return s + (fabs(x) < 1e3 ? x * s * (1 - s) : 0);
 }
 
+static double tanh_grad(double x)
+{
+    double e = exp(-2 * fabs(x));
+    return 4 * e / ((1 + e) * (1 + e));
+}
+
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+static double log1p_exp(double x)
+{
+    return log1p(exp(-fabs(x)));
+}
+
 /* `near` is the relative bound for |x| < 4, `far` elsewhere; a result smaller than `floor` counts
  * as that large. */
 struct function {
@@ -109,6 +125,12 @@ static const struct function functions[] = {
     {"test/math.gelu_erf_grad", gelu_erf_grad, -INFINITY, INFINITY, 5e-7, 5e-7, 1},
     {"test/math.silu", silu, -INFINITY, INFINITY, 6e-7, 2e-6, 1e-30},
     {"test/math.silu_grad", silu_grad, -INFINITY, INFINITY, 5e-7, 5e-7, 1},
+    {"test/math.tanh_grad", tanh_grad, -43, 43, 6e-7, 6e-7, 0},
+    {"test/math.tanh_grad", tanh_grad, -INFINITY, INFINITY, 6e-7, 6e-7, 1e-30},
+    {"test/math.sigmoid", sigmoid, -87, INFINITY, 6e-7, 6e-7, 0},
+    {"test/math.sigmoid", sigmoid, -INFINITY, INFINITY, 6e-7, 6e-7, 1e-30},
+    {"test/math.log1p_exp", log1p_exp, -87, 87, 6e-7, 6e-7, 0},
+    {"test/math.log1p_exp", log1p_exp, -INFINITY, INFINITY, 6e-7, 6e-7, 1e-30},
 };
 
 static void check_function(struct host *h, const struct function *f, const float *x, size_t n,

@@ -1,0 +1,13 @@
+/* ops/tanh: y = tanh(x). */
+#include "ops/activation.h"
+
+struct tuff_tensor *tuff_tanh(struct tuff_graph *g, struct tuff_tensor *x)
+{
+    return tuff_activation_op(g, &tuff_op_tanh, x, TUFF_ACT_TANH);
+}
+
+const struct tuff_op tuff_op_tanh = {.name = "tanh",
+                                     .record = tuff_activation_op_record,
+                                     .grad = tuff_activation_op_grad,
+                                     .element_flops = 6,
+                                     .inplace_input = 1};
