@@ -44,7 +44,7 @@ int main(void)
         tuff_trainer_create(
             ctx,
             &(struct tuff_trainer_params) {.store = store, .model = model, .batch = B, .context = T,
-                                           .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
+                                           .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
                                                      .clip = 1, .lr = &rate, .lr_count = 1}},
             &trainer) ||
         tuff_model_init(model, 1) || tuff_trainer_start(trainer, 0, 0))

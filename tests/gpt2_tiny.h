@@ -36,7 +36,7 @@ static inline bool tiny_fill(struct tuff_ctx *ctx, struct tuff_trainer_params pa
     params.model = t->model;
     params.batch = TINY_BATCH;
     params.context = TINY_CONTEXT;
-    params.adamw = (struct tuff_adamw_params) {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .clip = 1,
+    params.optimizer = (struct tuff_optimizer_params) {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .clip = 1,
                                                .lr = &rate, .lr_count = 1,
                                                .weight_decay = {0.1}};
     enum tuff_status status = tuff_trainer_create(ctx, &params, &t->trainer);

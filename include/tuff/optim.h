@@ -22,36 +22,71 @@ TUFF_API void tuff_schedule_fill(double *lr, int64_t steps, enum tuff_schedule s
 
 #define TUFF_OPTIM_GROUPS 16
 
-struct tuff_adamw_params {
-    double beta1, beta2, eps;      /* PyTorch's defaults are 0.9, 0.999, 1e-8 */
+enum tuff_optimizer_kind {
+    TUFF_ADAMW,
+    TUFF_ADAM,
+    TUFF_SGD,
+    TUFF_ADAGRAD,
+    TUFF_RMSPROP,
+    TUFF_ADADELTA,
+    TUFF_LION
+};
+
+/* With p the parameter, t the step counted from 1, and g its gradient (times min(1, clip / (norm +
+ * 1e-6)) when clipping, as torch.nn.utils.clip_grad_norm_). AdamW and Lion decay the parameter
+ * itself, p <- p - lr wd p (decoupled); the others the gradient, g <- g + wd p, as torch.optim does.
+ *
+ * AdamW, Adam: m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2
+ *     p <- p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+ *     Loshchilov & Hutter 2019, arXiv:1711.05101; Kingma & Ba 2015, arXiv:1412.6980.
+ * SGD: p <- p - lr g; with momentum b <- momentum b + (1 - dampening) g (the first b is g) and
+ *     p <- p - lr b, or p - lr (g + momentum b) in Nesterov's form. Sutskever et al. 2013.
+ * AdaGrad: s <- s + g^2,   p <- p - lr g / (sqrt(s) + eps).   Duchi et al. 2011.
+ * RMSProp: s <- alpha s + (1 - alpha) g^2,   d = g / (sqrt(s) + eps),   p <- p - lr d, or with
+ *     momentum b <- momentum b + d,   p <- p - lr b.   Hinton 2012, lecture 6.
+ * AdaDelta: s <- rho s + (1 - rho) g^2,   d = g sqrt(u + eps) / sqrt(s + eps),
+ *     u <- rho u + (1 - rho) d^2,   p <- p - lr d.   Zeiler 2012, arXiv:1212.5701.
+ * Lion: p <- p - lr sign(beta1 m + (1 - beta1) g),   m <- beta2 m + (1 - beta2) g.
+ *     Chen et al. 2023, arXiv:2302.06675.
+ * Then g <- 0. cost 16 bytes a parameter and 8 more a state: see tuff_optimizer_states. */
+struct tuff_optimizer_params {
+    enum tuff_optimizer_kind kind;
+    double beta1, beta2;           /* AdamW, Adam, Lion */
+    double eps;
+    double momentum;               /* SGD, RMSProp; 0: none */
+    double dampening;              /* SGD */
+    bool nesterov;                 /* SGD */
+    double alpha, rho;             /* RMSProp; AdaDelta */
     double clip;                   /* largest global gradient norm; 0: no clipping */
     const double *lr;              /* by applied step; the last value holds on */
     int64_t lr_count;
     double lr_scale[TUFF_OPTIM_GROUPS];     /* by parameter group; 0 counts as 1 */
-    double weight_decay[TUFF_OPTIM_GROUPS]; /* decoupled */
+    double weight_decay[TUFF_OPTIM_GROUPS];
 };
 
-/* AdamW: with g the gradient (times min(1, clip / (norm + 1e-6)) when clipping), t counted from 1,
- *     p <- p - lr wd p
- *     m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2
- *     p <- p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
- * and g <- 0. Loshchilov & Hutter 2019, arXiv:1711.05101; clipping as torch.nn.utils.
- * cost 32 bytes a parameter. */
-struct tuff_adamw;
-/* Adds its tables and counter to the store: before that is allocated (with 2 states). */
-TUFF_API enum tuff_status tuff_adamw_create(struct tuff_store *store,
-                                            const struct tuff_adamw_params *params,
-                                            struct tuff_adamw **optimizer);
-TUFF_API void tuff_adamw_destroy(struct tuff_adamw *optimizer);
+/* PyTorch's defaults of a kind (Lion: its paper's), without rates. */
+TUFF_API struct tuff_optimizer_params tuff_optimizer_defaults(enum tuff_optimizer_kind kind);
+/* "adamw", ...; NULL for a number that is no kind. */
+TUFF_API const char *tuff_optimizer_name(enum tuff_optimizer_kind kind);
+TUFF_API bool tuff_optimizer_find(const char *name, enum tuff_optimizer_kind *kind);
+/* Numbers kept for each parameter, 0 to 2: the `states` of tuff_store_allocate. */
+TUFF_API int tuff_optimizer_states(const struct tuff_optimizer_params *params);
+
+struct tuff_optimizer;
+/* Adds its tables and counter to the store: before that is allocated (with its states). */
+TUFF_API enum tuff_status tuff_optimizer_create(struct tuff_store *store,
+                                                const struct tuff_optimizer_params *params,
+                                                struct tuff_optimizer **optimizer);
+TUFF_API void tuff_optimizer_destroy(struct tuff_optimizer *optimizer);
 /* After allocation: writes the tables, sets the counter of applied steps. */
-TUFF_API enum tuff_status tuff_adamw_start(struct tuff_adamw *optimizer, uint32_t applied);
+TUFF_API enum tuff_status tuff_optimizer_start(struct tuff_optimizer *optimizer, uint32_t applied);
 /* Other rates, n <= params.lr_count of them (the last holds on); takes effect with the next start. */
-TUFF_API enum tuff_status tuff_adamw_set_rates(struct tuff_adamw *optimizer, const double *lr,
-                                               int64_t n);
+TUFF_API enum tuff_status tuff_optimizer_set_rates(struct tuff_optimizer *optimizer,
+                                                   const double *lr, int64_t n);
 /* Adds the update to a graph of its own. *norm is the gradient norm before clipping [1], *applied
  * the U32 count of applied steps [1] after this one; both may be NULL. */
-TUFF_API void tuff_adamw_apply(struct tuff_graph *g, struct tuff_adamw *optimizer,
-                               struct tuff_tensor **norm, struct tuff_tensor **applied);
+TUFF_API void tuff_optimizer_apply(struct tuff_graph *g, struct tuff_optimizer *optimizer,
+                                   struct tuff_tensor **norm, struct tuff_tensor **applied);
 
 #ifdef __cplusplus
 }

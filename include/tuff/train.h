@@ -15,7 +15,7 @@ struct tuff_trainer_params {
     struct tuff_model *model;
     int64_t batch, context;    /* of a micro-batch: B and T */
     int64_t eval_batch;        /* of evaluation; 0: as batch */
-    struct tuff_adamw_params adamw;
+    struct tuff_optimizer_params optimizer;
     bool dropout;              /* the configuration's rates apply */
     uint64_t seed;             /* of dropout */
     bool generic;              /* tests: kernels that run anywhere only */
@@ -48,7 +48,7 @@ TUFF_API void tuff_trainer_destroy(struct tuff_trainer *trainer);
 TUFF_API enum tuff_status tuff_trainer_start(struct tuff_trainer *trainer, uint64_t step,
                                              uint64_t applied);
 
-/* Other learning rates, before tuff_trainer_start; see tuff_adamw_set_rates. */
+/* Other learning rates, before tuff_trainer_start; see tuff_optimizer_set_rates. */
 TUFF_API enum tuff_status tuff_trainer_set_rates(struct tuff_trainer *trainer, const double *lr,
                                                  int64_t n);
 

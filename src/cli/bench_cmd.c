@@ -238,7 +238,7 @@ static int bench_op(struct bench *b, const char *what,
 /* Gradient norm and AdamW over variables of 2^20 parameters; gradients are zeroes from the second
  * run on, which costs the same. */
 static enum tuff_status build_adamw(const struct bench *b, struct tuff_store *store,
-                                    struct tuff_graph *g, struct tuff_adamw **adamw)
+                                    struct tuff_graph *g, struct tuff_optimizer **adamw)
 {
     enum { MOST = 1 << 20 };
     double rate = 3e-4;
@@ -249,12 +249,12 @@ static enum tuff_status build_adamw(const struct bench *b, struct tuff_store *st
         variable(g, store, name, 1, &n);
     }
     TUFF_TRY(tuff_graph_status(g));
-    TUFF_TRY(tuff_adamw_create(store,
-                               &(struct tuff_adamw_params) {.beta1 = 0.9, .beta2 = 0.95,
+    TUFF_TRY(tuff_optimizer_create(store,
+                               &(struct tuff_optimizer_params) {.beta1 = 0.9, .beta2 = 0.95,
                                                             .eps = 1e-8, .clip = 1, .lr = &rate,
                                                             .lr_count = 1, .weight_decay = {0.1}},
                                adamw));
-    tuff_adamw_apply(g, *adamw, NULL, NULL);
+    tuff_optimizer_apply(g, *adamw, NULL, NULL);
     return tuff_graph_status(g);
 }
 
@@ -262,7 +262,7 @@ static int bench_adamw(struct bench *b)
 {
     struct tuff_store *store = NULL;
     struct tuff_graph *g = NULL;
-    struct tuff_adamw *adamw = NULL;
+    struct tuff_optimizer *optimizer = NULL;
     struct tuff_program *program = NULL;
     struct outcome o = {0};
     enum tuff_status status = tuff_store_create(b->cli->ctx, b->device, &store);
@@ -279,7 +279,7 @@ static int bench_adamw(struct bench *b)
     if (status == TUFF_OK)
         status = fill_random(store);
     if (status == TUFF_OK)
-        status = tuff_adamw_start(adamw, 0);
+        status = tuff_optimizer_start(adamw, 0);
     if (status == TUFF_OK)
         status = measure(b, run_program, program, &o);
     if (status == TUFF_OK) {
@@ -288,7 +288,7 @@ static int bench_adamw(struct bench *b)
         report(b, "adamw", &o);
     }
     tuff_program_destroy(program);
-    tuff_adamw_destroy(adamw);
+    tuff_optimizer_destroy(adamw);
     tuff_store_destroy(store);
     return status == TUFF_OK ? CLI_OK : cli_fail(b->cli, b->command);
 }
@@ -351,7 +351,7 @@ static int bench_train(struct bench *b)
                                            .context = b->context,
                                            .eval_batch = 1,
                                            .generic = b->generic,
-                                           .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
+                                           .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
                                                      .clip = 1, .lr = &rate, .lr_count = 1,
                                                      .weight_decay = {0.1}}},
             &t.trainer);

@@ -58,7 +58,7 @@ static enum tuff_status make(const struct plan *p, int64_t batch, int64_t contex
                 .batch = batch,
                 .context = context,
                 .dropout = true,
-                .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = rates,
+                .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = rates,
                           .lr_count = p->steps}},
             &trainer);
     if (status == TUFF_OK)

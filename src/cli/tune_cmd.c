@@ -228,7 +228,7 @@ static enum tuff_status tune(struct tune *t, const struct tuff_model_config *con
                                            .model = model,
                                            .batch = t->batch,
                                            .context = t->context,
-                                           .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
+                                           .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
                                                      .clip = 1, .lr = &rate, .lr_count = 1}},
             &trainer);
     if (status == TUFF_OK)

@@ -37,7 +37,7 @@ struct verify {
 struct session {
     struct tuff_store *store;
     struct tuff_model *model;
-    struct tuff_adamw *adamw;
+    struct tuff_optimizer *optimizer;
     struct tuff_program *program, *apply;
     struct tuff_model_inputs in;
     struct tuff_tensor *targets, *weight, *loss, *logits, *hidden, *norm;
@@ -126,13 +126,13 @@ static enum tuff_status read_batch(struct verify *v)
 }
 
 static enum tuff_status build(struct verify *v, struct session *s,
-                              const struct tuff_adamw_params *adamw)
+                              const struct tuff_optimizer_params *adamw)
 {
     struct tuff_graph *g;
     int64_t dims[2] = {v->batch, v->time};
     TUFF_TRY(tuff_store_create(v->ctx, v->device, &s->store));
     TUFF_TRY(tuff_model_create(s->store, &v->config, &s->model));
-    TUFF_TRY(tuff_adamw_create(s->store, adamw, &s->adamw));
+    TUFF_TRY(tuff_optimizer_create(s->store, adamw, &s->optimizer));
     TUFF_TRY(tuff_graph_create(v->ctx, &g));
     tuff_model_inputs_add(g, s->model, &s->in, .batch = v->batch, .time = v->time, .gradient = true,
                           .visible = true);
@@ -148,19 +148,19 @@ static enum tuff_status build(struct verify *v, struct session *s,
     TUFF_TRY(tuff_program_create(s->store, g, NULL, &s->program));
     TUFF_TRY(tuff_graph_create(v->ctx, &g));
     struct tuff_tensor *norm = NULL;
-    tuff_adamw_apply(g, s->adamw, &norm, NULL);
+    tuff_optimizer_apply(g, s->optimizer, &norm, NULL);
     s->norm = tuff_output(g, norm, "norm");
     TUFF_TRY(tuff_program_create(s->store, g, NULL, &s->apply));
     TUFF_TRY(tuff_store_allocate(s->store, true, 2));
     TUFF_TRY(tuff_model_load(s->model, v->model_path));
-    return tuff_adamw_start(s->adamw, 0);
+    return tuff_optimizer_start(s->optimizer, 0);
 }
 
 static void destroy(struct session *s)
 {
     tuff_program_destroy(s->program);
     tuff_program_destroy(s->apply);
-    tuff_adamw_destroy(s->adamw);
+    tuff_optimizer_destroy(s->optimizer);
     tuff_model_destroy(s->model);
     tuff_store_destroy(s->store);
 }
@@ -281,7 +281,7 @@ static enum tuff_status check_training(struct verify *v)
     struct session s = {0};
     double rate = 1e-3, losses[10], norm;
     enum tuff_status status = build(v, &s,
-                                    &(struct tuff_adamw_params) {.beta1 = 0.9, .beta2 = 0.999,
+                                    &(struct tuff_optimizer_params) {.beta1 = 0.9, .beta2 = 0.999,
                                                                  .eps = 1e-8, .lr = &rate,
                                                                  .lr_count = 1,
                                                                  .weight_decay = {0.1, 0.1}});
@@ -295,9 +295,9 @@ static enum tuff_status check_training(struct verify *v)
     if (status == TUFF_OK)
         status = check_losses(v, "adamw.losses", losses);
     if (status == TUFF_OK)
-        status = check_losses(v, "opt.adamw.losses", losses);
+        status = check_losses(v, "opt.optimizer.losses", losses);
     if (status == TUFF_OK)
-        status = compare_variables(v, &s, "opt.adamw.after.", TUFF_VALUE, 1e-4);
+        status = compare_variables(v, &s, "opt.optimizer.after.", TUFF_VALUE, 1e-4);
     destroy(&s);
     return status;
 }
@@ -310,7 +310,7 @@ static enum tuff_status check_clipping(struct verify *v)
     if (!tuff_safetensors_find(v->golden, "clip.norm"))
         return TUFF_OK;
     enum tuff_status status = build(v, &s,
-                                    &(struct tuff_adamw_params) {.beta1 = 0, .beta2 = 0.5,
+                                    &(struct tuff_optimizer_params) {.beta1 = 0, .beta2 = 0.5,
                                                                  .eps = 1e-8, .clip = 0.5,
                                                                  .lr = &rate, .lr_count = 1});
     if (status == TUFF_OK)

@@ -31,7 +31,7 @@ struct fit {
     struct tuff_model *model;
     struct tuff_trainer *trainer;
     double *lr; /* by applied step */
-    struct tuff_adamw_params adamw; /* as the trainer has it */
+    struct tuff_optimizer_params optimizer; /* as the trainer has it */
     int64_t steps, eval_every, save_every;
     /* while it runs */
     enum tuff_fit_wish wished;

@@ -268,7 +268,7 @@ static enum tuff_status create_trainer(struct fit *f)
     fill_rates(f, rates);
     TUFF_TRY(tuff_store_create(f->ctx, p->device, &f->store));
     TUFF_TRY(tuff_model_create(f->store, &f->config, &f->model));
-    f->adamw = (struct tuff_adamw_params) {.beta1 = p->beta1,
+    f->optimizer = (struct tuff_optimizer_params) {.beta1 = p->beta1,
                                            .beta2 = p->beta2,
                                            .eps = 1e-8,
                                            .clip = p->clip,
@@ -281,7 +281,7 @@ static enum tuff_status create_trainer(struct fit *f)
                                        .model = f->model,
                                        .batch = p->batch,
                                        .context = p->context,
-                                       .adamw = f->adamw,
+                                       .optimizer = f->optimizer,
                                        .dropout = true,
                                        .seed = p->seed},
         &f->trainer);

@@ -25,7 +25,7 @@ struct tuff_trainer {
     struct tuff_ctx *ctx;
     struct tuff_trainer_params params;
     struct pass train, eval;
-    struct tuff_adamw *adamw;
+    struct tuff_optimizer *optimizer;
     struct tuff_program *apply;
     struct tuff_tensor *norm, *applied;
     uint64_t step, first_step, done_applied;
@@ -83,7 +83,7 @@ static enum tuff_status create_apply(struct tuff_trainer *t)
     struct tuff_graph *g;
     struct tuff_tensor *norm, *applied;
     TUFF_TRY(tuff_graph_create(t->ctx, &g));
-    tuff_adamw_apply(g, t->adamw, &norm, &applied);
+    tuff_optimizer_apply(g, t->optimizer, &norm, &applied);
     t->norm = tuff_output(g, norm, "norm");
     t->applied = tuff_output(g, applied, "applied");
     return tuff_program_create(t->params.store, g,
@@ -127,7 +127,7 @@ enum tuff_status tuff_trainer_create(struct tuff_ctx *ctx, const struct tuff_tra
     t->params = *params;
     int64_t eval_batch = params->eval_batch ? params->eval_batch : params->batch;
     enum tuff_status status;
-    TUFF_TRY_GOTO(tuff_adamw_create(params->store, &params->adamw, &t->adamw));
+    TUFF_TRY_GOTO(tuff_optimizer_create(params->store, &params->optimizer, &t->optimizer));
     TUFF_TRY_GOTO(create_pass(t, &t->train, params->batch, true));
     TUFF_TRY_GOTO(create_pass(t, &t->eval, eval_batch, false));
     TUFF_TRY_GOTO(create_apply(t));
@@ -152,7 +152,7 @@ void tuff_trainer_destroy(struct tuff_trainer *t)
     tuff_program_destroy(t->apply);
     tuff_program_destroy(t->eval.program);
     tuff_program_destroy(t->train.program);
-    tuff_adamw_destroy(t->adamw);
+    tuff_optimizer_destroy(t->optimizer);
     free(t);
 }
 
@@ -160,12 +160,12 @@ enum tuff_status tuff_trainer_start(struct tuff_trainer *t, uint64_t step, uint6
 {
     t->step = t->first_step = step;
     t->done_applied = applied;
-    return tuff_adamw_start(t->adamw, (uint32_t) applied);
+    return tuff_optimizer_start(t->optimizer, (uint32_t) applied);
 }
 
 enum tuff_status tuff_trainer_set_rates(struct tuff_trainer *t, const double *lr, int64_t n)
 {
-    return tuff_adamw_set_rates(t->adamw, lr, n);
+    return tuff_optimizer_set_rates(t->optimizer, lr, n);
 }
 
 static struct pending *pending_of(struct tuff_trainer *t, uint64_t step)

@@ -225,7 +225,7 @@ static void test_gpt2(struct tuff_ctx *ctx)
             ctx,
             &(struct tuff_trainer_params) {.store = t.store, .model = t.model, .dropout = true,
                                            .batch = TINY_BATCH, .context = TINY_CONTEXT,
-                                           .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
+                                           .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
                                                      .lr = &rate, .lr_count = 1}},
             &t.trainer);
         CHECK_OK(ctx, status);

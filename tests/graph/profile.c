@@ -78,12 +78,11 @@ static void check_reports(struct tuff_ctx *ctx, struct tuff_profile *profile,
               r.roofs.write > 1e7);
         const struct tuff_profile_row *row;
         if (ways[way] == TUFF_PROFILE_OP) {
-            row = find(&r, "adamw", "");
-            /* One launch a step, on software devices a second before it. */
-            CHECK(row && (row->calls == STEPS - 1 || row->calls == 2 * (STEPS - 1)));
+            row = find(&r, "optim_step", "");
+            CHECK(row && row->calls == STEPS - 1);
             /* 4 values read and 4 written of each element; segments are padded. */
             CHECK_MSG(row && row->bytes / 32 >= (double) (o->n * (STEPS - 1)),
-                      "adamw: %g bytes", row ? row->bytes : 0);
+                      "optim_step: %g bytes", row ? row->bytes : 0);
         }
         tuff_profile_report_fini(&r);
     }

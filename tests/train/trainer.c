@@ -274,7 +274,7 @@ static void test_alternating(struct tuff_ctx *ctx, struct tuff_device *device)
                                         &generator));
     struct tuff_trainer_params params = {
         .store = t.store, .model = t.model, .batch = TINY_BATCH, .context = TINY_CONTEXT,
-        .adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .clip = 1, .lr = &rate, .lr_count = 1,
+        .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .clip = 1, .lr = &rate, .lr_count = 1,
                   .weight_decay = {0.1}}};
     CHECK_OK(ctx, tuff_trainer_create(ctx, &params, &t.trainer));
     CHECK_OK(ctx, tuff_model_init(t.model, 3));

@@ -147,8 +147,8 @@ static json_t *decayed(const struct export *e, double *decay)
     json_t *names = json_array();
     for (size_t i = 0; i < tuff_store_count(e->fit.store); i++) {
         const struct tuff_variable *v = tuff_store_get(e->fit.store, i);
-        if (v->role == TUFF_TRAINABLE && e->fit.adamw.weight_decay[v->group] != 0) {
-            *decay = e->fit.adamw.weight_decay[v->group];
+        if (v->role == TUFF_TRAINABLE && e->fit.optimizer.weight_decay[v->group] != 0) {
+            *decay = e->fit.optimizer.weight_decay[v->group];
             json_array_append_new(names, json_string(tuff_variable_name(v)));
         }
     }
@@ -158,7 +158,7 @@ static json_t *decayed(const struct export *e, double *decay)
 static enum tuff_status write_plan(struct export *e)
 {
     const struct tuff_fit_params *p = &e->params;
-    const struct tuff_adamw_params *a = &e->fit.adamw;
+    const struct tuff_optimizer_params *a = &e->fit.optimizer;
     const struct tuff_token_info *info = tuff_token_file_info(e->fit.data);
     double decay = 0;
     json_t *names = decayed(e, &decay), *rates = json_array();

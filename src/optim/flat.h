@@ -1,0 +1,42 @@
+/* optim/flat.h: kernels over the flat arenas: what they share on software devices, and the ops that
+ * an optimizer's graph is made of. */
+#ifndef TUFF_OPTIM_FLAT_H
+#define TUFF_OPTIM_FLAT_H
+
+#include "graph/op.h"
+#include "graph/store.h"
+#include "tuff/optim.h"
+
+#include <math.h>
+
+/* Subgroups a group of the kernels for software devices; 0 where there are none for the device. */
+uint32_t tuff_flat_subgroups(const struct tuff_device_info *device);
+/* Groups of n elements, `own` of them a subgroup. */
+uint32_t tuff_flat_groups_of(uint64_t n, uint64_t own, uint32_t subgroups);
+#define TUFF_FLAT_GROUPS 4096 /* at most: group numbers have three base-16 digits */
+/* Adds the device's group size and t[i] = i (matmul/uniform.glsl), and launches. */
+void tuff_flat_launch(struct tuff_recorder *r, struct tuff_launch_params launch, const char *kernel,
+                      uint32_t t[16]);
+
+/* What a flat step reads that all its elements share; made once a step. */
+enum { TUFF_FACTORS = 56 };
+
+struct tuff_optimizer {
+    struct tuff_store *store;
+    struct tuff_optimizer_params params;
+    double *lr;
+    int64_t n_corrections;
+    struct tuff_variable *applied, *rates, *correction, *groups;
+};
+
+/* The 2-norm of a list of chunks together: [1]. */
+struct tuff_tensor *tuff_grad_norm(struct tuff_graph *g, struct tuff_tensor *const *chunks,
+                                   int n);
+/* The factors of the step that follows `applied` ones: [TUFF_FACTORS]. */
+struct tuff_tensor *tuff_optimizer_factors(struct tuff_graph *g, const struct tuff_optimizer *o,
+                                           struct tuff_tensor *norm, struct tuff_tensor *applied);
+/* The step of a chunk of the arenas. */
+void tuff_flat_step(struct tuff_graph *g, const struct tuff_optimizer *o,
+                    struct tuff_tensor *factors, uint32_t chunk);
+
+#endif

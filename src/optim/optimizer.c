@@ -1,0 +1,233 @@
+/* optim/optimizer: what all optimizers share: parameters, tables by applied step, the graph of a
+ * step: norm, factors, the rule itself, counting. */
+#include "optim/flat.h"
+
+#include "optim/advance.h"
+
+#define CORRECTIONS_MAX 65536
+
+static enum tuff_status add(struct tuff_store *store, const char *name, enum tuff_dtype dtype,
+                            int64_t n, struct tuff_variable **v)
+{
+    return tuff_store_add(store,
+                          &(struct tuff_variable_params) {.name = name,
+                                                          .dtype = dtype,
+                                                          .rank = 1,
+                                                          .dims = {n},
+                                                          .role = TUFF_STATE},
+                          v);
+}
+
+/* ---- parameters ---- */
+
+static const struct {
+    const char *name;
+    bool decoupled; /* weight decay, unless asked otherwise */
+    struct tuff_optimizer_params defaults;
+} kinds[] = {
+    [TUFF_ADAMW] = {"adamw", true, {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
+    [TUFF_ADAM] = {"adam", false, {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
+    [TUFF_SGD] = {"sgd", false, {0}},
+    [TUFF_ADAGRAD] = {"adagrad", false, {.eps = 1e-10}},
+    [TUFF_RMSPROP] = {"rmsprop", false, {.alpha = 0.99, .eps = 1e-8}},
+    [TUFF_ADADELTA] = {"adadelta", false, {.rho = 0.9, .eps = 1e-6}},
+    [TUFF_LION] = {"lion", true, {.beta1 = 0.9, .beta2 = 0.99}},
+};
+
+const char *tuff_optimizer_name(enum tuff_optimizer_kind kind)
+{
+    return (size_t) kind < TUFF_COUNT(kinds) ? kinds[kind].name : NULL;
+}
+
+bool tuff_optimizer_find(const char *name, enum tuff_optimizer_kind *kind)
+{
+    for (size_t i = 0; i < TUFF_COUNT(kinds); i++)
+        if (!strcmp(kinds[i].name, name)) {
+            *kind = (enum tuff_optimizer_kind) i;
+            return true;
+        }
+    return false;
+}
+
+struct tuff_optimizer_params tuff_optimizer_defaults(enum tuff_optimizer_kind kind)
+{
+    struct tuff_optimizer_params p = kinds[kind].defaults;
+    p.kind = kind;
+    return p;
+}
+
+int tuff_optimizer_states(const struct tuff_optimizer_params *p)
+{
+    switch (p->kind) {
+    case TUFF_SGD:
+        return p->momentum != 0;
+    case TUFF_ADAGRAD:
+    case TUFF_LION:
+        return 1;
+    case TUFF_RMSPROP:
+        return 1 + (p->momentum != 0);
+    default:
+        return 2;
+    }
+}
+
+static bool share(double x)
+{
+    return x >= 0 && x < 1;
+}
+
+static enum tuff_status check(struct tuff_ctx *ctx, const struct tuff_optimizer_params *p)
+{
+    if ((size_t) p->kind >= TUFF_COUNT(kinds))
+        return tuff_fail(ctx, TUFF_E_ARG, "optimizer: there is no kind %d", (int) p->kind);
+    const char *name = kinds[p->kind].name, *wrong = NULL;
+    bool needs_eps = p->kind != TUFF_SGD && p->kind != TUFF_LION;
+    if (!share(p->beta1) || !share(p->beta2))
+        wrong = "betas must be in [0, 1)";
+    else if (!share(p->alpha) || !share(p->rho))
+        wrong = "alpha and rho must be in [0, 1)";
+    else if (!(p->momentum >= 0) || !isfinite(p->momentum) || !isfinite(p->dampening))
+        wrong = "momentum must be 0 or more, dampening finite";
+    else if (p->nesterov && (p->momentum == 0 || p->dampening != 0))
+        wrong = "nesterov needs a momentum, and no dampening";
+    else if (needs_eps && !(p->eps > 0))
+        wrong = "eps must be above 0";
+    else if (!(p->clip >= 0))
+        wrong = "clip must be 0 or more";
+    else if (p->lr_count < 1)
+        wrong = "one learning rate or more is needed";
+    return wrong ? tuff_fail(ctx, TUFF_E_RANGE, "%s: %s", name, wrong) : TUFF_OK;
+}
+
+/* After how many steps both corrections are 1 in F32. */
+static int64_t corrections_needed(double beta1, double beta2)
+{
+    double slow = TUFF_MAX(beta1, beta2);
+    double steps = slow > 0 ? -26 * log(2) / log(slow) : 1;
+    return (int64_t) TUFF_MIN(TUFF_MAX(ceil(steps), 1), (double) CORRECTIONS_MAX);
+}
+
+/* ---- the object ---- */
+
+enum tuff_status tuff_optimizer_create(struct tuff_store *store,
+                                       const struct tuff_optimizer_params *params,
+                                       struct tuff_optimizer **out)
+{
+    *out = NULL;
+    TUFF_TRY(check(store->ctx, params));
+    struct tuff_optimizer *o = tuff_calloc(1, sizeof *o);
+    if (!o || !(o->lr = tuff_calloc((size_t) params->lr_count, sizeof *o->lr))) {
+        free(o);
+        return tuff_fail(store->ctx, TUFF_E_NOMEM, "optimizer: out of host memory");
+    }
+    o->store = store;
+    o->params = *params;
+    memcpy(o->lr, params->lr, (size_t) params->lr_count * sizeof *o->lr);
+    o->n_corrections = corrections_needed(params->beta1, params->beta2);
+    enum tuff_status status;
+    TUFF_TRY_GOTO(add(store, "optim.applied", TUFF_U32, 1, &o->applied));
+    TUFF_TRY_GOTO(add(store, "optim.lr", TUFF_F32, params->lr_count, &o->rates));
+    TUFF_TRY_GOTO(add(store, "optim.correction", TUFF_F32, 2 * o->n_corrections, &o->correction));
+    TUFF_TRY_GOTO(add(store, "optim.groups", TUFF_F32, 3 * TUFF_OPTIM_GROUPS, &o->groups));
+    *out = o;
+    return TUFF_OK;
+fail:
+    tuff_optimizer_destroy(o);
+    return status;
+}
+
+void tuff_optimizer_destroy(struct tuff_optimizer *o)
+{
+    if (o)
+        free(o->lr);
+    free(o);
+}
+
+/* Rate factors, decoupled decays, coupled ones, by group. */
+static void fill_groups(const struct tuff_optimizer_params *p, float *groups)
+{
+    bool decoupled = kinds[p->kind].decoupled;
+    for (int i = 0; i < TUFF_OPTIM_GROUPS; i++) {
+        groups[i] = p->lr_scale[i] != 0 ? (float) p->lr_scale[i] : 1;
+        groups[TUFF_OPTIM_GROUPS + i] = decoupled ? (float) p->weight_decay[i] : 0;
+        groups[2 * TUFF_OPTIM_GROUPS + i] = decoupled ? 0 : (float) p->weight_decay[i];
+    }
+}
+
+enum tuff_status tuff_optimizer_start(struct tuff_optimizer *o, uint32_t applied)
+{
+    const struct tuff_optimizer_params *p = &o->params;
+    size_t n = (size_t) TUFF_MAX(p->lr_count, 2 * o->n_corrections);
+    float groups[3 * TUFF_OPTIM_GROUPS], *table = tuff_calloc(n, sizeof *table);
+    if (!table)
+        return tuff_fail(o->store->ctx, TUFF_E_NOMEM, "optimizer: out of host memory");
+    fill_groups(p, groups);
+    for (int64_t i = 0; i < p->lr_count; i++)
+        table[i] = (float) o->lr[i];
+    enum tuff_status status = tuff_variable_write(o->store, o->rates, TUFF_VALUE, table);
+    for (int64_t t = 0; t < o->n_corrections; t++) {
+        table[2 * t] = (float) (1 - pow(p->beta1, (double) (t + 1)));
+        table[2 * t + 1] = (float) (1 - pow(p->beta2, (double) (t + 1)));
+    }
+    if (status == TUFF_OK)
+        status = tuff_variable_write(o->store, o->correction, TUFF_VALUE, table);
+    free(table);
+    if (status == TUFF_OK)
+        status = tuff_variable_write(o->store, o->groups, TUFF_VALUE, groups);
+    return status == TUFF_OK ? tuff_variable_write(o->store, o->applied, TUFF_VALUE, &applied)
+                             : status;
+}
+
+enum tuff_status tuff_optimizer_set_rates(struct tuff_optimizer *o, const double *lr, int64_t n)
+{
+    if (n < 1 || n > o->params.lr_count)
+        return tuff_fail(o->store->ctx, TUFF_E_RANGE, "%s: %lld rates; there is room for %lld",
+                         kinds[o->params.kind].name, (long long) n, (long long) o->params.lr_count);
+    for (int64_t i = 0; i < o->params.lr_count; i++)
+        o->lr[i] = lr[TUFF_MIN(i, n - 1)];
+    return TUFF_OK;
+}
+
+/* ---- the graph of a step ---- */
+
+static void advance_record(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    struct tuff_advance_params p = {.norm = tuff_address(r, node->in[0]),
+                                    .applied = tuff_address(r, node->in[1])};
+    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "optim/advance",
+                                                 .push = &p,
+                                                 .push_bytes = sizeof p,
+                                                 .in = {node->in[0], node->in[1]},
+                                                 .out = {node->out[0]}});
+}
+
+static const struct tuff_op advance_op = {
+    .name = "advance", .record = advance_record, .effect = true};
+
+void tuff_optimizer_apply(struct tuff_graph *g, struct tuff_optimizer *o,
+                          struct tuff_tensor **norm_out, struct tuff_tensor **applied_out)
+{
+    struct tuff_store *store = o->store;
+    struct tuff_tensor *grads[TUFF_NODE_INPUTS] = {0};
+    enum tuff_status laid_out = tuff_store_layout(store);
+    size_t chunks = store->trainable_elements.n;
+    if (laid_out != TUFF_OK || !chunks || chunks > TUFF_NODE_INPUTS) {
+        tuff_graph_fail(g, laid_out != TUFF_OK ? laid_out : TUFF_E_STATE,
+                        "%s: %zu chunks of parameters; 1 to %d are supported",
+                        kinds[o->params.kind].name, chunks, TUFF_NODE_INPUTS);
+        return;
+    }
+    for (size_t c = 0; c < chunks; c++)
+        grads[c] = tuff_use_arena(g, store, TUFF_GRADIENT, (uint32_t) c);
+    struct tuff_tensor *norm = tuff_grad_norm(g, grads, (int) chunks);
+    struct tuff_tensor *applied = tuff_use(g, o->applied);
+    struct tuff_tensor *factors = tuff_optimizer_factors(g, o, norm, applied);
+    for (size_t c = 0; c < chunks; c++)
+        tuff_flat_step(g, o, factors, (uint32_t) c);
+    struct tuff_tensor *next = g->status == TUFF_OK ? tuff_next_version(applied) : NULL;
+    tuff_node_add(g, &advance_op, (struct tuff_tensor *[]) {norm, applied}, 2, &next, 1, NULL, 0);
+    if (norm_out)
+        *norm_out = norm;
+    if (applied_out)
+        *applied_out = next;
+}
