@@ -262,7 +262,7 @@ static int bench_adamw(struct bench *b)
 {
     struct tuff_store *store = NULL;
     struct tuff_graph *g = NULL;
-    struct tuff_optimizer *optimizer = NULL;
+    struct tuff_optimizer *adamw = NULL;
     struct tuff_program *program = NULL;
     struct outcome o = {0};
     enum tuff_status status = tuff_store_create(b->cli->ctx, b->device, &store);
