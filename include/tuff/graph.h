@@ -43,6 +43,12 @@ enum tuff_role {
     TUFF_FROZEN,    /* read only by programs */
     TUFF_STATE      /* written by programs: caches, counters */
 };
+/* Another order of the same elements: a tensor of `dims` whose axis order[i] is the store's i-th. */
+struct tuff_file_order {
+    int rank; /* 0: none */
+    int64_t dims[TUFF_RANK_MAX];
+    int order[TUFF_RANK_MAX];
+};
 struct tuff_variable_params {
     const char *name;      /* copied; unique in the store */
     enum tuff_dtype dtype; /* F32, or U32 for TUFF_STATE and TUFF_FROZEN */
@@ -50,6 +56,7 @@ struct tuff_variable_params {
     int64_t dims[TUFF_RANK_MAX];
     enum tuff_role role;
     uint32_t group;        /* parameter group, < 16: 0 is decayed, 1 is not, by convention */
+    struct tuff_file_order file; /* how checkpoint files have it, where kernels want another order */
 };
 /* The variable belongs to the store. Only before tuff_store_allocate. */
 TUFF_API enum tuff_status tuff_store_add(struct tuff_store *store,
@@ -79,6 +86,7 @@ TUFF_API int64_t tuff_variable_elements(const struct tuff_variable *v);
 TUFF_API int tuff_variable_rank(const struct tuff_variable *v);
 TUFF_API const int64_t *tuff_variable_dims(const struct tuff_variable *v);
 TUFF_API enum tuff_role tuff_variable_role(const struct tuff_variable *v);
+TUFF_API const struct tuff_file_order *tuff_variable_file_order(const struct tuff_variable *v);
 
 /* ---- building ---- */
 

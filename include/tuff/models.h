@@ -17,6 +17,25 @@ enum tuff_task {
     TUFF_TASK_CAUSAL_LM /* logits [.., V] of the token that follows */
 };
 
+/* Rotary position embeddings: pair i of R channels turns by p theta^(-2 i / R) at position p, with
+ * these angles changed for contexts longer than the model was trained for. Keys of config.json's
+ * "rope_scaling" or "rope_parameters" by the same names. */
+enum tuff_rope_type {
+    TUFF_ROPE_DEFAULT,
+    TUFF_ROPE_LINEAR,  /* angles / factor. Chen et al. 2023, arXiv:2306.15595 */
+    TUFF_ROPE_DYNAMIC, /* theta grows with the sequence beyond max_position_embeddings */
+    TUFF_ROPE_LLAMA3,  /* by wavelength. Grattafiori et al. 2024, arXiv:2407.21783 */
+    TUFF_ROPE_YARN     /* by wavelength, and warmer scores. Peng et al. 2023, arXiv:2309.00071 */
+};
+struct tuff_rope_config {
+    enum tuff_rope_type type;
+    double theta, partial_rotary_factor; /* R = partial_rotary_factor head_dim */
+    double factor, low_freq_factor, high_freq_factor, attention_factor, beta_fast, beta_slow,
+        mscale, mscale_all_dim; /* 0: not said */
+    int64_t original_max_position_embeddings;
+    bool no_truncate; /* "truncate": false */
+};
+
 /* What a config.json says, whatever its family calls it: names are those transformers gives the
  * same fact in every family. A value: copy it, change it, compare it with tuff_model_config_equal.
  * Facts a family has not are 0; so may be num_key_value_heads (then as num_attention_heads),
@@ -33,6 +52,13 @@ struct tuff_model_config {
                                                    is added to the stream, of attention */
     enum tuff_activation activation;
     bool tie_word_embeddings; /* the head is the token table */
+    bool residual_post_layernorm; /* what is added to is the normalised stream (Bloom) */
+    bool attention_bias, output_bias, mlp_bias; /* of q, k, v; of the projection behind attention */
+    struct tuff_rope_config rope, rope_local; /* rope_local: of layers with a window, if theta > 0 */
+    int64_t sliding_window;                   /* tokens that layers with a window see */
+    uint64_t windowed[TUFF_LAYERS_MAX / 64];  /* a bit a layer: it has the window */
+    double attention_scale;                   /* of scores; 0: 1 / sqrt(head_dim) */
+    double attn_logit_softcapping, final_logit_softcapping; /* 0: none */
     int64_t bos_token_id, eos_token_id, pad_token_id; /* -1: none */
 };
 

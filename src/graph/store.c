@@ -86,6 +86,7 @@ enum tuff_status tuff_store_add(struct tuff_store *store, const struct tuff_vari
         v->rank = params->rank;
         v->role = params->role;
         v->group = params->group;
+        v->file = params->file;
         v->index = (int) store->variables.n - 1;
         v->elements = 1;
         for (int i = 0; i < v->rank; i++) {
@@ -398,6 +399,11 @@ int tuff_variable_rank(const struct tuff_variable *v)
 const int64_t *tuff_variable_dims(const struct tuff_variable *v)
 {
     return v->dims;
+}
+
+const struct tuff_file_order *tuff_variable_file_order(const struct tuff_variable *v)
+{
+    return &v->file;
 }
 
 enum tuff_role tuff_variable_role(const struct tuff_variable *v)

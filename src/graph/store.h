@@ -16,6 +16,7 @@ struct tuff_variable {
     int64_t dims[TUFF_RANK_MAX], elements;
     enum tuff_role role;
     uint32_t group;
+    struct tuff_file_order file;
     uint32_t chunk;  /* of its role's arena */
     uint64_t offset; /* elements into the chunk: the same in value, gradient and states */
 };

@@ -7,6 +7,31 @@ struct tuff_tensor *tuff_block_dropout(struct tuff_graph *g, struct tuff_tensor 
     return seed && p > 0 ? tuff_dropout(g, x, (float) p, seed, stream) : x;
 }
 
+struct tuff_tensor *tuff_block_embed(struct tuff_graph *g, struct tuff_model *m,
+                                     const struct tuff_model_inputs *in,
+                                     struct tuff_variable *tokens,
+                                     struct tuff_variable *positions)
+{
+    struct tuff_tensor *x =
+        tuff_add(g, tuff_embedding(g, tuff_use(g, tokens), in->ids, in->ids_buckets),
+                 tuff_embedding(g, tuff_use(g, positions), in->positions, in->positions_buckets));
+    return tuff_block_dropout(g, x, m->config.embd_pdrop, in->seed, 0);
+}
+
+struct tuff_tensor *tuff_block_norm(struct tuff_graph *g, struct tuff_model *m,
+                                    struct tuff_tensor *x, struct tuff_variable *weight,
+                                    struct tuff_variable *bias)
+{
+    return tuff_layer_norm(g, x, tuff_use(g, weight), tuff_use(g, bias),
+                           (float) m->config.norm_eps);
+}
+
+struct tuff_tensor *tuff_block_head(struct tuff_graph *g, struct tuff_tensor *hidden,
+                                    struct tuff_variable *head)
+{
+    return tuff_matmul(g, hidden, tuff_use(g, head), .transpose_b = true, .pad_rows = true);
+}
+
 struct tuff_tensor *tuff_block_residual(struct tuff_graph *g, struct tuff_tensor *h,
                                         struct tuff_tensor *x,
                                         const struct tuff_block_residual_args *a)

@@ -224,10 +224,10 @@ enum tuff_status tuff_model_context_check(struct tuff_ctx *ctx, const struct tuf
                                           int64_t context)
 {
     const struct tuff_family *family = tuff_family_find(c->model_type);
-    if (family && !family->unbounded && context > c->max_position_embeddings)
-        return tuff_fail(ctx, TUFF_E_RANGE, "context %lld is longer than the model's %lld positions",
-                         (long long) context, (long long) c->max_position_embeddings);
-    return TUFF_OK;
+    int64_t most = family && family->context ? family->context(c) : c->max_position_embeddings;
+    return context <= most ? TUFF_OK
+                           : tuff_fail(ctx, TUFF_E_RANGE, "context %lld is longer than the model's "
+                                       "%lld positions", (long long) context, (long long) most);
 }
 
 bool tuff_model_has_dropout(const struct tuff_model_config *c)

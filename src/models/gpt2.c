@@ -104,19 +104,12 @@ static void declare(struct tuff_model *m)
 
 /* ---- the forward pass ---- */
 
-static struct tuff_tensor *norm(struct tuff_graph *g, struct tuff_model *m, struct tuff_tensor *x,
-                                struct tuff_variable *weight, struct tuff_variable *bias)
-{
-    return tuff_layer_norm(g, x, tuff_use(g, weight), tuff_use(g, bias),
-                           (float) m->config.norm_eps);
-}
-
 static struct tuff_tensor *attention(struct tuff_graph *g, struct tuff_model *m, int64_t layer,
                                      const struct tuff_model_inputs *in, struct tuff_tensor *x,
                                      uint32_t stream)
 {
     const struct layer *b = (struct layer *) m->layers + layer;
-    struct tuff_tensor *h = norm(g, m, x, b->ln_1_weight, b->ln_1_bias);
+    struct tuff_tensor *h = tuff_block_norm(g, m, x, b->ln_1_weight, b->ln_1_bias);
     struct tuff_tensor *qkv =
         tuff_matmul(g, h, tuff_use(g, b->attn_weight), .bias = tuff_use(g, b->attn_bias));
     struct tuff_tensor *a = tuff_block_attend(
@@ -134,7 +127,7 @@ static struct tuff_tensor *mlp(struct tuff_graph *g, struct tuff_model *m, int64
                                uint32_t stream)
 {
     const struct layer *b = (struct layer *) m->layers + layer;
-    struct tuff_tensor *h = norm(g, m, x, b->ln_2_weight, b->ln_2_bias);
+    struct tuff_tensor *h = tuff_block_norm(g, m, x, b->ln_2_weight, b->ln_2_bias);
     h = tuff_matmul(g, h, tuff_use(g, b->fc_weight), .bias = tuff_use(g, b->fc_bias),
                     .activation = m->config.activation);
     return tuff_block_residual(
@@ -147,23 +140,19 @@ static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
                                   const struct tuff_model_inputs *in)
 {
     const struct gpt2 *own = m->own;
-    struct tuff_tensor *x =
-        tuff_add(g, tuff_embedding(g, tuff_use(g, own->wte), in->ids, in->ids_buckets),
-                 tuff_embedding(g, tuff_use(g, own->wpe), in->positions, in->positions_buckets));
-    x = tuff_block_dropout(g, x, m->config.embd_pdrop, in->seed, 0);
+    struct tuff_tensor *x = tuff_block_embed(g, m, in, own->wte, own->wpe);
     for (int64_t i = 0; i < m->config.num_hidden_layers; i++) {
         uint32_t stream = 1 + 3 * (uint32_t) i;
         x = attention(g, m, i, in, x, stream);
         x = mlp(g, m, i, in, x, stream + 2);
     }
-    return norm(g, m, x, own->ln_f_weight, own->ln_f_bias);
+    return tuff_block_norm(g, m, x, own->ln_f_weight, own->ln_f_bias);
 }
 
 static struct tuff_tensor *logits(struct tuff_graph *g, struct tuff_model *m,
                                   struct tuff_tensor *h)
 {
-    const struct gpt2 *own = m->own;
-    return tuff_matmul(g, h, tuff_use(g, own->head), .transpose_b = true, .pad_rows = true);
+    return tuff_block_head(g, h, ((const struct gpt2 *) m->own)->head);
 }
 
 const struct tuff_family tuff_family_gpt2 = {

@@ -17,6 +17,13 @@ void tuff_model_scope(struct tuff_model *m, const char *format, ...)
 void tuff_model_weight(struct tuff_model *m, struct tuff_variable **to, const char *name,
                        int64_t rows, int64_t cols, enum tuff_init init)
 {
+    tuff_model_weight_ordered(m, to, name, rows, cols, init, NULL);
+}
+
+void tuff_model_weight_ordered(struct tuff_model *m, struct tuff_variable **to, const char *name,
+                               int64_t rows, int64_t cols, enum tuff_init init,
+                               const struct tuff_file_order *file)
+{
     enum { DECAYED, NOT_DECAYED };
     char full[160];
     m->count += rows * TUFF_MAX(cols, 1);
@@ -28,12 +35,12 @@ void tuff_model_weight(struct tuff_model *m, struct tuff_variable **to, const ch
         m->status = tuff_fail(m->ctx, TUFF_E_NOMEM, "model: out of host memory");
         return;
     }
-    m->status = tuff_weight_add(m->store, full, rows, cols, cols ? DECAYED : NOT_DECAYED, to);
+    m->status = tuff_weight_add(m->store, full, rows, cols, cols ? DECAYED : NOT_DECAYED, file, to);
     *p = (struct tuff_parameter) {*to, init};
 }
 
 void tuff_model_table(struct tuff_model *m, struct tuff_variable **to, const char *name,
-                      int64_t rows, int64_t cols, tuff_table_fn fill)
+                      int64_t rows, int64_t cols, tuff_table_fn fill, int64_t parameter)
 {
     if (!m->store || m->status != TUFF_OK)
         return;
@@ -47,7 +54,7 @@ void tuff_model_table(struct tuff_model *m, struct tuff_variable **to, const cha
                                    to)
                   : tuff_fail(m->ctx, TUFF_E_NOMEM, "model: out of host memory");
     if (t)
-        *t = (struct tuff_table) {*to, fill};
+        *t = (struct tuff_table) {*to, fill, parameter};
 }
 
 int64_t tuff_model_parameter_count(const struct tuff_model_config *config)
@@ -125,7 +132,8 @@ static enum tuff_status fill_tables(struct tuff_model *m)
         float *values = tuff_calloc((size_t) tuff_variable_elements(v), sizeof *values);
         if (!values)
             return tuff_fail(m->ctx, TUFF_E_NOMEM, "model: out of host memory");
-        m->tables.items[i].fill(m, dims[0], tuff_variable_rank(v) > 1 ? dims[1] : 0, values);
+        m->tables.items[i].fill(m, dims[0], tuff_variable_rank(v) > 1 ? dims[1] : 0,
+                                m->tables.items[i].parameter, values);
         enum tuff_status status = tuff_variable_write(m->store, v, TUFF_VALUE, values);
         free(values);
         TUFF_TRY(status);
@@ -166,7 +174,7 @@ enum tuff_status tuff_model_save(struct tuff_model *m, const char *folder)
 enum tuff_status tuff_model_read(struct tuff_model *m, const struct tuff_variable *v,
                                  enum tuff_copy copy, float *data)
 {
-    return tuff_variable_read(m->store, v, copy, data);
+    return tuff_weight_read(m->store, v, copy, data);
 }
 
 /* ---- the forward pass ---- */

@@ -51,10 +51,12 @@ struct tuff_family {
     enum tuff_status (*check)(struct tuff_ctx *ctx, const char *where,
                               const struct tuff_model_config *config);
     unsigned needs;   /* inputs besides the ids */
-    bool unbounded;   /* positions have no table: any context will do */
+    int64_t (*context)(const struct tuff_model_config *config); /* the longest there are positions
+                                     for; NULL: max_position_embeddings */
     const char *prefix, *tied;   /* a checkpoint's names may lack it; the head's, when tied */
     const char *const *ignored;  /* tensors ending so are not read; NULL-ended */
     size_t own_size, layer_size; /* of the family's structs of variables */
+    const void *variant;         /* what tells families of one file apart */
     void (*declare)(struct tuff_model *m);
     struct tuff_tensor *(*hidden)(struct tuff_graph *g, struct tuff_model *m,
                                   const struct tuff_model_inputs *in);
@@ -73,11 +75,27 @@ enum tuff_status tuff_config_check_heads(struct tuff_ctx *ctx, const char *where
                                          const struct tuff_model_config *config, const char *width,
                                          const char *heads);
 
+/* "rope_theta" with "rope_scaling", or "rope_parameters"; `object` is the config or one of its
+ * members that has these keys. */
+enum tuff_status tuff_rope_read(struct tuff_ctx *ctx, const char *path, const json_t *object,
+                                struct tuff_rope_config *rope);
+enum tuff_status tuff_rope_check(struct tuff_ctx *ctx, const char *where,
+                                 const struct tuff_model_config *c,
+                                 const struct tuff_rope_config *rope);
+/* As an object that says all; NULL: no memory. */
+json_t *tuff_rope_write(const struct tuff_rope_config *rope);
+/* Channels of a head that turn, even. */
+int64_t tuff_rope_size(const struct tuff_model_config *c, const struct tuff_rope_config *rope);
+/* A table [positions, size] as tuff_rope takes it, for sequences of `context` tokens; 0: row p for a
+ * sequence that is p + 1 long, which is what decoding asks. */
+void tuff_rope_fill(const struct tuff_model_config *c, const struct tuff_rope_config *rope,
+                    int64_t positions, int64_t context, float *table);
+
 /* ---- a model ---- */
 
 enum tuff_init { TUFF_INIT_NORMAL, TUFF_INIT_RESIDUAL, TUFF_INIT_ONES, TUFF_INIT_ZEROS };
 typedef void (*tuff_table_fn)(const struct tuff_model *m, int64_t rows, int64_t cols,
-                              float *values);
+                              int64_t parameter, float *values);
 
 struct tuff_model {
     struct tuff_ctx *ctx;
@@ -98,6 +116,7 @@ struct tuff_parameter {
 struct tuff_table {
     struct tuff_variable *variable;
     tuff_table_fn fill;
+    int64_t parameter;
 };
 
 /* In `declare`: names that follow begin so ("" at first). */
@@ -105,12 +124,27 @@ void tuff_model_scope(struct tuff_model *m, const char *format, ...) TUFF_PRINTF
 /* A parameter; cols 0: a vector. */
 void tuff_model_weight(struct tuff_model *m, struct tuff_variable **to, const char *name,
                        int64_t rows, int64_t cols, enum tuff_init init);
+/* One that files have in another order. */
+void tuff_model_weight_ordered(struct tuff_model *m, struct tuff_variable **to, const char *name,
+                               int64_t rows, int64_t cols, enum tuff_init init,
+                               const struct tuff_file_order *file);
 /* A constant of the configuration, made on the host, in no file; cols 0: a vector. */
 void tuff_model_table(struct tuff_model *m, struct tuff_variable **to, const char *name,
-                      int64_t rows, int64_t cols, tuff_table_fn fill);
+                      int64_t rows, int64_t cols, tuff_table_fn fill, int64_t parameter);
 
 /* ---- pieces of forward passes ---- */
 
+/* Token and position embeddings added up, with dropout. */
+struct tuff_tensor *tuff_block_embed(struct tuff_graph *g, struct tuff_model *m,
+                                     const struct tuff_model_inputs *in,
+                                     struct tuff_variable *tokens,
+                                     struct tuff_variable *positions);
+struct tuff_tensor *tuff_block_norm(struct tuff_graph *g, struct tuff_model *m,
+                                    struct tuff_tensor *x, struct tuff_variable *weight,
+                                    struct tuff_variable *bias);
+/* hidden [.., C] times head [V, C]. */
+struct tuff_tensor *tuff_block_head(struct tuff_graph *g, struct tuff_tensor *hidden,
+                                    struct tuff_variable *head);
 /* x, or with dropout while training. `stream` tells the dropouts of a model apart. */
 struct tuff_tensor *tuff_block_dropout(struct tuff_graph *g, struct tuff_tensor *x, double p,
                                        struct tuff_tensor *seed, uint32_t stream);

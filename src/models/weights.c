@@ -5,7 +5,8 @@
 #include "tuff/io.h"
 
 enum tuff_status tuff_weight_add(struct tuff_store *store, const char *name, int64_t rows,
-                                 int64_t cols, uint32_t group, struct tuff_variable **variable)
+                                 int64_t cols, uint32_t group, const struct tuff_file_order *file,
+                                 struct tuff_variable **variable)
 {
     return tuff_store_add(store,
                           &(struct tuff_variable_params) {.name = name,
@@ -13,8 +14,76 @@ enum tuff_status tuff_weight_add(struct tuff_store *store, const char *name, int
                                                           .rank = cols ? 2 : 1,
                                                           .dims = {rows, cols},
                                                           .role = TUFF_TRAINABLE,
-                                                          .group = group},
+                                                          .group = group,
+                                                          .file = file ? *file
+                                                                       : (struct tuff_file_order) {0}},
                           variable);
+}
+
+/* Between the order of files and the device's. Neighbours of the last axis stay neighbours in both,
+ * so that runs are copied. */
+static void reorder(const struct tuff_file_order *file, const float *from, float *to, bool to_file)
+{
+    int last = file->rank - 1;
+    int64_t stride[TUFF_RANK_MAX], at[TUFF_RANK_MAX] = {0}, n = 1;
+    for (int i = last; i >= 0; i--) {
+        stride[i] = n;
+        n *= file->dims[i];
+    }
+    int64_t run = file->order[last] == last ? file->dims[last] : 1;
+    for (int64_t i = 0; i < n; i += run) {
+        int64_t other = 0;
+        for (int axis = 0; axis <= last; axis++)
+            other += at[axis] * stride[file->order[axis]];
+        memcpy(to + (to_file ? other : i), from + (to_file ? i : other),
+               (size_t) run * sizeof *to);
+        for (int axis = run > 1 ? last - 1 : last; axis >= 0; axis--) {
+            if (++at[axis] < file->dims[file->order[axis]])
+                break;
+            at[axis] = 0;
+        }
+    }
+}
+
+/* A reordered copy of n elements; NULL: no memory. */
+static float *reordered(const struct tuff_file_order *file, const float *from, size_t n, bool to_file)
+{
+    float *to = tuff_calloc(n, sizeof *to);
+    if (to)
+        reorder(file, from, to, to_file);
+    return to;
+}
+
+enum tuff_status tuff_weight_read(struct tuff_store *store, const struct tuff_variable *v,
+                                  enum tuff_copy copy, float *data)
+{
+    const struct tuff_file_order *file = tuff_variable_file_order(v);
+    TUFF_TRY(tuff_variable_read(store, v, copy, data));
+    if (!file->rank)
+        return TUFF_OK;
+    size_t n = (size_t) tuff_variable_elements(v);
+    float *other = reordered(file, data, n, true);
+    if (!other)
+        return tuff_fail(tuff_store_ctx(store), TUFF_E_NOMEM, "reading %s: out of host memory",
+                         tuff_variable_name(v));
+    memcpy(data, other, n * sizeof *data);
+    free(other);
+    return TUFF_OK;
+}
+
+static enum tuff_status write_weight(struct tuff_store *store, struct tuff_variable *v,
+                                     enum tuff_copy copy, const float *data)
+{
+    const struct tuff_file_order *file = tuff_variable_file_order(v);
+    if (!file->rank)
+        return tuff_variable_write(store, v, copy, data);
+    float *other = reordered(file, data, (size_t) tuff_variable_elements(v), false);
+    if (!other)
+        return tuff_fail(tuff_store_ctx(store), TUFF_E_NOMEM, "loading %s: out of host memory",
+                         tuff_variable_name(v));
+    enum tuff_status status = tuff_variable_write(store, v, copy, other);
+    free(other);
+    return status;
 }
 
 #define DRAW_PART 65536
@@ -148,7 +217,7 @@ static enum tuff_status load(struct tuff_store *store, const char *path, const c
         if (!values)
             status = tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path);
         else if ((status = tuff_file_tensor_read_f32(ctx, t, 0, t->count, values)) == TUFF_OK)
-            status = tuff_variable_write(store, v, copy, values);
+            status = write_weight(store, v, copy, values);
     }
     free(values);
     tuff_safetensors_close(file);
@@ -191,7 +260,7 @@ static enum tuff_status give(void *user, size_t tensor, uint64_t first, uint64_t
         s->current = tensor;
         if (!s->values)
             return tuff_fail(tuff_store_ctx(s->store), TUFF_E_NOMEM, "saving: out of host memory");
-        TUFF_TRY(tuff_variable_read(s->store, v, s->copy, s->values));
+        TUFF_TRY(tuff_weight_read(s->store, v, s->copy, s->values));
     }
     memcpy(to, s->values + first, n * sizeof *s->values);
     return TUFF_OK;

@@ -7,9 +7,13 @@
 
 #include <math.h>
 
-/* cols 0: a vector of `rows`. */
+/* cols 0: a vector of `rows`. file: NULL, or the order files have it in. */
 enum tuff_status tuff_weight_add(struct tuff_store *store, const char *name, int64_t rows,
-                                 int64_t cols, uint32_t group, struct tuff_variable **variable);
+                                 int64_t cols, uint32_t group, const struct tuff_file_order *file,
+                                 struct tuff_variable **variable);
+/* tuff_variable_read in the order files have. */
+enum tuff_status tuff_weight_read(struct tuff_store *store, const struct tuff_variable *v,
+                                  enum tuff_copy copy, float *data);
 /* mean + deviation * normal, from stream `stream` of the seed. */
 enum tuff_status tuff_weight_init(struct tuff_store *store, struct tuff_variable *v, double mean,
                                   double deviation, uint64_t seed, uint64_t stream);
