@@ -6,14 +6,17 @@
  * device, through VK_KHR_pipeline_executable_properties, and prints a row of a Markdown table for
  * each: registers, spills, scratch and shared memory in bytes, waves, warps or threads at once,
  * instructions, and for matrix products the share of multiply-adds in the loop over k: among the
- * vector instructions of AMD's code, among all instructions of NVIDIA's. A kernel that spills, or a
- * tiled product below LEAST_SHARE, is named on stderr and the exit code is 1. tools/audit chooses
+ * vector instructions of AMD's code, among all instructions of NVIDIA's; on matrix units (drivers with
+ * VK_KHR_cooperative_matrix) the products of fragments and the loads from shared memory there. A
+ * kernel that spills, a tiled product below LEAST_SHARE, or one on AMD's matrix units with more than
+ * two loads a product, is named on stderr and the exit code is 1. tools/audit chooses
  * the devices. With AUDIT_ALL set, all that the driver tells goes to stderr. A build tool. */
 #include "kernel/kernel.h"
-#include "ops/matmul_tiled.h"
+#include "ops/matmul_coopmat.h"
+
+#include "vk/compat.h"
 
 #include <stdio.h>
-#include <vulkan/vulkan.h>
 
 /* Of the vector instructions of a tiled product's loop on AMD. */
 #define LEAST_SHARE 0.8
@@ -22,6 +25,8 @@ struct gpu {
     VkInstance instance;
     VkDevice device;
     VkPipelineLayout layout;
+    bool matrices, bf16; /* VK_KHR_cooperative_matrix, and of bf16 */
+    uint32_t subgroup;   /* that matrices are used in: vk/matrix.c */
     PFN_vkGetPipelineExecutablePropertiesKHR properties;
     PFN_vkGetPipelineExecutableStatisticsKHR statistics;
     PFN_vkGetPipelineExecutableInternalRepresentationsKHR representations;
@@ -33,6 +38,50 @@ static void check(VkResult result, const char *what)
         fprintf(stderr, "audit: %s: Vulkan error %d\n", what, (int) result);
         exit(2);
     }
+}
+
+static bool offers(VkPhysicalDevice physical, const char *extension)
+{
+    VkExtensionProperties list[512];
+    uint32_t n = TUFF_COUNT(list);
+    bool found = false;
+    vkEnumerateDeviceExtensionProperties(physical, NULL, &n, list);
+    for (uint32_t i = 0; i < n; i++)
+        found |= !strcmp(list[i].extensionName, extension);
+    return found;
+}
+
+/* What the matrix kernels need, chained behind the other features, where the driver has it. */
+static void add_matrices(struct gpu *g, VkPhysicalDevice physical, VkDeviceCreateInfo *device,
+                         VkPhysicalDeviceVulkan12Features *f12, const char **extensions)
+{
+    static VkPhysicalDeviceShaderBfloat16FeaturesKHR bf16 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR,
+        .shaderBFloat16Type = VK_TRUE,
+        .shaderBFloat16CooperativeMatrix = VK_TRUE};
+    static VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+        .cooperativeMatrix = VK_TRUE};
+    static VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT,
+        .pNext = &matrix,
+        .subgroupSizeControl = VK_TRUE,
+        .computeFullSubgroups = VK_TRUE};
+    VkPhysicalDeviceProperties properties;
+    vkGetPhysicalDeviceProperties(physical, &properties);
+    g->subgroup = properties.vendorID == 0x1002 ? 64 : 32;
+    g->matrices = offers(physical, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    g->bf16 = g->matrices && offers(physical, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME);
+    if (!g->matrices)
+        return;
+    extensions[device->enabledExtensionCount++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+    extensions[device->enabledExtensionCount++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+    if (g->bf16) {
+        extensions[device->enabledExtensionCount++] = VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME;
+        matrix.pNext = &bf16;
+    }
+    f12->shaderFloat16 = f12->vulkanMemoryModel = VK_TRUE;
+    f12->pNext = &control;
 }
 
 static void open_gpu(struct gpu *g)
@@ -59,13 +108,14 @@ static void open_gpu(struct gpu *g)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
         .pNext = &f12,
         .pipelineExecutableInfo = VK_TRUE};
-    const char *extension = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    const char *extensions[4] = {VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME};
     VkDeviceCreateInfo device = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                  .pNext = &executable,
                                  .queueCreateInfoCount = 1,
                                  .pQueueCreateInfos = &queue,
                                  .enabledExtensionCount = 1,
-                                 .ppEnabledExtensionNames = &extension};
+                                 .ppEnabledExtensionNames = extensions};
+    add_matrices(g, physical, &device, &f12, extensions);
     check(vkCreateDevice(physical, &device, NULL, &g->device), "device");
     VkPushConstantRange push = {VK_SHADER_STAGE_COMPUTE_BIT, 0, 128};
     VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
@@ -109,6 +159,13 @@ static VkPipeline compile(const struct gpu *g, const struct tuff_kernel *kernel,
                   .pName = "main",
                   .pSpecializationInfo = &constants},
         .layout = g->layout};
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT};
+    if (kernel->subgroup_spec) {
+        size.requiredSubgroupSize = spec[kernel->subgroup_spec];
+        info.stage.pNext = g->subgroup == 64 ? &size : NULL; /* NVIDIA has but one */
+        info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
+    }
     VkPipeline pipeline;
     check(vkCreateComputePipelines(g->device, VK_NULL_HANDLE, 1, &info, NULL, &pipeline),
           kernel->name);
@@ -120,12 +177,27 @@ static VkPipeline compile(const struct gpu *g, const struct tuff_kernel *kernel,
 
 struct loop {
     size_t vector, fma;
+    size_t matrix, shared; /* products of fragments, loads from shared memory */
     bool amd; /* vector instructions are told from others */
 };
 
 static bool begins(const char *text, const char *with)
 {
     return !strncmp(text, with, strlen(with));
+}
+
+/* Multiply-adds a lane: a product of 16 x 16 x 16 is 4096 of them for 32 lanes. */
+static size_t work(const struct loop *l)
+{
+    return l->fma + 128 * l->matrix;
+}
+
+static struct loop difference(const struct loop *a, const struct loop *b)
+{
+    return (struct loop) {.vector = a->vector - b->vector,
+                          .fma = a->fma - b->fma,
+                          .matrix = a->matrix - b->matrix,
+                          .shared = a->shared - b->shared};
 }
 
 /* RADV: the smallest loop that holds the block with most multiply-adds, a loop being what lies
@@ -160,8 +232,10 @@ static struct loop amd_loop(char *assembly)
         bool branch = (begins(line, "s_branch") || begins(line, "s_cbranch")) && target;
         all.vector += begins(line, "v_");
         all.fma += amd_fma(line);
+        all.matrix += begins(line, "v_wmma");
+        all.shared += begins(line, "ds_load") || begins(line, "ds_read");
         if (label || branch) {
-            most = TUFF_MAX(most, all.fma - block.fma);
+            most = TUFF_MAX(most, work(&all) - work(&block));
             block = all;
         }
         if (label && n_labels < MOST_BLOCKS) {
@@ -170,12 +244,10 @@ static struct loop amd_loop(char *assembly)
         }
         for (size_t i = 0; branch && i < n_labels && n_loops < MOST_BLOCKS; i++)
             if (labels[i].number == atoi(target + 3))
-                loops[n_loops++] = (struct loop) {
-                    .vector = all.vector - labels[i].before.vector,
-                    .fma = all.fma - labels[i].before.fma};
+                loops[n_loops++] = difference(&all, &labels[i].before);
     }
     for (size_t i = 0; i < n_loops; i++)
-        if (loops[i].fma >= most && (!best.vector || loops[i].vector < best.vector))
+        if (work(&loops[i]) >= most && (!best.vector || loops[i].vector < best.vector))
             best = loops[i];
     best.amd = true;
     return best;
@@ -206,6 +278,8 @@ static void read_blocks(struct blocks *b, char *assembly)
         } else if (b->n && strstr(line, "// delay")) {
             b->count[b->n - 1].vector++;
             b->count[b->n - 1].fma += strstr(line, "= ffma") != NULL;
+            b->count[b->n - 1].matrix += strstr(line, "= hmma") != NULL;
+            b->count[b->n - 1].shared += strstr(line, "= lds") != NULL; /* lds, ldsm */
         }
     }
 }
@@ -228,7 +302,7 @@ static struct loop nak_loop(char *assembly)
     int hot = 0;
     read_blocks(&b, assembly);
     for (int i = 1; i < b.n; i++)
-        if (b.count[i].fma > b.count[hot].fma)
+        if (work(&b.count[i]) > work(&b.count[hot]))
             hot = i;
     for (int head = 0; head < b.n; head++)
         for (size_t i = 0; i < b.before[head].n; i++) {
@@ -241,8 +315,10 @@ static struct loop nak_loop(char *assembly)
             for (int k = 0; k < b.n; k++) {
                 body.vector += b.within[k] ? b.count[k].vector : 0;
                 body.fma += b.within[k] ? b.count[k].fma : 0;
+                body.matrix += b.within[k] ? b.count[k].matrix : 0;
+                body.shared += b.within[k] ? b.count[k].shared : 0;
             }
-            if (b.within[hot] && b.count[hot].fma && (!best.vector || body.vector < best.vector))
+            if (b.within[hot] && work(&b.count[hot]) && (!best.vector || body.vector < best.vector))
                 best = body;
         }
     return best;
@@ -355,9 +431,12 @@ static bool row(const struct gpu *g, const char *name, const char *constants, co
     bool product = begins(name, "matmul/") && strcmp(name, "matmul/sum_parts");
     struct figures f = figures_of(g, pipeline, product);
     vkDestroyPipeline(g->device, pipeline, NULL);
-    char share[48] = "";
+    char share[80] = "";
     double part = f.loop.vector ? (double) f.loop.fma / (double) f.loop.vector : 0;
-    if (f.loop.fma)
+    if (f.loop.matrix)
+        snprintf(share, sizeof share, "%zu matrix products, %zu shared loads", f.loop.matrix,
+                 f.loop.shared);
+    else if (f.loop.fma)
         snprintf(share, sizeof share, "%zu of %zu: %.0f %%", f.loop.fma, f.loop.vector,
                  100 * part);
     const int64_t columns[] = {f.registers, f.spills, f.scratch, f.shared, f.waves, f.instructions};
@@ -376,6 +455,11 @@ static bool row(const struct gpu *g, const char *name, const char *constants, co
     }
     if (f.loop.amd && f.loop.fma && part < least) {
         fprintf(stderr, "audit: %s (%s): %.0f %% multiply-adds\n", name, constants, 100 * part);
+        good = false;
+    }
+    if (kernel->subgroup_spec && f.loop.amd && 2 * f.loop.matrix < TUFF_MAX(f.loop.shared, 1)) {
+        fprintf(stderr, "audit: %s (%s): %zu matrix products on %zu loads from shared memory\n",
+                name, constants, f.loop.matrix, f.loop.shared);
         good = false;
     }
     return good;
@@ -419,6 +503,43 @@ static bool tiled_rows(const struct gpu *g)
     return good;
 }
 
+/* The products of matrices of 16 x 16 x 16, which is what AMD and NVIDIA have, in each layout. */
+static bool coopmat_rows(const struct gpu *g, const char *kernel)
+{
+    static const char *const layouts[] = {"nn", "nt", "tn", "tt"};
+    static const struct tuff_matrix_shape shape = {16, 16, 16, false};
+    bool good = true;
+    if (!g->matrices || (strstr(kernel, "bf16") && !g->bf16))
+        return true;
+    for (size_t tile = 0; tile < tuff_matmul_matrix_tile_count; tile++)
+        for (int kind = 0; kind < 7; kind++) {
+            int layout = kind < 4 ? kind : 1;
+            bool odd = kind == 5, all = kind == 6;
+            struct tuff_matmul_tiled_spec s = {.bias = all,
+                                               .pre = all,
+                                               .residual = all,
+                                               .act = all ? TUFF_ACT_GELU_TANH : TUFF_ACT_NONE,
+                                               .a_along_k = layout < 2,
+                                               .b_along_k = layout % 2,
+                                               .a_quads = !odd,
+                                               .b_quads = !odd,
+                                               .c_quads = !odd,
+                                               .tail = kind == 4 || odd};
+            uint32_t spec[TUFF_COOPMAT_SPECS];
+            char text[64];
+            snprintf(text, sizeof text, "%s %s%s", tuff_matmul_matrix_tiles[tile].name,
+                     layouts[layout],
+                     kind == 4 ? ", rest of k"
+                     : odd     ? ", odd"
+                     : all     ? ", bias, gelu, residual"
+                               : "");
+            tuff_matmul_coopmat_constants(&tuff_matmul_matrix_tiles[tile], &shape, g->subgroup, &s,
+                                          spec);
+            good &= row(g, kernel, text, spec, TUFF_COOPMAT_SPECS, 0);
+        }
+    return good;
+}
+
 /* Rows beside the one with the shader's own constants. */
 static const struct variant {
     const char *kernel, *constants;
@@ -453,6 +574,10 @@ int main(int argc, char **argv)
             continue;
         if (!strcmp(k->name, "matmul/tiled")) {
             good &= tiled_rows(&g);
+            continue;
+        }
+        if (begins(k->name, "matmul/coopmat")) {
+            good &= coopmat_rows(&g, k->name);
             continue;
         }
         good &= row(&g, k->name, "", NULL, 0, 0);

@@ -1,12 +1,21 @@
 /* spvgen: compiles one shader's variants and writes them as C.
  *
  *     spvgen GLSLANG INCLUDE_DIR FAMILY/NAME.comp OUT.inc [DEPFILE]
+ *     spvgen --prebuild GLSLANG INCLUDE_DIR FAMILY/NAME.comp
+ *     spvgen --check INCLUDE_DIR FAMILY/NAME.comp
  *
  * Variants are the shader's lines `//! variant NAME -DX=1 -DY`; without any there is one, unnamed.
  * A kernel is called "FAMILY/NAME" or "FAMILY/NAME.VARIANT". -DSG=n of a variant is also recorded
  * as the subgroup size it is made for. From the SPIR-V it reads the push-constant struct, and
  * writes a _Static_assert for each member's offset against the C struct of the same name; debug
- * names are then stripped. A build tool: it may exit. */
+ * names are then stripped.
+ *
+ * `//! full_subgroups N`: specialization constant N is the subgroup size that pipelines require.
+ *
+ * `//! needs EXTENSION ...`: compilers may be too old for these. Where GLSLANG knows one of them not,
+ * the SPIR-V of INCLUDE_DIR/prebuilt/FAMILY/NAME.VARIANT.spv is taken, provided that the .hash beside it
+ * is the source's (without comments and spaces, includes and flags with it). --prebuild writes these
+ * files, --check only compares the hashes. A build tool: it may exit. */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -117,7 +126,8 @@ static void strip(struct module *m)
     m->n = out;
 }
 
-static void emit(FILE *out, const char *kernel, const char *flags, int index, struct module *m)
+static void emit(FILE *out, const char *kernel, const char *flags, int index, int subgroup_spec,
+                 struct module *m)
 {
     const char *sg = strstr(flags, "-DSG=");
     fprintf(out, "#ifdef TUFF_KERNEL_CODE\n");
@@ -135,29 +145,147 @@ static void emit(FILE *out, const char *kernel, const char *flags, int index, st
         fprintf(out, "sizeof(struct %s)", m->struct_name);
     else
         fprintf(out, "0");
-    fprintf(out, ", %u, %u, %d},\n#endif\n", m->texel_views, m->storage_views,
-            sg ? atoi(sg + 5) : 0);
+    fprintf(out, ", %u, %u, %d, %d},\n#endif\n", m->texel_views, m->storage_views,
+            sg ? atoi(sg + 5) : 0, subgroup_spec);
 }
 
-static void compile(const char *glslang, const char *include, const char *source, const char *flags,
-                    const char *out_path, struct module *m)
+/* ---- SPIR-V made elsewhere ---- */
+
+#define NEEDS "//! needs "
+
+/* FNV-1a over what a compiler sees: no comments, no spaces. */
+static uint64_t hash_text(uint64_t hash, const char *text)
 {
-    char spv[1024], command[4096];
-    snprintf(spv, sizeof spv, "%s.spv", out_path);
+    for (const char *at = text; *at; at++) {
+        if (at[0] == '/' && at[1] == '/') {
+            at += strcspn(at, "\n");
+            if (!*at)
+                break;
+        } else if (at[0] == '/' && at[1] == '*') {
+            at = strstr(at, "*/");
+            if (!at)
+                break;
+            at++;
+            continue;
+        }
+        if (!strchr(" \t\r\n", *at))
+            hash = (hash ^ (unsigned char) *at) * 0x100000001b3u;
+    }
+    return hash;
+}
+
+static uint64_t hash_source(uint64_t hash, const char *include, const char *path)
+{
+    char full[1024];
+    size_t size;
+    snprintf(full, sizeof full, "%s/%s", include, path);
+    char *text = read_file(full, &size);
+    hash = hash_text(hash, text);
+    for (char *at = text; (at = strstr(at, "#include \"")); at++) {
+        char name[512];
+        if (sscanf(at, "#include \"%511[^\"]\"", name) == 1)
+            hash = hash_source(hash, include, name);
+    }
+    free(text);
+    return hash;
+}
+
+/* What the .hash file should hold. */
+static void expected_hash(const char *include, const char *source, const char *flags, char hex[17])
+{
+    uint64_t hash = hash_text(0xcbf29ce484222325u, flags);
+    snprintf(hex, 17, "%016llx", (unsigned long long) hash_source(hash, include, source));
+}
+
+static void prebuilt_path(char path[1024], const char *include, const char *kernel,
+                          const char *suffix)
+{
+    snprintf(path, 1024, "%s/prebuilt/%s.%s", include, kernel, suffix);
+}
+
+static void check_prebuilt(const char *include, const char *source, const char *kernel,
+                           const char *flags)
+{
+    char path[1024], hex[17];
+    size_t size;
+    expected_hash(include, source, flags, hex);
+    prebuilt_path(path, include, kernel, "hash");
+    if (strncmp(read_file(path, &size), hex, 16) != 0)
+        die("shaders/prebuilt/%s.spv was made of another %s or of other files it includes; "
+            "tools/prebuild makes it anew", kernel, source);
+}
+
+/* Did the compiler not know one of the extensions that the source needs? */
+static int too_old(const char *log, const char *source_text)
+{
+    const char *needs = strstr(source_text, NEEDS);
+    char words[512], *word = words;
+    if (!needs)
+        return 0;
+    needs += strlen(NEEDS);
+    snprintf(words, sizeof words, "%.*s", (int) strcspn(needs, "\n"), needs);
+    for (word = strtok(words, " "); word; word = strtok(NULL, " ")) {
+        char text[600];
+        snprintf(text, sizeof text, "extension not supported: %s", word);
+        if (strstr(log, text))
+            return 1;
+    }
+    return 0;
+}
+
+struct job {
+    const char *glslang, *include, *source, *out;
+    FILE *dep; /* what OUT is made of, for the rebuild rule */
+};
+
+/* Leaves SPIR-V in path `spv`; NULL, or what the compiler said. */
+static char *run_compiler(const struct job *job, const char *flags, const char *spv)
+{
+    char command[4096], log[1100];
+    size_t size;
     snprintf(command, sizeof command,
              "'%s' --quiet --target-env vulkan1.2 -S comp -I'%s' %s -o '%s' '%s/%s' >'%s.log' 2>&1",
-             glslang, include, flags, spv, include, source, spv);
-    if (system(command) != 0) {
-        char log[1100];
-        size_t size;
-        snprintf(log, sizeof log, "%s.log", spv);
-        die("%s %s\n%s", source, flags, read_file(log, &size));
+             job->glslang, job->include, flags, spv, job->include, job->source, spv);
+    if (system(command) == 0)
+        return NULL;
+    snprintf(log, sizeof log, "%s.log", spv);
+    return read_file(log, &size);
+}
+
+static void compile(const struct job *job, const char *text, const char *kernel, const char *flags,
+                    struct module *m)
+{
+    char spv[1024];
+    snprintf(spv, sizeof spv, "%s.spv", job->out);
+    char *log = run_compiler(job, flags, spv);
+    if (log && !too_old(log, text))
+        die("%s %s\n%s", job->source, flags, log);
+    if (log) {
+        check_prebuilt(job->include, job->source, kernel, flags);
+        prebuilt_path(spv, job->include, kernel, "hash");
+        fprintf(job->dep, " %s", spv);
+        prebuilt_path(spv, job->include, kernel, "spv");
     }
     size_t size;
     m->words = (uint32_t *) read_file(spv, &size);
     m->n = size / 4;
     if (m->n < 5 || m->words[0] != 0x07230203)
-        die("%s: no SPIR-V came out", source);
+        die("%s: no SPIR-V came out", job->source);
+}
+
+static void prebuild(const struct job *job, const char *kernel, const char *flags)
+{
+    char path[1024], hex[17], *log;
+    prebuilt_path(path, job->include, kernel, "spv");
+    if ((log = run_compiler(job, flags, path)))
+        die("%s %s\n%s", job->source, flags, log);
+    strcat(path, ".log");
+    remove(path);
+    expected_hash(job->include, job->source, flags, hex);
+    prebuilt_path(path, job->include, kernel, "hash");
+    FILE *out = fopen(path, "w");
+    if (!out || fprintf(out, "%s\n", hex) < 0 || fclose(out) != 0)
+        die("cannot write %s", path);
 }
 
 /* Headers named by #include, for the rebuild rule and for the C struct. */
@@ -180,45 +308,74 @@ static void includes(FILE *out, FILE *dep, const char *include, const char *path
     free(text);
 }
 
-int main(int argc, char **argv)
-{
-    if (argc < 5)
-        die("usage: spvgen GLSLANG INCLUDE_DIR FAMILY/NAME.comp OUT.inc [DEPFILE]");
-    const char *glslang = argv[1], *include = argv[2], *source = argv[3], *out_path = argv[4];
-    FILE *out = fopen(out_path, "w"), *dep = fopen(argc > 5 ? argv[5] : "/dev/null", "w");
-    if (!out || !dep)
-        die("cannot write %s", out_path);
-    fprintf(dep, "%s:", out_path);
-    includes(out, dep, include, source);
-    fprintf(dep, "\n");
-    fclose(dep);
+enum mode { BUILD, PREBUILD, CHECK };
 
+static void do_variant(enum mode mode, const struct job *job, const char *text, FILE *out,
+                       const char *kernel, const char *flags, int index)
+{
+    const char *full = strstr(text, "//! full_subgroups ");
+    struct module m = {0};
+    if (mode == PREBUILD)
+        prebuild(job, kernel, flags);
+    else if (mode == CHECK)
+        check_prebuilt(job->include, job->source, kernel, flags);
+    if (mode != BUILD)
+        return;
+    compile(job, text, kernel, flags, &m);
+    find_params(&m);
+    strip(&m);
+    emit(out, kernel, flags, index, full ? atoi(full + strlen("//! full_subgroups ")) : 0, &m);
+    free(m.words);
+}
+
+static void do_variants(enum mode mode, const struct job *job, FILE *out)
+{
     char path[1024], base[512];
     size_t size;
-    snprintf(path, sizeof path, "%s/%s", include, source);
-    char *text = read_file(path, &size);
-    snprintf(base, sizeof base, "%.*s", (int) (strlen(source) - strlen(".comp")), source);
+    snprintf(path, sizeof path, "%s/%s", job->include, job->source);
+    char *text = read_file(path, &size), *lines = read_file(path, &size);
+    snprintf(base, sizeof base, "%.*s", (int) (strlen(job->source) - strlen(".comp")), job->source);
     int index = 0;
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+    if (mode != BUILD && !strstr(text, NEEDS))
+        die("%s needs no prebuilding: it has no line `" NEEDS "EXTENSION`", job->source);
+    for (char *line = lines, *next; line; line = next) {
         char variant[64], kernel[600];
         int used = 0;
+        if ((next = strchr(line, '\n')))
+            *next++ = 0;
         if (sscanf(line, "//! variant %63s%n", variant, &used) != 1)
             continue;
-        struct module m = {0};
         snprintf(kernel, sizeof kernel, "%s.%s", base, variant);
-        compile(glslang, include, source, line + used, out_path, &m);
-        find_params(&m);
-        strip(&m);
-        emit(out, kernel, line + used, index++, &m);
+        do_variant(mode, job, text, out, kernel, line + used, index++);
     }
-    if (!index) {
-        struct module m = {0};
-        compile(glslang, include, source, "", out_path, &m);
-        find_params(&m);
-        strip(&m);
-        emit(out, base, "", 0, &m);
+    if (!index)
+        do_variant(mode, job, text, out, base, "", 0);
+    free(text);
+    free(lines);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 5 && !strcmp(argv[1], "--prebuild")) {
+        do_variants(PREBUILD, &(struct job) {argv[2], argv[3], argv[4], NULL, NULL}, NULL);
+        return 0;
     }
-    if (fclose(out) != 0)
-        die("cannot write %s", out_path);
+    if (argc == 4 && !strcmp(argv[1], "--check")) {
+        do_variants(CHECK, &(struct job) {NULL, argv[2], argv[3], NULL, NULL}, NULL);
+        return 0;
+    }
+    if (argc < 5)
+        die("usage: spvgen GLSLANG INCLUDE_DIR FAMILY/NAME.comp OUT.inc [DEPFILE]");
+    FILE *dep = fopen(argc > 5 ? argv[5] : "/dev/null", "w");
+    struct job job = {argv[1], argv[2], argv[3], argv[4], dep};
+    FILE *out = fopen(job.out, "w");
+    if (!out || !dep)
+        die("cannot write %s", job.out);
+    fprintf(dep, "%s:", job.out);
+    includes(out, dep, job.include, job.source);
+    do_variants(BUILD, &job, out);
+    fprintf(dep, "\n");
+    if (fclose(out) != 0 || fclose(dep) != 0)
+        die("cannot write %s", job.out);
     return 0;
 }

@@ -18,6 +18,13 @@ enum tuff_device_class {
     TUFF_CLASS_TILED    /* GPU: shared memory and barriers pay */
 };
 
+/* What a subgroup multiplies at once: m x k by k x n, of f16 or bf16, into f32 sums. */
+#define TUFF_MATRIX_SHAPES 8
+struct tuff_matrix_shape {
+    uint32_t m, n, k;
+    bool bf16;
+};
+
 struct tuff_device_info {
     int index;                /* what --device N means */
     char name[256];
@@ -39,6 +46,11 @@ struct tuff_device_info {
     bool subgroup_shuffle;
     bool uniform_loads;       /* llvmpipe: a load whose address all lanes share is one scalar load */
     bool f16, bf16, int8, int16, int64, cooperative_matrix, memory_budget;
+    /* VK_KHR_cooperative_matrix: the shapes, the subgroup they are used in (both only where
+     * cooperative_matrix is true), and whether that is known to pay on this driver and architecture. */
+    struct tuff_matrix_shape matrix_shapes[TUFF_MATRIX_SHAPES];
+    uint32_t n_matrix_shapes, matrix_subgroup;
+    bool matrix_units;
     uint64_t max_allocation, max_buffer;
     uint32_t max_texel_elements, max_storage_range, max_shared_bytes, max_invocations, max_push_bytes;
     uint32_t max_groups[3];
@@ -70,7 +82,8 @@ struct tuff_device_params {
 };
 
 /* What force_kernels may be, ends with NULL: "generic", "cpu" and "packed" (software drivers, without
- * and with uniform_loads), "tiled" and its sizes of tiles "tiled.s", "tiled.m", "tiled.l". */
+ * and with uniform_loads), "tiled" and its sizes of tiles "tiled.s", "tiled.m", "tiled.l", and the
+ * same of "coopmat" (devices with cooperative_matrix; what it does not suit takes "tiled"). */
 TUFF_API extern const char *const tuff_device_kernels[];
 
 /* An open logical device with one compute queue. One thread at a time. */

@@ -29,7 +29,8 @@ enum tuff_optimizer_kind {
     TUFF_ADAGRAD,
     TUFF_RMSPROP,
     TUFF_ADADELTA,
-    TUFF_LION
+    TUFF_LION,
+    TUFF_ADAFACTOR
 };
 
 /* With p the parameter, t the step counted from 1, and g its gradient (times min(1, clip / (norm +
@@ -48,7 +49,12 @@ enum tuff_optimizer_kind {
  *     u <- rho u + (1 - rho) d^2,   p <- p - lr d.   Zeiler 2012, arXiv:1212.5701.
  * Lion: p <- p - lr sign(beta1 m + (1 - beta1) g),   m <- beta2 m + (1 - beta2) g.
  *     Chen et al. 2023, arXiv:2302.06675.
- * Then g <- 0. cost 16 bytes a parameter and 8 more a state: see tuff_optimizer_states. */
+ * Adafactor, of a matrix [R, C]: r <- r + w (mean of g^2 along its row - r), c likewise by column, w
+ *     = t^beta2_decay, variance V = r c / max(mean(r), eps), u = g / sqrt(max(V, eps^2)), a vector's V
+ *     being its own moving mean; p <- p - lr wd p - max(eps2, rms(p)) min(lr, t^-1/2) u / max(1,
+ *     rms(u) / d). Ranks 0 to 2. Shazeer & Stern 2018, arXiv:1804.04235, as torch.optim.Adafactor.
+ * Then g <- 0. cost 16 bytes a parameter and 8 more a state: see tuff_optimizer_states.
+ * Adafactor reads a gradient four times and keeps R + C numbers instead of R C. */
 struct tuff_optimizer_params {
     enum tuff_optimizer_kind kind;
     double beta1, beta2;           /* AdamW, Adam, Lion */
@@ -57,6 +63,7 @@ struct tuff_optimizer_params {
     double dampening;              /* SGD */
     bool nesterov;                 /* SGD */
     double alpha, rho;             /* RMSProp; AdaDelta */
+    double beta2_decay, eps2, d;   /* Adafactor */
     double clip;                   /* largest global gradient norm; 0: no clipping */
     const double *lr;              /* by applied step; the last value holds on */
     int64_t lr_count;
@@ -64,7 +71,7 @@ struct tuff_optimizer_params {
     double weight_decay[TUFF_OPTIM_GROUPS];
 };
 
-/* PyTorch's defaults of a kind (Lion: its paper's), without rates. */
+/* PyTorch's defaults of a kind (Lion: its paper's), without rates. eps and eps2 are Adafactor's two. */
 TUFF_API struct tuff_optimizer_params tuff_optimizer_defaults(enum tuff_optimizer_kind kind);
 /* "adamw", ...; NULL for a number that is no kind. */
 TUFF_API const char *tuff_optimizer_name(enum tuff_optimizer_kind kind);

@@ -26,15 +26,7 @@
 #define STATES 2
 #endif
 
-// What all elements share: made by optim/factors, in its order.
-#define FACTOR_FINITE 0u
-#define FACTOR_SCALE 1u
-#define FACTOR_CORRECT1 2u
-#define FACTOR_CORRECT2 3u
-#define FACTOR_FIRST 4u
-#define FACTOR_RATES 8u
-#define FACTOR_DECAYS 24u
-#define FACTOR_COUPLED 40u
+#include "optim/factors_at.glsl"
 
 // Returns what the value loses. g has been clipped and decayed; a and b are the states. Parentheses
 // and order are part of the result: all kernels give the same bits.

@@ -40,6 +40,8 @@ static const struct field {
     FIELD(FLAG, int16),
     FIELD(FLAG, int64),
     FIELD(FLAG, cooperative_matrix),
+    FIELD(FLAG, matrix_units),
+    FIELD(U32, matrix_subgroup),
     FIELD(FLAG, memory_budget),
     FIELD(U64, max_allocation),
     FIELD(U64, max_buffer),

@@ -7,6 +7,18 @@ static const char *yes(bool is)
     return is ? "yes" : "no";
 }
 
+static void print_matrices(const struct tuff_device_info *d)
+{
+    printf("   cooperative matrices %s", d->cooperative_matrix ? "" : "no");
+    for (uint32_t i = 0; i < d->n_matrix_shapes; i++)
+        printf("%s%u x %u x %u %s", i ? ", " : "", d->matrix_shapes[i].m, d->matrix_shapes[i].n,
+               d->matrix_shapes[i].k, d->matrix_shapes[i].bf16 ? "bf16" : "f16");
+    if (d->cooperative_matrix)
+        printf(" by subgroups of %u, %s", d->matrix_subgroup,
+               d->matrix_units ? "used" : "not known to pay here");
+    printf("\n");
+}
+
 static void print(const struct tuff_device_info *d)
 {
     const double gib = 1073741824;
@@ -34,9 +46,9 @@ static void print(const struct tuff_device_info *d)
     printf("   subgroups of %u (%u to %u)%s%s\n", d->subgroup_size, d->subgroup_min,
            d->subgroup_max, d->subgroup_shuffle ? ", with shuffles" : "",
            d->uniform_loads ? ", uniform loads" : "");
-    printf("   f16 %s, bf16 %s, int8 %s, int16 %s, int64 %s, cooperative matrices %s\n",
-           yes(d->f16), yes(d->bf16), yes(d->int8), yes(d->int16), yes(d->int64),
-           yes(d->cooperative_matrix));
+    printf("   f16 %s, bf16 %s, int8 %s, int16 %s, int64 %s\n", yes(d->f16), yes(d->bf16),
+           yes(d->int8), yes(d->int16), yes(d->int64));
+    print_matrices(d);
     printf("   %u KiB shared, %u invocations a group, %u x %u x %u groups, %u bytes pushed\n",
            d->max_shared_bytes / 1024, d->max_invocations, d->max_groups[0], d->max_groups[1],
            d->max_groups[2], d->max_push_bytes);

@@ -53,6 +53,13 @@ enum tuff_status tuff_kernels_of(struct tuff_device *device, struct tuff_kernels
     return TUFF_OK;
 }
 
+/* 0: any will do. */
+static uint32_t subgroup_of(const struct entry *e)
+{
+    uint32_t at = e->kernel->subgroup_spec;
+    return at && at < e->n_spec ? e->spec[at] : 0;
+}
+
 /* The number of the pipeline of one of the entries' kernels. */
 static enum tuff_status want(struct tuff_kernels *kernels, const struct tuff_kernel *kernel,
                              const uint32_t *spec, uint32_t n_spec, size_t *number)
@@ -68,6 +75,9 @@ static enum tuff_status want(struct tuff_kernels *kernels, const struct tuff_ker
     if (kernel->subgroup_size && kernel->subgroup_size != have)
         return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "kernel %s: made for subgroups of %u, not %u",
                          kernel->name, kernel->subgroup_size, have);
+    if (kernel->subgroup_spec && !tuff_device_info(kernels->device)->cooperative_matrix)
+        return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "kernel %s: the device has no cooperative matrices",
+                         kernel->name);
     struct entry *slot = TUFF_PUSH(&kernels->entries);
     if (!slot)
         return tuff_fail(ctx, TUFF_E_NOMEM, "kernels: out of host memory");
@@ -145,7 +155,8 @@ enum tuff_status tuff_kernels_make(struct tuff_kernels *kernels)
                                                    .texel_views = e->kernel->texel_views,
                                                    .storage_views = e->kernel->storage_views,
                                                    .spec = e->spec,
-                                                   .n_spec = e->n_spec};
+                                                   .n_spec = e->n_spec,
+                                                   .subgroup_size = subgroup_of(e)};
     }
     if (status == TUFF_OK)
         status = tuff_pipelines_create(kernels->device, params, n, made);

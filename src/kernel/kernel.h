@@ -10,6 +10,7 @@ struct tuff_kernel {
     size_t words;
     uint32_t push_bytes, texel_views, storage_views;
     uint32_t subgroup_size; /* the size the variant is made for; 0: any */
+    uint32_t subgroup_spec; /* the constant that says which size, full subgroups, it needs; 0: none */
 };
 /* Made by the build. Ends with a row of NULLs. */
 extern const struct tuff_kernel tuff_kernel_table[];

@@ -1,6 +1,6 @@
 /* ops/accumulate: adds a value to a variable's copy: the fallback where the op that makes a
  * gradient cannot add it to the arena itself. */
-#include "ops/flat.h"
+#include "ops/flat_cpu.h"
 #include "tuff/ops.h"
 
 #include "elementwise/accumulate.h"
@@ -29,6 +29,8 @@ struct tuff_tensor *tuff_accumulate(struct tuff_graph *g, struct tuff_tensor *a,
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *x = node->in[1], *y = node->out[0];
+    if (tuff_flat_cpu(r, &(struct tuff_flat_cpu) {.f = "add", .a = y, .b = x, .y = y}))
+        return;
     enum tuff_flat_form form = tuff_flat_form(r, (const struct tuff_tensor *[]) {y, x, NULL}, y);
     struct tuff_accumulate_params p = {.a = tuff_address(r, y),
                                        .x = tuff_address(r, x),

@@ -1,7 +1,7 @@
 /* ops/activation: gelu, relu, silu and tanh, forward and gradient. Not an op itself. */
 #include "ops/activation.h"
 
-#include "ops/flat.h"
+#include "ops/flat_cpu.h"
 
 #include "elementwise/activation.h"
 
@@ -13,6 +13,10 @@ struct attr {
 static void launch(struct tuff_recorder *r, enum tuff_activation act, const struct tuff_tensor *x,
                    const struct tuff_tensor *dy, const struct tuff_tensor *y)
 {
+    struct tuff_flat_cpu flat = {
+        .f = dy ? "activate_grad" : "activate", .a = x, .b = dy, .y = y, .act = act};
+    if (tuff_flat_cpu(r, &flat))
+        return;
     enum tuff_flat_form form = tuff_flat_form(r, (const struct tuff_tensor *[]) {x, dy, NULL}, y);
     struct tuff_activation_params p = {.x = tuff_address(r, x),
                                        .dy = tuff_address(r, dy),

@@ -1,7 +1,7 @@
 /* ops/binary: broadcasting for elementwise ops of two operands. Not an op itself. */
 #include "ops/binary.h"
 
-#include "ops/strided.h"
+#include "ops/flat_cpu.h"
 
 #include "elementwise/binary.h"
 
@@ -36,7 +36,9 @@ void tuff_binary_record(struct tuff_recorder *r, const struct tuff_node *node,
                         const char *const kernels[])
 {
     const struct tuff_tensor *a = node->in[0], *b = node->in[1], *y = node->out[0];
-    struct tuff_axes axes = tuff_collapse(y, (const struct tuff_tensor *[]) {a, b});
+    if (tuff_flat_cpu(r, &(struct tuff_flat_cpu) {.f = node->op->name, .a = a, .b = b, .y = y}))
+        return;
+    struct tuff_axes axes = tuff_collapse(y, (const struct tuff_tensor *[]) {a, b, y});
     enum tuff_flat_form form =
         tuff_axes_form(r, &axes, (const struct tuff_tensor *[]) {a, b, NULL}, y);
     struct tuff_binary_params p = {.a = tuff_address(r, a),

@@ -1,5 +1,5 @@
 /* ops/cast: another dtype by value. */
-#include "graph/op.h"
+#include "ops/flat_cpu.h"
 #include "tuff/ops.h"
 
 #include "elementwise/cast.h"
@@ -20,10 +20,14 @@ struct tuff_tensor *tuff_cast(struct tuff_graph *g, struct tuff_tensor *x, enum 
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     uint64_t n = (uint64_t) tuff_elements(node->out[0]);
+    bool to_f32 = node->out[0]->dtype == TUFF_F32;
+    struct tuff_flat_cpu flat = {
+        .f = to_f32 ? "to_f32" : "to_u32", .a = node->in[0], .y = node->out[0]};
+    if (tuff_flat_cpu(r, &flat))
+        return;
     struct tuff_cast_params p = {.x = tuff_address(r, node->in[0]),
                                  .y = tuff_address(r, node->out[0]),
                                  .n = (uint32_t) n};
-    bool to_f32 = node->out[0]->dtype == TUFF_F32;
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = to_f32 ? "elementwise/cast.to_f32" : "elementwise/cast.to_u32",
                        .push = &p,

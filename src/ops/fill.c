@@ -1,5 +1,5 @@
 /* ops/fill: constants. */
-#include "graph/op.h"
+#include "ops/flat_cpu.h"
 #include "tuff/ops.h"
 
 #include "elementwise/fill.h"
@@ -21,6 +21,10 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;
     uint64_t n = (uint64_t) tuff_elements(node->out[0]);
+    const struct tuff_tensor *y = node->out[0];
+    struct tuff_flat_cpu flat = {.f = "fill", .a = NULL, .y = y, .alpha = attr->value};
+    if (tuff_flat_cpu(r, &flat))
+        return;
     struct tuff_fill_params p = {
         .y = tuff_address(r, node->out[0]), .n = (uint32_t) n, .value = attr->value};
     tuff_launch(r, &(struct tuff_launch_params) {.kernel = "elementwise/fill",

@@ -1,5 +1,5 @@
 /* ops/scale: y = alpha x + beta. */
-#include "ops/flat.h"
+#include "ops/flat_cpu.h"
 #include "tuff/ops.h"
 
 #include "elementwise/scale.h"
@@ -25,6 +25,10 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;
     const struct tuff_tensor *x = node->in[0], *y = node->out[0];
+    struct tuff_flat_cpu flat = {
+        .f = "scale", .a = x, .y = y, .alpha = attr->alpha, .beta = attr->beta};
+    if (tuff_flat_cpu(r, &flat))
+        return;
     enum tuff_flat_form form = tuff_flat_form(r, (const struct tuff_tensor *[]) {x, NULL}, y);
     struct tuff_scale_params p = {.x = tuff_address(r, x),
                                   .y = tuff_address(r, y),

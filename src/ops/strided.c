@@ -1,5 +1,5 @@
 /* ops/strided: elementwise kernels over views, copies between them. Not an op itself. */
-#include "ops/strided.h"
+#include "ops/flat_cpu.h"
 
 #include "elementwise/copy.h"
 
@@ -78,7 +78,10 @@ enum tuff_flat_form tuff_axes_form(const struct tuff_recorder *r, struct tuff_ax
 void tuff_strided_copy(struct tuff_recorder *r, const struct tuff_tensor *x,
                        const struct tuff_tensor *y, bool add)
 {
-    struct tuff_axes axes = tuff_collapse(x, (const struct tuff_tensor *[]) {x, y});
+    struct tuff_flat_cpu flat = {.f = add ? "add" : "copy", .a = add ? y : x, .b = add ? x : NULL, .y = y};
+    if (tuff_flat_cpu(r, &flat))
+        return;
+    struct tuff_axes axes = tuff_collapse(x, (const struct tuff_tensor *[]) {x, y, y});
     enum tuff_flat_form form =
         tuff_axes_form(r, &axes, (const struct tuff_tensor *[]) {x, add ? y : NULL, NULL}, y);
     struct tuff_copy_params p = {.x = tuff_address(r, x),

@@ -7,7 +7,7 @@
 /* The axes of an elementwise kernel over several operands of one shape, fastest first: axes of size
  * 1 are dropped and neighbours joined that are evenly spaced in every operand, so that kernels
  * seldom need to take an index apart. Strides in elements, 0 where an operand is stretched. */
-#define TUFF_OPERANDS 2
+#define TUFF_OPERANDS 3
 struct tuff_axes {
     uint32_t n, dims[TUFF_RANK_MAX], strides[TUFF_OPERANDS][TUFF_RANK_MAX];
 };

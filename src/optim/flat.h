@@ -21,12 +21,20 @@ void tuff_flat_launch(struct tuff_recorder *r, struct tuff_launch_params launch,
 /* What a flat step reads that all its elements share; made once a step. */
 enum { TUFF_FACTORS = 56 };
 
+/* Adafactor's states of a parameter: a number a row and one a column; of a vector one an element, and
+ * no columns. */
+struct tuff_factored {
+    struct tuff_variable *parameter, *row, *col;
+};
+
 struct tuff_optimizer {
     struct tuff_store *store;
     struct tuff_optimizer_params params;
     double *lr;
     int64_t n_corrections;
     struct tuff_variable *applied, *rates, *correction, *groups;
+    struct tuff_factored *factored; /* Adafactor */
+    size_t n_factored;
 };
 
 /* The 2-norm of a list of chunks together: [1]. */
@@ -38,5 +46,10 @@ struct tuff_tensor *tuff_optimizer_factors(struct tuff_graph *g, const struct tu
 /* The step of a chunk of the arenas. */
 void tuff_flat_step(struct tuff_graph *g, const struct tuff_optimizer *o,
                     struct tuff_tensor *factors, uint32_t chunk);
+
+/* Adafactor: its states, of all parameters that the store has, and the steps of all. */
+enum tuff_status tuff_adafactor_add_states(struct tuff_optimizer *o);
+void tuff_adafactor_steps(struct tuff_graph *g, const struct tuff_optimizer *o,
+                          struct tuff_tensor *factors);
 
 #endif

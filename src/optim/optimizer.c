@@ -32,6 +32,9 @@ static const struct {
     [TUFF_RMSPROP] = {"rmsprop", false, {.alpha = 0.99, .eps = 1e-8}},
     [TUFF_ADADELTA] = {"adadelta", false, {.rho = 0.9, .eps = 1e-6}},
     [TUFF_LION] = {"lion", true, {.beta1 = 0.9, .beta2 = 0.99}},
+    /* eps is FLT_EPSILON, as torch.optim's default of None. */
+    [TUFF_ADAFACTOR] = {"adafactor", true,
+                        {.beta2_decay = -0.8, .eps = 1.1920929e-7, .eps2 = 1e-3, .d = 1}},
 };
 
 const char *tuff_optimizer_name(enum tuff_optimizer_kind kind)
@@ -61,6 +64,8 @@ int tuff_optimizer_states(const struct tuff_optimizer_params *p)
     switch (p->kind) {
     case TUFF_SGD:
         return p->momentum != 0;
+    case TUFF_ADAFACTOR: /* they are variables of their own */
+        return 0;
     case TUFF_ADAGRAD:
     case TUFF_LION:
         return 1;
@@ -92,6 +97,9 @@ static enum tuff_status check(struct tuff_ctx *ctx, const struct tuff_optimizer_
         wrong = "nesterov needs a momentum, and no dampening";
     else if (needs_eps && !(p->eps > 0))
         wrong = "eps must be above 0";
+    else if (p->kind == TUFF_ADAFACTOR &&
+             !(p->beta2_decay <= 0 && p->eps2 >= 0 && p->d > 0 && isfinite(p->beta2_decay)))
+        wrong = "beta2_decay must be 0 or less, eps2 0 or more, d above 0";
     else if (!(p->clip >= 0))
         wrong = "clip must be 0 or more";
     else if (p->lr_count < 1)
@@ -123,12 +131,15 @@ enum tuff_status tuff_optimizer_create(struct tuff_store *store,
     o->store = store;
     o->params = *params;
     memcpy(o->lr, params->lr, (size_t) params->lr_count * sizeof *o->lr);
-    o->n_corrections = corrections_needed(params->beta1, params->beta2);
+    o->n_corrections = params->kind == TUFF_ADAFACTOR
+                           ? CORRECTIONS_MAX : corrections_needed(params->beta1, params->beta2);
     enum tuff_status status;
     TUFF_TRY_GOTO(add(store, "optim.applied", TUFF_U32, 1, &o->applied));
     TUFF_TRY_GOTO(add(store, "optim.lr", TUFF_F32, params->lr_count, &o->rates));
     TUFF_TRY_GOTO(add(store, "optim.correction", TUFF_F32, 2 * o->n_corrections, &o->correction));
     TUFF_TRY_GOTO(add(store, "optim.groups", TUFF_F32, 3 * TUFF_OPTIM_GROUPS, &o->groups));
+    if (params->kind == TUFF_ADAFACTOR)
+        TUFF_TRY_GOTO(tuff_adafactor_add_states(o));
     *out = o;
     return TUFF_OK;
 fail:
@@ -138,8 +149,10 @@ fail:
 
 void tuff_optimizer_destroy(struct tuff_optimizer *o)
 {
-    if (o)
+    if (o) {
+        free(o->factored);
         free(o->lr);
+    }
     free(o);
 }
 
@@ -154,6 +167,14 @@ static void fill_groups(const struct tuff_optimizer_params *p, float *groups)
     }
 }
 
+/* Two numbers that depend on the step alone. */
+static void correction(const struct tuff_optimizer_params *p, double t, float to[2])
+{
+    bool factored = p->kind == TUFF_ADAFACTOR;
+    to[0] = (float) (factored ? pow(t, p->beta2_decay) : 1 - pow(p->beta1, t));
+    to[1] = (float) (factored ? 1 / sqrt(t) : 1 - pow(p->beta2, t));
+}
+
 enum tuff_status tuff_optimizer_start(struct tuff_optimizer *o, uint32_t applied)
 {
     const struct tuff_optimizer_params *p = &o->params;
@@ -165,10 +186,8 @@ enum tuff_status tuff_optimizer_start(struct tuff_optimizer *o, uint32_t applied
     for (int64_t i = 0; i < p->lr_count; i++)
         table[i] = (float) o->lr[i];
     enum tuff_status status = tuff_variable_write(o->store, o->rates, TUFF_VALUE, table);
-    for (int64_t t = 0; t < o->n_corrections; t++) {
-        table[2 * t] = (float) (1 - pow(p->beta1, (double) (t + 1)));
-        table[2 * t + 1] = (float) (1 - pow(p->beta2, (double) (t + 1)));
-    }
+    for (int64_t t = 0; t < o->n_corrections; t++)
+        correction(p, (double) (t + 1), &table[2 * t]);
     if (status == TUFF_OK)
         status = tuff_variable_write(o->store, o->correction, TUFF_VALUE, table);
     free(table);
@@ -222,7 +241,9 @@ void tuff_optimizer_apply(struct tuff_graph *g, struct tuff_optimizer *o,
     struct tuff_tensor *norm = tuff_grad_norm(g, grads, (int) chunks);
     struct tuff_tensor *applied = tuff_use(g, o->applied);
     struct tuff_tensor *factors = tuff_optimizer_factors(g, o, norm, applied);
-    for (size_t c = 0; c < chunks; c++)
+    if (o->params.kind == TUFF_ADAFACTOR)
+        tuff_adafactor_steps(g, o, factors);
+    for (size_t c = 0; c < chunks && o->params.kind != TUFF_ADAFACTOR; c++)
         tuff_flat_step(g, o, factors, (uint32_t) c);
     struct tuff_tensor *next = g->status == TUFF_OK ? tuff_next_version(applied) : NULL;
     tuff_node_add(g, &advance_op, (struct tuff_tensor *[]) {norm, applied}, 2, &next, 1, NULL, 0);

@@ -137,8 +137,9 @@ static enum tuff_status choose(struct tuff_device *device, const char *select)
     return status;
 }
 
-const char *const tuff_device_kernels[] = {"generic", "cpu",     "packed",  "tiled",
-                                           "tiled.s", "tiled.m", "tiled.l", NULL};
+const char *const tuff_device_kernels[] = {
+    "generic", "cpu",     "packed",    "tiled",     "tiled.s",   "tiled.m",
+    "tiled.l", "coopmat", "coopmat.s", "coopmat.m", "coopmat.l", NULL};
 
 static enum tuff_status force_kernels(struct tuff_device *device, const char *name)
 {
@@ -147,18 +148,25 @@ static enum tuff_status force_kernels(struct tuff_device *device, const char *na
     while (tuff_device_kernels[i] && strcmp(tuff_device_kernels[i], name))
         i++;
     bool cpu = !strcmp(name, "cpu"), packed = !strcmp(name, "packed");
+    bool matrix = !strncmp(name, "coopmat", 7);
     if (!tuff_device_kernels[i])
         return tuff_fail(device->ctx, TUFF_E_ARG, "kernels \"%s\": there are none of that name",
                          name);
     if ((cpu || packed) && info->device_class != TUFF_CLASS_CPU)
         return tuff_fail(device->ctx, TUFF_E_ARG, "kernels \"%s\": %s is no software driver", name,
                          info->name);
+    if (matrix && !info->cooperative_matrix)
+        return tuff_fail(device->ctx, TUFF_E_UNSUPPORTED,
+                         "kernels \"%s\": %s has no cooperative matrices of f16 and f32", name,
+                         info->name);
     info->uniform_loads = packed;
+    info->matrix_units = matrix;
     info->device_class = cpu || packed              ? TUFF_CLASS_CPU
                          : !strcmp(name, "generic") ? TUFF_CLASS_GENERIC
                                                     : TUFF_CLASS_TILED;
-    if (!strncmp(name, "tiled.", 6))
-        snprintf(info->tile, sizeof info->tile, "%s", name + 6);
+    const char *tile = strchr(name, '.');
+    if (tile)
+        snprintf(info->tile, sizeof info->tile, "%s", tile + 1);
     return TUFF_OK;
 }
 
@@ -200,8 +208,16 @@ static enum tuff_status open_device(struct tuff_device *device)
      * device has the feature; software drivers check anyway, others would pay for it. */
     VkPhysicalDeviceFeatures features = {.robustBufferAccess =
                                              !strcmp(device->info.type, "cpu")};
+    struct tuff_matrix_features matrix = {.n_extensions = 0};
+    if (device->info.cooperative_matrix) {
+        tuff_matrix_switch_on(&device->info, &matrix);
+        f12.pNext = &matrix.control;
+        f12.shaderFloat16 = f12.vulkanMemoryModel = VK_TRUE;
+    }
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                .pNext = &f12,
+                               .enabledExtensionCount = matrix.n_extensions,
+                               .ppEnabledExtensionNames = matrix.extensions,
                                .pEnabledFeatures = &features,
                                .queueCreateInfoCount = 1,
                                .pQueueCreateInfos = &queue};

@@ -107,7 +107,7 @@ static void describe_limits(struct tuff_device_info *info, const VkPhysicalDevic
     memcpy(info->uuid, p11->deviceUUID, 16);
 }
 
-static void describe(VkPhysicalDevice physical, struct tuff_device_info *info)
+static void describe(VkInstance instance, VkPhysicalDevice physical, struct tuff_device_info *info)
 {
     VkExtensionProperties *ext = NULL;
     uint32_t n_ext = 0;
@@ -118,8 +118,9 @@ static void describe(VkPhysicalDevice physical, struct tuff_device_info *info)
     bool pci_known = has_extension(ext, n_ext, VK_EXT_PCI_BUS_INFO_EXTENSION_NAME);
     bool control_known = has_extension(ext, n_ext, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     info->memory_budget = has_extension(ext, n_ext, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
-    info->bf16 = has_extension(ext, n_ext, "VK_KHR_shader_bfloat16");
-    info->cooperative_matrix = has_extension(ext, n_ext, "VK_KHR_cooperative_matrix");
+    info->bf16 = has_extension(ext, n_ext, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME);
+    bool matrix_known =
+        control_known && has_extension(ext, n_ext, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     free(ext);
 
     VkPhysicalDevicePCIBusInfoPropertiesEXT pci = {
@@ -170,6 +171,8 @@ static void describe(VkPhysicalDevice physical, struct tuff_device_info *info)
     describe_limits(info, &props->limits, &p11, &control);
     info->max_buffer = info->max_allocation;
     describe_memory(info, physical, props->deviceType);
+    if (modern && matrix_known)
+        tuff_matrix_describe(instance, physical, p12.driverID, info->bf16, info);
     info->usable = modern && f12.bufferDeviceAddress && f12.timelineSemaphore;
     if (!info->usable)
         snprintf(info->unusable_reason, sizeof info->unusable_reason, "%s",
@@ -226,7 +229,7 @@ enum tuff_status tuff_instance_devices(struct tuff_ctx *ctx, VkInstance instance
     }
     vkEnumeratePhysicalDevices(instance, &count, devices);
     for (uint32_t i = 0; i < count; i++)
-        describe(devices[i], &infos[i]);
+        describe(instance, devices[i], &infos[i]);
     /* Insertion sort: stable, so that the loader's order decides among equals. */
     for (uint32_t i = 1; i < count; i++)
         for (uint32_t k = i; k > 0 && rank(&infos[k]) < rank(&infos[k - 1]); k--) {

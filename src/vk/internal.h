@@ -4,7 +4,7 @@
 
 #include "vk/vk.h"
 
-#include <vulkan/vulkan.h>
+#include "vk/compat.h"
 
 /* Device-level entry points, fetched per device so that calls skip the loader's dispatch. */
 #define TUFF_VK_FUNCTIONS(F)                                                                       \
@@ -90,6 +90,19 @@ enum tuff_status tuff_instance_create(struct tuff_ctx *ctx, bool validate, VkIns
 enum tuff_status tuff_instance_devices(struct tuff_ctx *ctx, VkInstance instance,
                                        VkPhysicalDevice **physical, struct tuff_device_info **list,
                                        size_t *n);
+/* vk/matrix.c: shapes, matrix_units, matrix_subgroup of a device with VK_KHR_cooperative_matrix and
+ * VK_EXT_subgroup_size_control; cooperative_matrix where it has all that their kernels need. */
+void tuff_matrix_describe(VkInstance instance, VkPhysicalDevice physical, VkDriverId driver,
+                          bool bf16_known, struct tuff_device_info *info);
+/* Chained, `control` first, and named when such a device is opened. */
+struct tuff_matrix_features {
+    VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
+    VkPhysicalDeviceShaderBfloat16FeaturesKHR bf16;
+    const char *extensions[3];
+    uint32_t n_extensions;
+};
+void tuff_matrix_switch_on(const struct tuff_device_info *info, struct tuff_matrix_features *f);
 enum tuff_status tuff_cache_open(struct tuff_device *device, const char *folder);
 void tuff_cache_close(struct tuff_device *device);
 

@@ -75,6 +75,14 @@ static VkResult make(struct tuff_device *device, const struct job *job)
                   .pName = "main",
                   .pSpecializationInfo = &spec},
         .layout = job->layout};
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
+        .requiredSubgroupSize = params->subgroup_size};
+    if (params->subgroup_size) {
+        info.stage.pNext =
+            device->info.subgroup_min != device->info.subgroup_max ? &size : NULL;
+        info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
+    }
     result = device->vk.CreateComputePipelines(device->device, device->cache, 1, &info, NULL,
                                                &job->pipeline->pipeline);
     device->vk.DestroyShaderModule(device->device, module, NULL);

@@ -74,7 +74,7 @@ struct tuff_pipeline_params {
     uint32_t storage_views; /* or storage buffers in their place: a kernel has one kind */
     const uint32_t *spec;   /* specialization constants 0..n-1 */
     uint32_t n_spec;
-    uint32_t subgroup_size; /* required; 0: any */
+    uint32_t subgroup_size; /* required, and full ones; only with cooperative_matrix. 0: any */
 };
 enum tuff_status tuff_pipeline_create(struct tuff_device *device,
                                       const struct tuff_pipeline_params *params,

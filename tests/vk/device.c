@@ -63,6 +63,30 @@ static void test_choice(struct tuff_ctx *ctx)
     free(list);
 }
 
+/* Matrix kernels can be forced where there are matrices, and are refused elsewhere; a software driver
+ * that has them does not use them unasked. */
+static void test_matrices(struct tuff_ctx *ctx, const struct tuff_device_info *info)
+{
+    struct tuff_device *device = NULL;
+    CHECK(info->cooperative_matrix == (info->n_matrix_shapes > 0));
+    CHECK(!info->matrix_units || strcmp(info->type, "cpu"));
+    for (uint32_t i = 0; i < info->n_matrix_shapes; i++)
+        CHECK(info->matrix_shapes[i].m && info->matrix_shapes[i].n && info->matrix_shapes[i].k);
+    enum tuff_status status = tuff_device_create(
+        ctx, &(struct tuff_device_params) {.force_kernels = "coopmat.m"}, &device);
+    if (!info->cooperative_matrix) {
+        CHECK(status == TUFF_E_UNSUPPORTED && !device);
+        CHECK(strstr(tuff_error_text(ctx), "coopmat.m") && strstr(tuff_error_text(ctx), info->name));
+        return;
+    }
+    CHECK_OK(ctx, status);
+    CHECK(device && tuff_device_info(device)->matrix_units &&
+          tuff_device_info(device)->device_class == TUFF_CLASS_TILED &&
+          !strcmp(tuff_device_info(device)->tile, "m"));
+    CHECK(info->subgroup_min <= info->matrix_subgroup && info->matrix_subgroup <= info->subgroup_max);
+    tuff_device_destroy(device);
+}
+
 /* What is written is read, in any piece; outside is refused; fresh memory is zero. */
 static void round_trip(struct tuff_ctx *ctx, struct tuff_device *device, uint64_t size)
 {
@@ -298,6 +322,7 @@ int main(void)
     struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
     if (device) {
         test_choice(ctx);
+        test_matrices(ctx, tuff_device_info(device));
         test_buffers(ctx, device);
         test_times(ctx, device);
         test_ranges(ctx, device);

@@ -1,0 +1,89 @@
+#version 450
+//! variant add.sg4 -DSG=4 -DADD
+//! variant add.sg8 -DSG=8 -DADD
+//! variant mul.sg4 -DSG=4 -DMUL
+//! variant mul.sg8 -DSG=8 -DMUL
+//! variant copy.sg4 -DSG=4 -DCOPY
+//! variant copy.sg8 -DSG=8 -DCOPY
+//! variant scale.sg4 -DSG=4 -DSCALE
+//! variant scale.sg8 -DSG=8 -DSCALE
+//! variant activate.sg4 -DSG=4 -DACTIVATE
+//! variant activate.sg8 -DSG=8 -DACTIVATE
+//! variant activate_grad.sg4 -DSG=4 -DACTIVATE_GRAD
+//! variant activate_grad.sg8 -DSG=8 -DACTIVATE_GRAD
+//! variant fill.sg4 -DSG=4 -DFILL
+//! variant fill.sg8 -DSG=8 -DFILL
+//! variant to_f32.sg4 -DSG=4 -DTO_F32
+//! variant to_f32.sg8 -DSG=8 -DTO_F32
+//! variant to_u32.sg4 -DSG=4 -DTO_U32
+//! variant to_u32.sg8 -DSG=8 -DTO_U32
+// Elementwise kernels for lavapipe, to the same bits as the other forms (lib/flat.glsl). A subgroup
+// takes VECTORS vectors of a row, a group SX x SY of those. n is a multiple of SG. 4 bytes an
+// element of each operand: bandwidth-bound.
+#extension GL_GOOGLE_include_directive : require
+#include "lib/prelude.glsl"
+#include "elementwise/flat_cpu.h"
+#include "lib/vectors.glsl"
+#include "lib/math.glsl"
+layout(constant_id = 0) const int ACT = 0; // enum tuff_activation
+layout(local_size_x_id = 1) in;            // SX * SY * SG
+layout(constant_id = 2) const uint SX = 1u; // a power of two
+layout(constant_id = 3) const uint SY = 1u;
+layout(constant_id = 4) const uint VECTORS = 16u;
+layout(constant_id = 5) const bool WHOLE = false;  // n is a multiple of what a group takes of a row
+layout(constant_id = 6) const bool A_EACH = true;  // false: one element a row, for all columns
+layout(constant_id = 7) const bool B_EACH = true;
+layout(constant_id = 8) const uint DIGITS = 4u; // base-16 digits of the number of a group in x, y, z
+layout(constant_id = 9) const uint ROW_DIGITS = 4u;
+layout(constant_id = 10) const uint PLANE_DIGITS = 4u;
+const uint INNER = VECTORS < 16u ? VECTORS : 16u; // divides VECTORS; NIR unrolls 32 rounds
+layout(set = 0, binding = 0, std430) writeonly buffer Y { vec4 y[]; };
+
+#if defined(ADD)
+#define TWO
+#define OF(a, b) (a) + (b)
+#elif defined(MUL)
+#define TWO
+#define OF(a, b) (a) * (b)
+#elif defined(COPY)
+#define OF(a, b) a
+#elif defined(FILL)
+#define OF(a, b) p.alpha
+#elif defined(SCALE)
+#define OF(a, b) p.alpha * (a) + p.beta
+#elif defined(ACTIVATE)
+#define OF(a, b) tuff_activate(ACT, a)
+#elif defined(ACTIVATE_GRAD)
+#define TWO
+#define OF(a, b) (b) * tuff_activate_grad(ACT, a)
+#elif defined(TO_F32)
+#define OF(a, b) float(floatBitsToUint(a))
+#else
+#define OF(a, b) uintBitsToFloat(uint(a))
+#endif
+
+void main()
+{
+    uint s = SX * SY > 1u ? uniformly(gl_SubgroupID, SX * SY > 16u ? 2u : 1u) : 0u;
+    uint first = (uniformly(gl_WorkGroupID.x, DIGITS) * SX + s % SX) * VECTORS * SG;
+    uint row = ROW_DIGITS > 0u ? uniformly(gl_WorkGroupID.y, ROW_DIGITS) * SY + s / SX : 0u;
+    uint plane = PLANE_DIGITS > 0u ? uniformly(gl_WorkGroupID.z, PLANE_DIGITS) : 0u;
+    bool live = SY == 1u || row < p.rows;
+    row = SY == 1u ? row : min(row, p.rows - 1u);
+    Source from_a = source_at(p.a, plane * p.a_plane + row * p.a_row);
+    Source from_b = source_at(p.b, plane * p.b_plane + row * p.b_row);
+    uint to = p.y + plane * p.y_plane + row * p.y_row;
+    [[unroll]] for (uint block = 0u; block < VECTORS; block += INNER)
+    [[unroll]] for (uint i = 0u; i < INNER; i++) {
+        uint k = first + (block + i) * SG, at = WHOLE ? k : min(k, p.n - SG);
+#ifndef FILL
+        LOAD_IF(a, from_a, A_EACH ? at : 0u, A_EACH)
+#endif
+#ifdef TWO
+        LOAD_IF(b, from_b, B_EACH ? at : 0u, B_EACH)
+#endif
+        float value = OF(a, b);
+        uint place = live && (WHOLE || k < p.n) ? (to + k) / 4u : DROP4;
+        STORE(y, place, value)
+    }
+}

@@ -1,0 +1,141 @@
+#version 450
+// Matmul of f16 or bf16 on matrix units (VK_KHR_cooperative_matrix), with f32 sums.
+//
+// A workgroup owns BM x BN of c, a subgroup of it WM x WN, in fragments of FM x FN: the shape that the
+// device multiplies at once, FK deep. As in matmul/tiled, operands pass through shared memory, 32 k
+// at a time, and the next copy is loaded into registers before the products of this one are taken.
+// Both operands lie there with k inside, whatever their layout is in memory: units of AMD want eight
+// adjacent k of a row in a register quad, and NVIDIA's loads take rows of 16 bytes. Fragments are
+// opaque, so finished ones pass through shared memory too, to the epilogue.
+//
+// Bounds: 2 M N K / (matrix FLOP/s), and 2 M N K (1 / BM + 1 / BN) / (bytes/s) from the last cache
+// that does not hold the operands: at 128 x 128, 64 FLOP a byte there. Shared memory gives a
+// subgroup WM / FM + WN / FN fragments for WM WN / (FM FN) products.
+//! variant f16 -DELEMENT=float16_t
+//! variant bf16 -DELEMENT=bfloat16_t -DBF16
+//! needs GL_KHR_cooperative_matrix GL_EXT_bfloat16
+//! full_subgroups 17
+#extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_shader_subgroup_basic : require
+#ifdef BF16
+#extension GL_EXT_bfloat16 : require
+#else
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#endif
+#include "lib/prelude.glsl"
+#include "matmul/coopmat.h"
+#include "matmul/epilogue4.glsl"
+layout(local_size_x_id = 5) in; // TUFF_COOPMAT_SUBGROUPS(BM, BN, WM, WN) * SG
+layout(constant_id = 6) const uint BM = 32u;
+layout(constant_id = 7) const uint BN = 32u;
+layout(constant_id = 8) const uint WM = 16u;
+layout(constant_id = 9) const uint WN = 16u;
+layout(constant_id = 10) const uint PAD = 2u;
+layout(constant_id = 11) const bool A_ALONG_K = true; // memory runs along k: a of nn, nt
+layout(constant_id = 12) const bool B_ALONG_K = true; // b of nt, tt
+layout(constant_id = 13) const bool A_QUADS = false;  // rows in memory begin at 8 bytes, in quads
+layout(constant_id = 14) const bool B_QUADS = false;
+layout(constant_id = 15) const bool C_QUADS = false;
+layout(constant_id = 16) const bool TAIL = true; // K is no multiple of 32
+layout(constant_id = 17) const uint SG = 32u;    // the subgroup's size, required
+layout(constant_id = 18) const uint FM = 16u;
+layout(constant_id = 19) const uint FN = 16u;
+layout(constant_id = 20) const uint FK = 16u;
+const uint BK = TUFF_COOPMAT_K, ROW = TUFF_COOPMAT_ROW(PAD);
+const uint SUBGROUPS = TUFF_COOPMAT_SUBGROUPS(BM, BN, WM, WN), WG = SUBGROUPS * SG;
+const uint A_BLOCKS = BM * BK / 16u, BLOCKS = (BM + BN) * BK / 16u; // 4 x 4 blocks of a copy
+const uint EACH = (BLOCKS + WG - 1u) / WG;
+const uint BAND = 8u; // rows of tiles walked together: they share columns of b in the cache
+const uint QUADS_OF_FRAGMENT = FM * FN / 4u;
+
+shared uvec2 tile[TUFF_COOPMAT_SHARED(BM, BN, PAD)]; // rows of a, columns of b: quads of 32 k each
+shared vec4 stage[SUBGROUPS * QUADS_OF_FRAGMENT];
+
+coopmat<float, gl_ScopeSubgroup, FM, FN, gl_MatrixUseAccumulator> sum[WM / FM][WN / FN];
+uint t = gl_LocalInvocationIndex;
+uint sub_row = gl_SubgroupID / (BN / WN) * WM, sub_col = gl_SubgroupID % (BN / WN) * WN;
+#include "matmul/coopmat_copy.glsl"
+
+void multiply()
+{
+    coopmat<ELEMENT, gl_ScopeSubgroup, FM, FK, gl_MatrixUseA> a[WM / FM];
+    coopmat<ELEMENT, gl_ScopeSubgroup, FK, FN, gl_MatrixUseB> b;
+    [[unroll]] for (uint k = 0u; k < BK; k += FK) {
+        [[unroll]] for (uint i = 0u; i < WM / FM; i++)
+            coopMatLoad(a[i], tile, (sub_row + i * FM) * ROW + k / 4u, ROW,
+                        gl_CooperativeMatrixLayoutRowMajor);
+        [[unroll]] for (uint j = 0u; j < WN / FN; j++) {
+            coopMatLoad(b, tile, (BM + sub_col + j * FN) * ROW + k / 4u, ROW,
+                        gl_CooperativeMatrixLayoutColumnMajor);
+            [[unroll]] for (uint i = 0u; i < WM / FM; i++)
+                sum[i][j] = coopMatMulAdd(a[i], b, sum[i][j]);
+        }
+    }
+}
+
+// A subgroup's lanes meet: what they stored to shared memory is there for all of them.
+void subgroup_meet()
+{
+    controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared,
+                   gl_SemanticsAcquireRelease);
+}
+
+// Quads of a staged fragment whose first row and column these are.
+void finish_fragment(uint row0, uint col0, uint base, uint staged)
+{
+    for (uint i = gl_SubgroupInvocationID; i < QUADS_OF_FRAGMENT; i += SG) {
+        uint row = row0 + i / (FN / 4u), col = col0 + i % (FN / 4u) * 4u;
+        uint at = base + row * p.c_row + col;
+        vec4 x = stage[staged + i];
+        if (row >= p.m || col >= p.n)
+            continue;
+        if (C_QUADS)
+            finish4(at, col, x);
+        else
+            [[unroll]] for (uint l = 0u; l < 4u; l++)
+                if (col + l < p.n)
+                    finish(at + l, col + l, x[l]);
+    }
+}
+
+void finish_tile(uint row0, uint col0, uint base)
+{
+    uint staged = gl_SubgroupID * QUADS_OF_FRAGMENT;
+    [[unroll]] for (uint i = 0u; i < WM / FM; i++)
+        [[unroll]] for (uint j = 0u; j < WN / FN; j++) {
+            subgroup_meet(); // all have read the last fragment
+            coopMatStore(sum[i][j], stage, staged, FN / 4u, gl_CooperativeMatrixLayoutRowMajor);
+            subgroup_meet();
+            finish_fragment(row0 + sub_row + i * FM, col0 + sub_col + j * FN, base, staged);
+        }
+}
+
+void main()
+{
+    uint row_tiles = (p.m + BM - 1u) / BM, col_tiles = (p.n + BN - 1u) / BN;
+    uint tiles = row_tiles * col_tiles, all = tiles * p.batch * p.parts;
+    for (uint i = gl_WorkGroupID.x; i < all; i += gl_NumWorkGroups.x) {
+        uint z = i / tiles, part = z / p.batch, in_batch = i % tiles;
+        uint first = in_batch / (BAND * col_tiles) * BAND, height = min(BAND, row_tiles - first);
+        uint in_band = in_batch - first * col_tiles;
+        uint row0 = (first + in_band % height) * BM, col0 = in_band / height * BN;
+        uint k0 = part * p.k_part, k_end = min(p.k, k0 + p.k_part);
+        start_blocks(row0, col0, z % p.batch * p.a_batch, z % p.batch * p.b_batch, k0);
+        load_blocks(k0, k_end);
+        [[unroll]] for (uint y = 0u; y < WM / FM; y++)
+            [[unroll]] for (uint x = 0u; x < WN / FN; x++)
+                sum[y][x] = coopmat<float, gl_ScopeSubgroup, FM, FN, gl_MatrixUseAccumulator>(0.0);
+        for (uint k = k0; k < k_end; k += BK) {
+            barrier(); // all have read the last copy
+            share_blocks(k, k_end);
+            barrier();
+            if (k + BK < k_end) // else the last copy is loaded once more, for nobody
+                advance_blocks();
+            load_blocks(k + BK < k_end ? k + BK : k, k_end);
+            multiply();
+        }
+        finish_tile(row0, col0, z * p.c_batch);
+    }
+}

@@ -1,0 +1,14 @@
+#ifndef TUFF_MATMUL_COOPMAT_KERNELS_H
+#define TUFF_MATMUL_COOPMAT_KERNELS_H
+#include "matmul/tiled.h"
+/* The parameters are matmul/tiled's. The shape of a tile, and what it takes: the same words for the
+ * shader and for the host.
+ *   BM x BN   of c belong to a workgroup; it walks k in steps of TUFF_COOPMAT_K
+ *   WM x WN   of these belong to a subgroup
+ *   PAD       quads of elements (8 bytes) behind each row in shared memory, an even number: rows
+ *             begin at 16 bytes, and 8 of them do not meet in a bank */
+#define TUFF_COOPMAT_K 32u
+#define TUFF_COOPMAT_SUBGROUPS(BM, BN, WM, WN) (((BM) / (WM)) * ((BN) / (WN)))
+#define TUFF_COOPMAT_ROW(PAD) (TUFF_COOPMAT_K / 4u + (PAD)) /* quads */
+#define TUFF_COOPMAT_SHARED(BM, BN, PAD) (((BM) + (BN)) * TUFF_COOPMAT_ROW(PAD))
+#endif

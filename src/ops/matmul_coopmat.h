@@ -1,0 +1,27 @@
+/* ops/matmul_coopmat: matmul on matrix units, for devices with VK_KHR_cooperative_matrix
+ * (shaders/matmul/coopmat.comp says how). */
+#ifndef TUFF_OPS_MATMUL_COOPMAT_H
+#define TUFF_OPS_MATMUL_COOPMAT_H
+
+#include "ops/matmul_tiled.h"
+
+/* Smallest first; tm x tn is what belongs to a subgroup, pad counts quads of elements. */
+extern const struct tuff_matmul_tile tuff_matmul_matrix_tiles[];
+extern const size_t tuff_matmul_matrix_tile_count;
+
+/* Shared memory and invocations of a workgroup, by the shader's own formulas. */
+uint64_t tuff_matmul_matrix_shared(const struct tuff_matmul_tile *tile,
+                                   const struct tuff_matrix_shape *shape);
+uint32_t tuff_matmul_matrix_invocations(const struct tuff_matmul_tile *tile, uint32_t subgroup);
+/* Fragments of the shape fill a subgroup's part, and rows of 32 k. */
+bool tuff_matmul_matrix_divides(const struct tuff_matmul_tile *tile,
+                                const struct tuff_matrix_shape *shape);
+
+/* Specialization constants of matmul/coopmat. */
+enum { TUFF_COOPMAT_SPECS = 21 };
+void tuff_matmul_coopmat_constants(const struct tuff_matmul_tile *tile,
+                                   const struct tuff_matrix_shape *shape, uint32_t subgroup,
+                                   const struct tuff_matmul_tiled_spec *spec,
+                                   uint32_t constants[TUFF_COOPMAT_SPECS]);
+
+#endif
