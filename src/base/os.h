@@ -5,6 +5,8 @@
 
 #include "base/base.h"
 
+#include <time.h>
+
 /* A file mapped read-only. Zero-length files map to data = "" and size 0. */
 struct tuff_map {
     const uint8_t *data;
@@ -59,6 +61,7 @@ void tuff_os_unlock(struct tuff_os_lock **lock);
 
 double tuff_os_now(void);          /* seconds, monotonic */
 double tuff_os_wall_clock(void);   /* seconds since 1970 */
+bool tuff_os_local_time(double clock, struct tm *parts); /* in the user's time zone */
 int tuff_os_cpu_count(void);       /* usable by this process, >= 1 */
 uint64_t tuff_os_memory_available(void); /* bytes: MemAvailable capped by the cgroup; 0 unknown */
 uint64_t tuff_os_peak_rss(void);   /* bytes */

@@ -385,6 +385,12 @@ double tuff_os_wall_clock(void)
     return clock_seconds(CLOCK_REALTIME);
 }
 
+bool tuff_os_local_time(double clock, struct tm *parts)
+{
+    time_t t = (time_t) clock;
+    return localtime_r(&t, parts) != NULL;
+}
+
 int tuff_os_cpu_count(void)
 {
     cpu_set_t set;
