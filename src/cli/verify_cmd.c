@@ -3,8 +3,7 @@
 #include "base/os.h"
 #include "cli/cli.h"
 #include "cli/device.h"
-#include "cli/verify_proc.h"
-#include "tuff/generate.h"
+#include "cli/verify_generate.h"
 #include "tuff/io.h"
 #include "tuff/ops.h"
 #include "tuff/optim.h"
@@ -55,8 +54,8 @@ static enum tuff_status add_line(struct verify *v, const char *name, double erro
     return TUFF_OK;
 }
 
-static enum tuff_status add_processor_line(void *user, const char *name, double error,
-                                           double tolerance)
+static enum tuff_status add_checked_line(void *user, const char *name, double error,
+                                         double tolerance)
 {
     return add_line(user, name, error, tolerance);
 }
@@ -361,70 +360,6 @@ static enum tuff_status check_clipping(struct verify *v)
     return status;
 }
 
-struct collected {
-    uint32_t ids[4096];
-    size_t n;
-};
-
-static bool collect(void *user, size_t sequence, uint32_t token)
-{
-    struct collected *c = user;
-    (void) sequence;
-    c->ids[c->n++] = token;
-    return c->n < TUFF_COUNT(c->ids);
-}
-
-static enum tuff_status generate(struct verify *v, const uint32_t *prompt, int64_t n,
-                                 int64_t more, struct collected *made)
-{
-    struct tuff_store *store = NULL;
-    struct tuff_model *model = NULL;
-    struct tuff_generator *generator = NULL;
-    struct tuff_prompt request = {.ids = prompt, .n = (size_t) n, .sampling = {.greedy = true},
-                                  .max_new_tokens = more};
-    enum tuff_status status = tuff_store_create(v->ctx, v->device, &store);
-    if (status == TUFF_OK)
-        status = tuff_model_create(store, &v->config, &model);
-    if (status == TUFF_OK)
-        status = tuff_generator_create(
-            v->ctx, &(struct tuff_generator_params) {.store = store, .model = model,
-                                                     .context = n + more}, &generator);
-    if (status == TUFF_OK)
-        status = tuff_store_allocate(store, false, 0);
-    if (status == TUFF_OK)
-        status = tuff_model_load(model, v->model_path);
-    if (status == TUFF_OK)
-        status = tuff_generate(generator, &request, 1, collect, made);
-    tuff_generator_destroy(generator);
-    tuff_model_destroy(model);
-    tuff_store_destroy(store);
-    return status;
-}
-
-/* Counts ids that differ: none may. */
-static enum tuff_status check_greedy(struct verify *v)
-{
-    uint32_t *prompt = NULL, *want = NULL;
-    int64_t n = 0, all = 0;
-    struct collected *made = tuff_calloc(1, sizeof *made);
-    enum tuff_status status = made ? read_u32(v, "prompt", &prompt, NULL, &n)
-                                   : tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
-    if (status == TUFF_OK)
-        status = read_u32(v, "greedy", &want, NULL, &all);
-    if (status == TUFF_OK && prompt && want && all > n && all - n < 4096) {
-        status = generate(v, prompt, n, all - n, made);
-        double wrong = 0;
-        for (int64_t i = 0; i < all; i++)
-            wrong += want[i] != (i < n ? prompt[i] : made->ids[i - n]);
-        if (status == TUFF_OK)
-            status = add_line(v, "greedy", wrong, 0);
-    }
-    free(prompt);
-    free(want);
-    free(made);
-    return status;
-}
-
 static int worst_first(const void *a, const void *b)
 {
     const struct line *x = a, *y = b;
@@ -516,9 +451,10 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         if (status == TUFF_OK)
             status = check_clipping(&v);
         if (status == TUFF_OK)
-            status = check_greedy(&v);
+            status = cli_verify_generation(v.ctx, v.device, v.model_path, &v.config, v.golden,
+                                           add_checked_line, &v);
         if (status == TUFF_OK)
-            status = cli_verify_processors(v.ctx, v.golden, add_processor_line, &v);
+            status = cli_verify_processors(v.ctx, v.golden, add_checked_line, &v);
         code = status == TUFF_OK ? report(&v, strict, json) : cli_fail(cli, command);
     }
     tuff_safetensors_close(v.golden);

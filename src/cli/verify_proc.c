@@ -1,5 +1,5 @@
-/* cli/verify_proc: see verify_proc.h. */
-#include "cli/verify_proc.h"
+/* cli/verify_proc: logits processors; see verify_generate.h. */
+#include "cli/verify_generate.h"
 #include "tuff/processors.h"
 
 #include <math.h>

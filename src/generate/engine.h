@@ -1,0 +1,75 @@
+/* generate/engine: what every strategy stands on: programs of rows, and the blocks of the cache. A
+ * row is one token of one sequence; what it is stands in arrays indexed by row. A track is a
+ * sequence's place in the cache: a list of blocks, which several tracks may share; a block that is
+ * shared is copied (on the device) before one of them writes to it. */
+#ifndef TUFF_GENERATE_ENGINE_H
+#define TUFF_GENERATE_ENGINE_H
+
+#include "base/base.h"
+#include "tuff/generate.h"
+#include "tuff/ops.h"
+
+enum { TUFF_DECODE_BUCKETS = 8, TUFF_PREFILL_ROWS = 64, TUFF_INVARIANT_ROWS = 8 };
+
+/* A program for `rows` tokens, of which `picks` get logits. */
+struct tuff_bucket {
+    int64_t rows, picks;
+    struct tuff_program *program;
+    struct tuff_model_inputs in;
+    struct tuff_tensor *pick, *logits;
+};
+
+struct tuff_generator {
+    struct tuff_ctx *ctx;
+    struct tuff_generator_params params;
+    int64_t vocab, context, max_blocks;
+    struct tuff_kv_cache *cache;
+    struct tuff_bucket buckets[TUFF_DECODE_BUCKETS + 1]; /* decode, fewest rows first; prefill */
+    size_t n_buckets;
+    float *scores; /* [vocab], of the row being chosen from */
+    /* Blocks: how many tracks hold each, which are free, which to copy before the next run. */
+    uint32_t *uses, *free_blocks;
+    size_t n_free;
+    struct {
+        struct tuff_program *program;
+        struct tuff_tensor *from, *to;
+        uint32_t *blocks; /* from, to, from, to ... */
+        size_t n, most;
+    } copies;
+};
+
+struct tuff_track {
+    uint32_t *blocks; /* [max_blocks] */
+    size_t n_blocks;
+    size_t length; /* tokens in the cache */
+};
+/* All blocks are free from now on; tracks of earlier calls must not be used again. */
+void tuff_engine_reset(struct tuff_generator *gen);
+/* n empty tracks; NULL, with the failure told: out of memory. */
+struct tuff_track *tuff_tracks_create(struct tuff_generator *gen, size_t n);
+void tuff_tracks_destroy(struct tuff_track *tracks);
+/* `to`, an empty track, holds what `from` holds, without a copy. */
+void tuff_track_share(struct tuff_generator *gen, struct tuff_track *to,
+                      const struct tuff_track *from);
+void tuff_track_clear(struct tuff_generator *gen, struct tuff_track *track);
+
+/* One token to run. */
+struct tuff_feed {
+    struct tuff_track *track; /* gets longer by it */
+    uint32_t id;
+    bool wanted;              /* its logits are */
+    const float *logits;      /* [vocab], until the next run; NULL: not wanted */
+};
+/* At most so many feeds, so many of them wanted, in one run. */
+void tuff_engine_limits(const struct tuff_generator *gen, bool prompt, size_t *feeds,
+                        size_t *wanted);
+/* Runs them together, in the order given. `prompt`: they are prompts' tokens. */
+enum tuff_status tuff_engine_run(struct tuff_generator *gen, struct tuff_feed *feeds, size_t n,
+                                 bool prompt);
+/* Prompts and their samplings make sense for this generator, `rows` a prompt. */
+enum tuff_status tuff_engine_check(struct tuff_generator *gen, const struct tuff_prompt *prompts,
+                                   size_t n, size_t rows);
+/* The sequence is over with its last id: an end id, or what the prompt's `stop` says. */
+bool tuff_ends(const struct tuff_prompt *prompt, const uint32_t *ids, size_t n);
+
+#endif
