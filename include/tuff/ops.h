@@ -113,7 +113,7 @@ struct tuff_matmul_args {
     struct tuff_tensor *bias;      /* [N] */
     enum tuff_activation activation;
     struct tuff_tensor *residual;  /* y's shape; added last */
-    bool pad_rows;                 /* y's rows stand a multiple of 4 apart (its gradient then suits
+    bool pad_rows;                 /* y's rows stand a multiple of 8 apart (its gradient then suits
                                       wide loads): for consumers that take padded rows */
 };
 /* y = act(alpha op(a) op(b) + bias) + residual.

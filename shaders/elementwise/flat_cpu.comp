@@ -70,17 +70,17 @@ void main()
     uint plane = PLANE_DIGITS > 0u ? uniformly(gl_WorkGroupID.z, PLANE_DIGITS) : 0u;
     bool live = SY == 1u || row < p.rows;
     row = SY == 1u ? row : min(row, p.rows - 1u);
-    Source from_a = source_at(p.a, plane * p.a_plane + row * p.a_row);
-    Source from_b = source_at(p.b, plane * p.b_plane + row * p.b_row);
+    uint at_a = plane * p.a_plane + row * p.a_row, at_b = plane * p.b_plane + row * p.b_row;
     uint to = p.y + plane * p.y_plane + row * p.y_row;
     [[unroll]] for (uint block = 0u; block < VECTORS; block += INNER)
     [[unroll]] for (uint i = 0u; i < INNER; i++) {
-        uint k = first + (block + i) * SG, at = WHOLE ? k : min(k, p.n - SG);
+        uint k = first + (block + i) * SG, ahead = WHOLE ? (block + i) * SG : 0u;
+        uint from = WHOLE ? first : min(k, p.n - SG);
 #ifndef FILL
-        LOAD_IF(a, from_a, A_EACH ? at : 0u, A_EACH)
+        LOAD_IF(a, source_at(p.a, A_EACH ? at_a + from : at_a), A_EACH ? ahead : 0u, A_EACH)
 #endif
 #ifdef TWO
-        LOAD_IF(b, from_b, B_EACH ? at : 0u, B_EACH)
+        LOAD_IF(b, source_at(p.b, B_EACH ? at_b + from : at_b), B_EACH ? ahead : 0u, B_EACH)
 #endif
         float value = OF(a, b);
         uint place = live && (WHOLE || k < p.n) ? (to + k) / 4u : DROP4;

@@ -8,16 +8,18 @@
 uint lane = gl_SubgroupInvocationID;
 const uint DROP4 = 0x07ffffffu; // DROP, counted in vec4s: times 16 it fits 32 bits
 
-// Declares x: lane l holds element k + l of the source. All loads first, then the choice.
+// Declares x: lane l holds element k + l of the source. All loads first, then the choice. k is a
+// constant once loops are unrolled: only then are the loads known to be adjacent, and become one.
 #define LOAD(x, source, k) LOAD_IF(x, source, k, true)
 // With EACH, a constant, false all lanes hold element k.
 #define LOAD_IF(x, source, k, EACH) \
     float x; \
     { \
-        x = source.v[k]; \
+        Source source_of_##x = source; \
+        x = source_of_##x.v[k]; \
         if (EACH) \
             [[unroll]] for (int l = 1; l < SG; l++) \
-                x = mix(x, source.v[(k) + l], lane == l); \
+                x = mix(x, source_of_##x.v[(k) + l], lane == l); \
     }
 // The other way round; `place` counts vec4s.
 #define STORE(target, place, x) \

@@ -201,6 +201,8 @@ uint64_t tuff_scratch_address(const struct tuff_recorder *r, const struct tuff_n
 bool tuff_use_cpu_kernels(const struct tuff_recorder *r);
 /* Kernels of the `tiled` class may be used. */
 bool tuff_use_tiled_kernels(const struct tuff_recorder *r);
+/* The node that is being recorded. */
+const struct tuff_node *tuff_record_node(const struct tuff_recorder *r);
 const struct tuff_device_info *tuff_record_device(const struct tuff_recorder *r);
 /* The tensor's storage can be seen as RGBA32F texels, and its offset and all strides but the last
  * are multiples of 4 elements, the last stride being 1. */

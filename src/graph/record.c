@@ -85,6 +85,11 @@ const struct tuff_device_info *tuff_record_device(const struct tuff_recorder *r)
     return tuff_device_info(r->program->store->device);
 }
 
+const struct tuff_node *tuff_record_node(const struct tuff_recorder *r)
+{
+    return r->node;
+}
+
 struct tuff_store *tuff_record_store(const struct tuff_recorder *r)
 {
     return r->program->store;

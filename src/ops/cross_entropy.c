@@ -1,5 +1,6 @@
 /* ops/cross_entropy: log-softmax and negative log-likelihood in one. */
 #include "ops/rows.h"
+#include "ops/rows_cpu.h"
 #include "tuff/ops.h"
 
 #include "loss/cross_entropy.h"
@@ -120,6 +121,19 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
 static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *logits = node->in[IN_LOGITS];
+    struct tuff_rows_cpu f = {.f = "cross_entropy_grad",
+                              .x = logits,
+                              .weight = node->in[IN_WEIGHT],
+                              .other = node->in[IN_DLOSS],
+                              .stats = node->in[IN_STATS],
+                              .more = node->in[IN_TARGETS],
+                              .y = node->out[0],
+                              .columns = (uint32_t) logits->dims[logits->rank - 1],
+                              .pitch = pitch_of(logits)};
+    if (tuff_row_apply_cpu_suits(r, &f)) {
+        tuff_row_apply_cpu(r, &f);
+        return;
+    }
     enum tuff_row_form form = form_of(r, logits);
     struct tuff_cross_entropy_grad_params p = {
         .logits = tuff_address(r, logits),

@@ -2,6 +2,7 @@
  * slabs of rows of weight's and bias's, which column_sum then finishes (and adds to the gradient
  * arena). */
 #include "ops/layer_norm.h"
+#include "ops/rows_cpu.h"
 
 #include "rows/layer_norm.h"
 #include "rows/layer_norm_grad.h"
@@ -66,8 +67,37 @@ struct tuff_tensor *tuff_layer_norm(struct tuff_graph *g, struct tuff_tensor *x,
     return tuff_norm(g, &tuff_op_layer_norm, false, x, weight, bias, eps);
 }
 
+/* Mean and rstd, where nobody needs them later. */
+uint64_t tuff_norm_scratch(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    return tuff_needed(node->out[OUT_STATS]) ? 0
+                                             : tuff_rows_cpu_scratch(device, tuff_rows(node->in[IN_X]));
+}
+
+static bool record_cpu(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    const struct tuff_tensor scratch = tuff_scratch_tensor(node);
+    const struct tuff_tensor *stats =
+        tuff_needed(node->out[OUT_STATS]) ? node->out[OUT_STATS] : &scratch;
+    uint32_t columns = columns_of(node->in[IN_X]);
+    struct tuff_rows_cpu f = {.f = "norm", .x = node->in[IN_X], .y = node->out[OUT_Y],
+                              .columns = columns, .pitch = columns,
+                              .eps = attr->eps, .rms = attr->rms};
+    if (!tuff_rows_cpu_suits(r, &f, stats))
+        return false;
+    tuff_row_sums_cpu(r, &f, stats);
+    f.weight = node->in[IN_WEIGHT];
+    f.other = node->in[IN_BIAS];
+    f.stats = stats;
+    tuff_row_apply_cpu(r, &f);
+    return true;
+}
+
 void tuff_norm_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
+    if (record_cpu(r, node))
+        return;
     const struct tuff_tensor *x = node->in[IN_X], *weight = node->in[IN_WEIGHT];
     const struct tuff_tensor *bias = node->in[IN_BIAS];
     uint32_t columns = columns_of(x);
@@ -110,6 +140,8 @@ static int64_t slab_of(int64_t rows)
 
 static void params_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
+    if (tuff_norm_columns_cpu(r, node, (uint32_t) slab_of(tuff_rows(node->in[PARAMS_X]))))
+        return;
     const struct tuff_tensor *dy = node->in[PARAMS_DY], *x = node->in[PARAMS_X];
     const struct tuff_tensor *stats = node->in[PARAMS_STATS];
     uint32_t columns = columns_of(x);
@@ -169,8 +201,37 @@ static void params_grad(struct tuff_graph *g, const struct tuff_node *node, stru
 
 enum { GRAD_DY, GRAD_X, GRAD_WEIGHT, GRAD_STATS, GRAD_RESIDUAL };
 
+static uint64_t grad_scratch(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    return tuff_rows_cpu_scratch(device, tuff_rows(node->in[GRAD_X]));
+}
+
+static bool grad_record_cpu(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct tuff_tensor scratch = tuff_scratch_tensor(node);
+    uint32_t columns = columns_of(node->in[GRAD_X]);
+    struct tuff_rows_cpu f = {.f = "norm_grad",
+                              .x = node->in[GRAD_X],
+                              .dy = node->in[GRAD_DY],
+                              .weight = node->in[GRAD_WEIGHT],
+                              .stats = node->in[GRAD_STATS],
+                              .y = node->out[0],
+                              .columns = columns,
+                              .pitch = columns,
+                              .rms = ((const struct attr *) node->attr)->rms};
+    if (!tuff_rows_cpu_suits(r, &f, &scratch))
+        return false;
+    tuff_row_sums_cpu(r, &f, &scratch);
+    f.other = node->in[GRAD_RESIDUAL];
+    f.more = &scratch;
+    tuff_row_apply_cpu(r, &f);
+    return true;
+}
+
 static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
+    if (grad_record_cpu(r, node))
+        return;
     const struct tuff_tensor *dy = node->in[GRAD_DY], *x = node->in[GRAD_X];
     const struct tuff_tensor *weight = node->in[GRAD_WEIGHT];
     const struct tuff_tensor *residual = node->in[GRAD_RESIDUAL];
@@ -213,6 +274,7 @@ static bool grad_fuse_add(struct tuff_node *node, int index, struct tuff_tensor 
 /* In place over dy: an invocation writes only units that it alone reads, after it read them. */
 static const struct tuff_op layer_norm_grad = {.name = "layer_norm_grad",
                                                .record = grad_record,
+                                               .scratch = grad_scratch,
                                                .element_flops = 10,
                                                .inplace_input = GRAD_DY + 1,
                                                .fuse_add = grad_fuse_add};
@@ -234,5 +296,6 @@ void tuff_norm_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_te
 const struct tuff_op tuff_op_layer_norm = {.name = "layer_norm",
                                            .record = tuff_norm_record,
                                            .grad = tuff_norm_grad,
+                                           .scratch = tuff_norm_scratch,
                                            .element_flops = 8,
                                            .inplace_input = IN_X + 1};

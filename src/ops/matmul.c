@@ -89,7 +89,7 @@ struct tuff_tensor *tuff_matmul_with(struct tuff_graph *g, struct tuff_tensor *a
     dims[a->rank - 1] = n;
     struct tuff_matmul_attr attr = {args->transpose_a, args->transpose_b,
                                     args->alpha != 0 ? args->alpha : 1, args->activation};
-    int64_t pitch = args->pad_rows ? (int64_t) tuff_align_up((uint64_t) n, 4) : n;
+    int64_t pitch = args->pad_rows ? (int64_t) tuff_align_up((uint64_t) n, 8) : n;
     struct tuff_tensor *out[2] = {tuff_tensor_padded(g, TUFF_F32, a->rank, dims, pitch), NULL};
     if (args->pad_rows && (args->activation != TUFF_ACT_NONE || args->residual))
         return tuff_graph_fail(g, TUFF_E_ARG, "matmul: padded rows with activation or residual");

@@ -1,8 +1,7 @@
 /* ops/reduce: sums over axes. Not an op itself. */
 #include "ops/reduce.h"
 
-#include "ops/flat.h"
-#include "ops/strided.h"
+#include "ops/rows_cpu.h"
 #include "reduce/sum.h"
 #include "tuff/ops.h"
 
@@ -47,12 +46,19 @@ static uint32_t slabs_of(const struct split *s)
     return (uint32_t) TUFF_MIN(wanted, tuff_div_up(s->summed.elements, 32));
 }
 
+/* Sums of columns side by side, down evenly spaced rows. */
+static bool down_columns(const struct split *s)
+{
+    return s->kept.n == 1 && s->summed.n == 1 && s->kept.strides[0] == 1;
+}
+
 uint64_t tuff_reduce_scratch(const struct tuff_node *node, const struct tuff_device_info *device)
 {
-    (void) device;
     struct split s = split_axes(node);
-    uint64_t slabs = slabs_of(&s);
-    return slabs > 1 ? slabs * s.kept.elements * 4 : 0;
+    uint64_t slabs = slabs_of(&s), cpu = 0;
+    if (down_columns(&s))
+        cpu = tuff_columns_cpu_scratch(device, s.summed.elements, s.kept.elements);
+    return TUFF_MAX(slabs > 1 ? slabs * s.kept.elements * 4 : 0, cpu);
 }
 
 /* Units of four results where they are neighbours in x and in y. */
@@ -109,6 +115,9 @@ void tuff_reduce_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *x = node->in[0], *y = node->out[0];
     struct split s = split_axes(node);
+    if (down_columns(&s) && tuff_column_sum_cpu(r, node, s.summed.elements, s.kept.elements,
+                                                s.summed.strides[0]))
+        return;
     enum tuff_flat_form form = form_of(r, &s, x, y);
     uint32_t slabs = slabs_of(&s), width = tuff_flat_width(form), at = 0;
     struct tuff_sum_params p = {

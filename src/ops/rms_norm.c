@@ -10,4 +10,5 @@ struct tuff_tensor *tuff_rms_norm(struct tuff_graph *g, struct tuff_tensor *x,
 const struct tuff_op tuff_op_rms_norm = {.name = "rms_norm",
                                          .record = tuff_norm_record,
                                          .grad = tuff_norm_grad,
+                                         .scratch = tuff_norm_scratch,
                                          .inplace_input = 1};

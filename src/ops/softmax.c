@@ -1,5 +1,6 @@
 /* ops/softmax: see tuff/ops.h. */
 #include "ops/rows.h"
+#include "ops/rows_cpu.h"
 #include "tuff/ops.h"
 
 #include "rows/softmax.h"
@@ -28,9 +29,29 @@ static enum tuff_row_form form_of(const struct tuff_recorder *r,
     return tuff_row_form(r, texels, tuff_rows(x), columns);
 }
 
+static uint64_t scratch(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    return tuff_rows_cpu_scratch(device, tuff_rows(node->in[0]));
+}
+
+static bool record_cpu(struct tuff_recorder *r, const struct tuff_node *node, struct tuff_rows_cpu f)
+{
+    const struct tuff_tensor sums = tuff_scratch_tensor(node);
+    f.columns = f.pitch = (uint32_t) f.x->dims[f.x->rank - 1];
+    f.y = node->out[0];
+    if (!tuff_rows_cpu_suits(r, &f, &sums))
+        return false;
+    tuff_row_sums_cpu(r, &f, &sums);
+    f.stats = &sums;
+    tuff_row_apply_cpu(r, &f);
+    return true;
+}
+
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *x = node->in[0];
+    if (record_cpu(r, node, (struct tuff_rows_cpu) {.f = "softmax", .x = x}))
+        return;
     enum tuff_row_form form = form_of(r, (const struct tuff_tensor *[]) {x, NULL});
     struct tuff_softmax_params p = {.x = tuff_address(r, x),
                                     .y = tuff_address(r, node->out[0]),
@@ -53,6 +74,8 @@ enum { GRAD_DY, GRAD_Y };
 static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *dy = node->in[GRAD_DY], *y = node->in[GRAD_Y];
+    if (record_cpu(r, node, (struct tuff_rows_cpu) {.f = "softmax_grad", .x = y, .dy = dy}))
+        return;
     enum tuff_row_form form = form_of(r, (const struct tuff_tensor *[]) {dy, y, NULL});
     struct tuff_softmax_grad_params p = {.dy = tuff_address(r, dy),
                                          .y = tuff_address(r, y),
@@ -76,6 +99,7 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 static const struct tuff_op softmax_grad = {
     .name = "softmax_grad",
     .record = grad_record,
+    .scratch = scratch,
     .element_flops = 4,
     .inplace_input = GRAD_DY + 1};
 
@@ -89,4 +113,5 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 }
 
 const struct tuff_op tuff_op_softmax = {
-    .name = "softmax", .record = record, .grad = grad, .element_flops = 5, .inplace_input = 1};
+    .name = "softmax", .record = record, .grad = grad, .scratch = scratch, .element_flops = 5,
+    .inplace_input = 1};
