@@ -46,10 +46,10 @@ struct tuff_fit_params {
     int64_t epochs;                 /* passes over the training part */
     double seconds;                 /* be done after that time; 0: no limit */
     int64_t batch, context, accumulate; /* a step is `accumulate` micro-batches [batch, context] */
-    double lr, min_lr;              /* min_lr: share of lr at the end */
-    enum tuff_schedule schedule;
-    int64_t warmup;
-    double weight_decay, beta1, beta2, clip;
+    struct tuff_schedule_params schedule; /* of the learning rate */
+    struct tuff_optimizer_params optimizer; /* without rates and groups: those come from `schedule`
+                                               and weight_decay, which group 0 has */
+    double weight_decay;
     double dropout;                 /* all three rates of the model; < 0: its config's */
     uint64_t seed;                  /* of weights, order of the data, dropout */
     int64_t eval_every, save_every; /* steps. 0: at the end only. < 0: some ten times a run, and
@@ -76,7 +76,8 @@ struct tuff_fit_report {
 /* Trains in the run folder, which is locked meanwhile (TUFF_E_BUSY names the holder):
  *     data.tok  step-NNNNNNNN/  last  best  metrics.csv  events.out.tfevents.*  loss.png
  * A step folder is a Hugging Face folder (config.json, model.safetensors, tokenizer.json) with
- * exp_avg.safetensors, exp_avg_sq.safetensors (AdamW's states by parameter name) and trainer.json.
+ * the optimizer's states by parameter name (AdamW: exp_avg.safetensors, exp_avg_sq.safetensors) and
+ * trainer.json.
  * With `resume` it continues from the newest checkpoint that verifies, to the bit as if it had not
  * stopped; changed settings, data, device, driver or version of this library are TUFF_E_ARG, naming
  * them, unless `force`. Without it a folder that holds checkpoints is refused.

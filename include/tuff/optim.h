@@ -13,12 +13,35 @@
 extern "C" {
 #endif
 
-enum tuff_schedule { TUFF_SCHEDULE_CONSTANT, TUFF_SCHEDULE_LINEAR, TUFF_SCHEDULE_COSINE };
-
-/* Fills lr[t] for t = 0 .. steps-1: base (t + 1) / warmup while t < warmup, then from base to
- * base * floor along a line, half a cosine, or not at all. */
-TUFF_API void tuff_schedule_fill(double *lr, int64_t steps, enum tuff_schedule schedule,
-                                 double base, int64_t warmup, double floor);
+/* Their names are transformers'. */
+enum tuff_schedule {
+    TUFF_SCHEDULE_CONSTANT,
+    TUFF_SCHEDULE_LINEAR,
+    TUFF_SCHEDULE_COSINE,
+    TUFF_SCHEDULE_COSINE_RESTARTS, /* "cosine_with_restarts" */
+    TUFF_SCHEDULE_INVERSE_SQRT,    /* "inverse_sqrt" */
+    TUFF_SCHEDULE_POLYNOMIAL,
+    TUFF_SCHEDULE_WSD              /* "warmup_stable_decay" */
+};
+struct tuff_schedule_params {
+    enum tuff_schedule kind;
+    double base;     /* the rate at its highest */
+    double floor;    /* share of it at the end */
+    int64_t warmup;  /* steps */
+    int64_t cycles;  /* cosine_with_restarts; 0: 1 */
+    double power;    /* polynomial; 0: 1 */
+    double decay;    /* warmup_stable_decay: share of the steps that the fall takes; 0: 0.1 */
+};
+/* Fills lr[t] for t = 0 .. steps-1: base (t + 1) / warmup while t < warmup, then base (floor + (1 -
+ * floor) s), where with x = (t - warmup) / (steps - warmup)
+ *     constant 1, linear 1 - x, cosine (1 + cos pi x) / 2, polynomial (1 - x)^power,
+ *     cosine_with_restarts (1 + cos(pi (cycles x mod 1))) / 2,
+ *     inverse_sqrt (w / (t + w - warmup))^1/2, w = warmup, or 10000 where there is none,
+ *     warmup_stable_decay 1, then half a cosine over the last `decay` of all steps. */
+TUFF_API void tuff_schedule_fill(double *lr, int64_t steps,
+                                 const struct tuff_schedule_params *params);
+TUFF_API const char *tuff_schedule_name(enum tuff_schedule kind);
+TUFF_API bool tuff_schedule_find(const char *name, enum tuff_schedule *kind);
 
 #define TUFF_OPTIM_GROUPS 16
 
@@ -78,6 +101,11 @@ TUFF_API const char *tuff_optimizer_name(enum tuff_optimizer_kind kind);
 TUFF_API bool tuff_optimizer_find(const char *name, enum tuff_optimizer_kind *kind);
 /* Numbers kept for each parameter, 0 to 2: the `states` of tuff_store_allocate. */
 TUFF_API int tuff_optimizer_states(const struct tuff_optimizer_params *params);
+/* What PyTorch calls the i-th of them: "exp_avg", ... */
+TUFF_API const char *tuff_optimizer_state_name(const struct tuff_optimizer_params *params, int i);
+/* A variable that tuff_optimizer_create has added and that changes with the steps, other than their
+ * counter: what a checkpoint keeps besides the states. */
+TUFF_API bool tuff_optimizer_owns(const struct tuff_variable *variable);
 
 struct tuff_optimizer;
 /* Adds its tables and counter to the store: before that is allocated (with its states). */

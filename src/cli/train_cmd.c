@@ -117,11 +117,9 @@ static void print_report(FILE *to, const struct tuff_fit_params *p,
 
 /* ---- the command line ---- */
 
-static const char *const schedules[] = {"constant", "linear", "cosine"}; /* by enum */
-
 /* What is text on the command line, and what needs more than its value. */
 struct words {
-    const char *model, *config, *preset, *schedule, *log_format;
+    const char *model, *config, *preset, *schedule, *optimizer, *log_format;
     struct cli_strings data;
     int64_t keep, seed;
 };
@@ -129,6 +127,7 @@ struct words {
 static int parse(struct cli *cli, const struct cli_command *command, struct words *w,
                  struct tuff_fit_params *p, int argc, char **argv)
 {
+    struct tuff_optimizer_params *o = &p->optimizer;
     const struct cli_option options[] = {
         {"model", CLI_STRING, &w->model, "NAME", "family: gpt2, ... (gpt2)", 0, 0},
         {"preset", CLI_STRING, &w->preset, "NAME", "size: tiny, mini, small, gpt2, ... (mini)", 0,
@@ -146,14 +145,29 @@ static int parse(struct cli *cli, const struct cli_command *command, struct word
         {"batch", CLI_INT, &p->batch, "N", "sequences a micro-batch", 1, 65535},
         {"context", CLI_INT, &p->context, "N", "tokens a sequence", 1, 1 << 20},
         {"accumulate", CLI_INT, &p->accumulate, "N", "micro-batches a step", 1, 65535},
-        {"lr", CLI_REAL, &p->lr, "X", "learning rate", 0, 100},
-        {"min-lr", CLI_REAL, &p->min_lr, "X", "share of it at the end", 0, 1},
-        {"schedule", CLI_STRING, &w->schedule, "NAME", "constant, linear or cosine", 0, 0},
-        {"warmup", CLI_INT, &p->warmup, "N", "steps of rising rate", 0, TUFF_FIT_STEPS_MAX},
+        {"lr", CLI_REAL, &p->schedule.base, "X", "learning rate", 0, 100},
+        {"min-lr", CLI_REAL, &p->schedule.floor, "X", "share of it at the end", 0, 1},
+        {"schedule", CLI_STRING, &w->schedule, "NAME", "constant, linear, cosine, "
+         "cosine_with_restarts, inverse_sqrt, polynomial, warmup_stable_decay", 0, 0},
+        {"warmup", CLI_INT, &p->schedule.warmup, "N", "steps of rising rate", 0,
+         TUFF_FIT_STEPS_MAX},
+        {"cycles", CLI_INT, &p->schedule.cycles, "N", "of cosine_with_restarts", 1,
+         TUFF_FIT_STEPS_MAX},
+        {"power", CLI_REAL, &p->schedule.power, "X", "of polynomial", 0.01, 100},
+        {"decay", CLI_REAL, &p->schedule.decay, "X", "share of steps that the fall of "
+         "warmup_stable_decay takes", 0.001, 1},
+        {"optimizer", CLI_STRING, &w->optimizer, "NAME", "adamw, adam, sgd, adagrad, rmsprop, "
+         "adadelta, lion, adafactor", 0, 0},
         {"weight-decay", CLI_REAL, &p->weight_decay, "X", "of matrices and embeddings", 0, 100},
-        {"beta1", CLI_REAL, &p->beta1, "X", "AdamW's", 0, 0.99999},
-        {"beta2", CLI_REAL, &p->beta2, "X", "AdamW's", 0, 0.99999},
-        {"clip", CLI_REAL, &p->clip, "X", "largest gradient norm; 0: none", 0, 1e9},
+        {"beta1", CLI_REAL, &o->beta1, "X", "of adamw, adam, lion", 0, 0.99999},
+        {"beta2", CLI_REAL, &o->beta2, "X", "of adamw, adam, lion", 0, 0.99999},
+        {"eps", CLI_REAL, &o->eps, "X", "added where an optimizer divides", 1e-30, 1},
+        {"momentum", CLI_REAL, &o->momentum, "X", "of sgd, rmsprop", 0, 0.99999},
+        {"dampening", CLI_REAL, &o->dampening, "X", "of sgd's momentum", 0, 1},
+        {"nesterov", CLI_FLAG, &o->nesterov, NULL, "sgd's momentum in Nesterov's form", 0, 0},
+        {"alpha", CLI_REAL, &o->alpha, "X", "of rmsprop", 0, 0.99999},
+        {"rho", CLI_REAL, &o->rho, "X", "of adadelta", 0, 0.99999},
+        {"clip", CLI_REAL, &o->clip, "X", "largest gradient norm; 0: none", 0, 1e9},
         {"dropout", CLI_REAL, &p->dropout, "P", "all rates; -1: the config's", -1, 0.9},
         {"seed", CLI_INT, &w->seed, "N", "of weights, data order and dropout", 0, 0},
         {"validation", CLI_REAL, &p->validation, "X", "share of the text held out", 0, 0.9},
@@ -213,8 +227,10 @@ static int recall(struct cli *cli, const struct cli_command *command, struct wor
         return -1;
     w->keep = p->keep;
     w->seed = (int64_t) p->seed;
-    w->schedule = schedules[p->schedule];
+    w->schedule = tuff_schedule_name(p->schedule.kind);
+    w->optimizer = tuff_optimizer_name(p->optimizer.kind);
     int code = parse(cli, command, w, p, argc, argv);
+    tuff_optimizer_find(w->optimizer, &p->optimizer.kind);
     if (by_epochs)
         p->steps = 0;
     return code;
@@ -243,13 +259,20 @@ static int choose_model(struct cli *cli, const struct cli_command *command, cons
 static int choose_schedule(const struct cli_command *command, const struct words *w,
                            struct tuff_fit_params *p)
 {
-    for (size_t i = 0; i < TUFF_COUNT(schedules); i++)
-        if (!strcmp(w->schedule, schedules[i])) {
-            p->schedule = (enum tuff_schedule) i;
-            return -1;
-        }
-    return cli_error(command, CLI_USAGE, "--schedule \"%s\": constant, linear or cosine",
-                     w->schedule);
+    if (tuff_schedule_find(w->schedule, &p->schedule.kind))
+        return -1;
+    return cli_error(command, CLI_USAGE, "--schedule \"%s\": there is no such schedule; --help has "
+                     "a list", w->schedule);
+}
+
+/* What the numbers of an optimizer are when they are not said: AdamW's second beta is the one that
+ * language models are trained with. */
+static void optimizer_defaults(enum tuff_optimizer_kind kind, struct tuff_optimizer_params *o)
+{
+    *o = tuff_optimizer_defaults(kind);
+    o->clip = 1;
+    if (kind == TUFF_ADAMW)
+        o->beta2 = 0.95;
 }
 
 static int train(struct cli *cli, const struct cli_command *command, struct tuff_fit_params *p,
@@ -281,15 +304,23 @@ static int train(struct cli *cli, const struct cli_command *command, struct tuff
 
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    struct tuff_fit_params p = {.batch = 8, .context = 128, .accumulate = 1, .lr = 1e-3,
-                                .min_lr = 0.1, .schedule = TUFF_SCHEDULE_COSINE, .warmup = 20,
-                                .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .clip = 1,
+    struct tuff_fit_params p = {.batch = 8, .context = 128, .accumulate = 1, .weight_decay = 0.1,
+                                .schedule = {TUFF_SCHEDULE_COSINE, 1e-3, 0.1, 20, 1, 1, 0.1},
                                 .dropout = -1, .eval_every = -1, .eval_batches = 64,
                                 .save_every = -1, .validation = 0.1};
-    struct words w = {.schedule = "cosine", .log_format = "text", .keep = 2,
-                      .seed = 1};
+    struct words w = {.schedule = "cosine", .optimizer = "adamw", .log_format = "text",
+                      .keep = 2, .seed = 1};
     struct tuff_fit_memory *memory = NULL;
+    optimizer_defaults(TUFF_ADAMW, &p.optimizer);
     int code = parse(cli, command, &w, &p, argc, argv);
+    enum tuff_optimizer_kind kind;
+    if (code < 0 && !tuff_optimizer_find(w.optimizer, &kind))
+        code = cli_error(command, CLI_USAGE, "--optimizer \"%s\": there is no such optimizer; "
+                         "--help has a list", w.optimizer);
+    if (code < 0 && kind != TUFF_ADAMW) { /* other defaults, over which what was said counts */
+        optimizer_defaults(kind, &p.optimizer);
+        code = parse(cli, command, &w, &p, argc, argv);
+    }
     if (code < 0)
         code = check_words(command, &w, &p);
     if (code < 0 && p.resume)

@@ -171,13 +171,13 @@ static bool expected(struct tuff_store *store, const char *name, const char *pre
 
 static enum tuff_status check(struct tuff_store *store, const char *path,
                               const struct tuff_safetensors *file, const char *prefix,
-                              const char *tied, const char *const *ignored)
+                              const char *tied, const char *const *ignored, tuff_select_fn select)
 {
     struct tuff_text list = {0};
     int n = 0;
     for (size_t i = 0; i < tuff_store_count(store); i++) {
         const struct tuff_variable *v = tuff_store_get(store, i);
-        if (!is_weight(v))
+        if (!select(v))
             continue;
         const struct tuff_file_tensor *t = find(file, tuff_variable_name(v), prefix);
         if (!t)
@@ -200,16 +200,17 @@ static enum tuff_status check(struct tuff_store *store, const char *path,
 }
 
 static enum tuff_status load(struct tuff_store *store, const char *path, const char *prefix,
-                             const char *tied, const char *const *ignored, enum tuff_copy copy)
+                             const char *tied, const char *const *ignored, enum tuff_copy copy,
+                             tuff_select_fn select)
 {
     struct tuff_ctx *ctx = tuff_store_ctx(store);
     struct tuff_safetensors *file;
     TUFF_TRY(tuff_safetensors_open(ctx, path, &file));
-    enum tuff_status status = check(store, path, file, prefix, tied, ignored);
+    enum tuff_status status = check(store, path, file, prefix, tied, ignored, select);
     float *values = NULL;
     for (size_t i = 0; i < tuff_store_count(store) && status == TUFF_OK; i++) {
         struct tuff_variable *v = tuff_store_get(store, i);
-        if (!is_weight(v))
+        if (!select(v))
             continue;
         const struct tuff_file_tensor *t = find(file, tuff_variable_name(v), prefix);
         free(values);
@@ -227,14 +228,21 @@ static enum tuff_status load(struct tuff_store *store, const char *path, const c
 enum tuff_status tuff_weights_load(struct tuff_store *store, const char *path, const char *prefix,
                                    const char *tied, const char *const *ignored)
 {
-    return load(store, path, prefix, tied, ignored, TUFF_VALUE);
+    return load(store, path, prefix, tied, ignored, TUFF_VALUE, is_weight);
 }
 
 enum tuff_status tuff_weights_load_copy(struct tuff_store *store, const char *path,
                                         enum tuff_copy copy)
 {
     static const char *const none[] = {NULL};
-    return load(store, path, "", NULL, none, copy);
+    return load(store, path, "", NULL, none, copy, is_weight);
+}
+
+enum tuff_status tuff_weights_load_some(struct tuff_store *store, const char *path,
+                                        tuff_select_fn select)
+{
+    static const char *const none[] = {NULL};
+    return load(store, path, "", NULL, none, TUFF_VALUE, select);
 }
 
 enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder)
@@ -266,8 +274,8 @@ static enum tuff_status give(void *user, size_t tensor, uint64_t first, uint64_t
     return TUFF_OK;
 }
 
-enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *folder,
-                                        const char *name, enum tuff_copy copy)
+static enum tuff_status save(struct tuff_store *store, const char *folder, const char *name,
+                             enum tuff_copy copy, tuff_select_fn select)
 {
     size_t count = tuff_store_count(store), n = 0;
     struct tuff_tensor_spec *specs = tuff_calloc(count, sizeof *specs);
@@ -279,7 +287,7 @@ enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *fo
     } else {
         for (size_t i = 0; i < count; i++) {
             struct tuff_variable *v = tuff_store_get(store, i);
-            if (!is_weight(v))
+            if (!select(v))
                 continue;
             specs[n].name = tuff_variable_name(v);
             specs[n].dtype = TUFF_F32;
@@ -299,4 +307,16 @@ enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *fo
     free(source.variables);
     free(specs);
     return status;
+}
+
+enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *folder,
+                                        const char *name, enum tuff_copy copy)
+{
+    return save(store, folder, name, copy, is_weight);
+}
+
+enum tuff_status tuff_weights_save_some(struct tuff_store *store, const char *folder,
+                                        const char *name, tuff_select_fn select)
+{
+    return save(store, folder, name, TUFF_VALUE, select);
 }

@@ -32,4 +32,11 @@ enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *fo
 enum tuff_status tuff_weights_load_copy(struct tuff_store *store, const char *path,
                                         enum tuff_copy copy);
 
+/* The same of the variables that are selected, whatever their role, alone in their file. */
+typedef bool (*tuff_select_fn)(const struct tuff_variable *variable);
+enum tuff_status tuff_weights_save_some(struct tuff_store *store, const char *folder,
+                                        const char *name, tuff_select_fn select);
+enum tuff_status tuff_weights_load_some(struct tuff_store *store, const char *path,
+                                        tuff_select_fn select);
+
 #endif

@@ -6,6 +6,19 @@
 
 #define SUMS 4 /* numbers of scratch before the rows' sums */
 
+static const char *const kinds[] = {"variance", "row_var", "col_var"};
+
+bool tuff_optimizer_owns(const struct tuff_variable *v)
+{
+    for (size_t i = 0; i < TUFF_COUNT(kinds); i++) {
+        size_t n = strlen(kinds[i]);
+        if (!strncmp(v->name, "optim.", 6) && !strncmp(v->name + 6, kinds[i], n) &&
+            v->name[6 + n] == '.')
+            return true;
+    }
+    return false;
+}
+
 struct shape {
     bool vector;
     uint32_t rows, cols;
@@ -49,10 +62,10 @@ enum tuff_status tuff_adafactor_add_states(struct tuff_optimizer *o)
         struct shape s = shape_of(v);
         struct tuff_factored *f = &o->factored[o->n_factored++];
         f->parameter = v;
-        TUFF_TRY(add_state(store, s.vector ? "variance" : "row_var", v->name,
+        TUFF_TRY(add_state(store, kinds[s.vector ? 0 : 1], v->name,
                            s.vector ? s.cols : s.rows, &f->row));
         if (!s.vector)
-            TUFF_TRY(add_state(store, "col_var", v->name, s.cols, &f->col));
+            TUFF_TRY(add_state(store, kinds[2], v->name, s.cols, &f->col));
     }
     return TUFF_OK;
 }

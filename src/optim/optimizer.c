@@ -22,18 +22,19 @@ static enum tuff_status add(struct tuff_store *store, const char *name, enum tuf
 
 static const struct {
     const char *name;
-    bool decoupled; /* weight decay, unless asked otherwise */
+    bool decoupled; /* weight decay */
+    const char *states[2];
     struct tuff_optimizer_params defaults;
 } kinds[] = {
-    [TUFF_ADAMW] = {"adamw", true, {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
-    [TUFF_ADAM] = {"adam", false, {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
-    [TUFF_SGD] = {"sgd", false, {0}},
-    [TUFF_ADAGRAD] = {"adagrad", false, {.eps = 1e-10}},
-    [TUFF_RMSPROP] = {"rmsprop", false, {.alpha = 0.99, .eps = 1e-8}},
-    [TUFF_ADADELTA] = {"adadelta", false, {.rho = 0.9, .eps = 1e-6}},
-    [TUFF_LION] = {"lion", true, {.beta1 = 0.9, .beta2 = 0.99}},
+    [TUFF_ADAMW] = {"adamw", true, {"exp_avg", "exp_avg_sq"}, {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
+    [TUFF_ADAM] = {"adam", false, {"exp_avg", "exp_avg_sq"}, {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
+    [TUFF_SGD] = {"sgd", false, {"momentum_buffer"}, {0}},
+    [TUFF_ADAGRAD] = {"adagrad", false, {"sum"}, {.eps = 1e-10}},
+    [TUFF_RMSPROP] = {"rmsprop", false, {"square_avg", "momentum_buffer"}, {.alpha = 0.99, .eps = 1e-8}},
+    [TUFF_ADADELTA] = {"adadelta", false, {"square_avg", "acc_delta"}, {.rho = 0.9, .eps = 1e-6}},
+    [TUFF_LION] = {"lion", true, {"exp_avg"}, {.beta1 = 0.9, .beta2 = 0.99}},
     /* eps is FLT_EPSILON, as torch.optim's default of None. */
-    [TUFF_ADAFACTOR] = {"adafactor", true,
+    [TUFF_ADAFACTOR] = {"adafactor", true, {NULL},
                         {.beta2_decay = -0.8, .eps = 1.1920929e-7, .eps2 = 1e-3, .d = 1}},
 };
 
@@ -74,6 +75,11 @@ int tuff_optimizer_states(const struct tuff_optimizer_params *p)
     default:
         return 2;
     }
+}
+
+const char *tuff_optimizer_state_name(const struct tuff_optimizer_params *p, int i)
+{
+    return i >= 0 && i < tuff_optimizer_states(p) ? kinds[p->kind].states[i] : NULL;
 }
 
 static bool share(double x)

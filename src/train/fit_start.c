@@ -39,11 +39,14 @@ static enum tuff_status check_params(struct tuff_ctx *ctx, const struct tuff_fit
                 {"steps", (double) p->steps, 0, TUFF_FIT_STEPS_MAX},
                 {"epochs", (double) p->epochs, 0, 1e6},
                 {"seconds", p->seconds, 0, 1e9},
-                {"lr", p->lr, 0, 1e6},
-                {"min-lr", p->min_lr, 0, 1},
-                {"warmup", (double) p->warmup, 0, TUFF_FIT_STEPS_MAX},
+                {"lr", p->schedule.base, 0, 1e6},
+                {"min-lr", p->schedule.floor, 0, 1},
+                {"warmup", (double) p->schedule.warmup, 0, TUFF_FIT_STEPS_MAX},
+                {"cycles", (double) p->schedule.cycles, 0, TUFF_FIT_STEPS_MAX},
+                {"power", p->schedule.power, 0, 100},
+                {"decay", p->schedule.decay, 0, 1},
                 {"weight-decay", p->weight_decay, 0, 1e6},
-                {"clip", p->clip, 0, 1e30},
+                {"clip", p->optimizer.clip, 0, 1e30},
                 {"dropout", TUFF_MAX(p->dropout, 0), 0, 0.99},
                 {"eval-batches", (double) p->eval_batches, 0, 1e15},
                 {"validation", p->validation, 0, 0.9}};
@@ -229,7 +232,8 @@ static enum tuff_status choose_config(struct fit *f, const char **changed)
 static int64_t warmup(const struct fit *f)
 {
     const struct tuff_fit_params *p = f->params;
-    return p->steps > 0 || p->epochs > 0 ? p->warmup : TUFF_MIN(p->warmup, f->steps / 4);
+    return p->steps > 0 || p->epochs > 0 ? p->schedule.warmup
+                                         : TUFF_MIN(p->schedule.warmup, f->steps / 4);
 }
 
 static enum tuff_status plan_steps(struct fit *f)
@@ -254,8 +258,9 @@ static enum tuff_status plan_steps(struct fit *f)
 
 static void fill_rates(struct fit *f, int64_t n)
 {
-    const struct tuff_fit_params *p = f->params;
-    tuff_schedule_fill(f->lr, n, p->schedule, p->lr, warmup(f), p->min_lr);
+    struct tuff_schedule_params schedule = f->params->schedule;
+    schedule.warmup = warmup(f);
+    tuff_schedule_fill(f->lr, n, &schedule);
 }
 
 static enum tuff_status create_trainer(struct fit *f)
@@ -268,13 +273,10 @@ static enum tuff_status create_trainer(struct fit *f)
     fill_rates(f, rates);
     TUFF_TRY(tuff_store_create(f->ctx, p->device, &f->store));
     TUFF_TRY(tuff_model_create(f->store, &f->config, &f->model));
-    f->optimizer = (struct tuff_optimizer_params) {.beta1 = p->beta1,
-                                           .beta2 = p->beta2,
-                                           .eps = 1e-8,
-                                           .clip = p->clip,
-                                           .lr = f->lr,
-                                           .lr_count = rates,
-                                           .weight_decay = {p->weight_decay}};
+    f->optimizer = p->optimizer;
+    f->optimizer.lr = f->lr;
+    f->optimizer.lr_count = rates;
+    f->optimizer.weight_decay[0] = p->weight_decay;
     return tuff_trainer_create(
         f->ctx,
         &(struct tuff_trainer_params) {.store = f->store,
@@ -340,18 +342,8 @@ static enum tuff_status choose_steps(struct fit *f)
 /* Weights and optimizer as the checkpoint has them. */
 static enum tuff_status restore(struct fit *f)
 {
-    static const struct {
-        const char *name;
-        enum tuff_copy copy;
-    } moments[] = {{"exp_avg.safetensors", TUFF_STATE_0}, {"exp_avg_sq.safetensors", TUFF_STATE_1}};
     TUFF_TRY(tuff_model_load(f->model, f->resume_from));
-    for (size_t i = 0; i < TUFF_COUNT(moments); i++) {
-        char *path = tuff_os_path_join(f->resume_from, moments[i].name);
-        enum tuff_status status =
-            path ? tuff_weights_load_copy(f->store, path, moments[i].copy) : no_memory(f);
-        free(path);
-        TUFF_TRY(status);
-    }
+    TUFF_TRY(tuff_run_load_optimizer(f->store, f->resume_from, &f->optimizer));
     return tuff_checkpoint_drop_after(f->ctx, f->params->out, f->state.step);
 }
 

@@ -17,8 +17,6 @@ static enum tuff_status no_memory(struct tuff_ctx *ctx)
 
 /* ---- settings ---- */
 
-static const char *const schedules[] = {"constant", "linear", "cosine"};
-
 static json_t *text_list(const struct tuff_fit_params *p)
 {
     json_t *list = json_array();
@@ -34,21 +32,46 @@ static json_t *hash_text(uint64_t hash)
     return json_string(text);
 }
 
+/* The settings that are real numbers, by their names. */
+struct real {
+    const char *key;
+    double *at;
+};
+enum { REALS = 17 };
+static void reals(struct tuff_fit_params *p, struct real list[REALS])
+{
+    struct tuff_optimizer_params *o = &p->optimizer;
+    struct tuff_schedule_params *s = &p->schedule;
+    const struct real all[REALS] = {
+        {"lr", &s->base},          {"min-lr", &s->floor},   {"power", &s->power},
+        {"decay", &s->decay},      {"beta1", &o->beta1},    {"beta2", &o->beta2},
+        {"eps", &o->eps},          {"momentum", &o->momentum}, {"dampening", &o->dampening},
+        {"alpha", &o->alpha},      {"rho", &o->rho},        {"beta2-decay", &o->beta2_decay},
+        {"eps2", &o->eps2},        {"d", &o->d},            {"clip", &o->clip},
+        {"weight-decay", &p->weight_decay}, {"dropout", &p->dropout}};
+    memcpy(list, all, sizeof all);
+}
+
 json_t *tuff_run_settings(const struct tuff_fit_params *p, const struct tuff_token_info *data,
                           const struct tuff_tokenizer *tokenizer, int64_t steps, int64_t warmup)
 {
     const struct tuff_device_info *device = tuff_device_info(p->device);
     json_t *root = json_pack(
-        "{s:I, s:I, s:I, s:I, s:f, s:f, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:s, s:s, s:s}",
-        "steps", (json_int_t) steps, "batch", (json_int_t) p->batch, "context",
-        (json_int_t) p->context, "accumulate", (json_int_t) p->accumulate, "lr", p->lr, "min-lr",
-        p->min_lr, "schedule", schedules[p->schedule], "warmup", (json_int_t) warmup,
-        "weight-decay", p->weight_decay, "beta1", p->beta1, "beta2", p->beta2, "clip", p->clip,
-        "dropout", p->dropout, "seed", (json_int_t) p->seed, "device", device->name, "driver",
-        device->driver, "tuff", tuff_version());
+        "{s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:b, s:I, s:s, s:s, s:s}", "steps",
+        (json_int_t) steps, "batch", (json_int_t) p->batch, "context", (json_int_t) p->context,
+        "accumulate", (json_int_t) p->accumulate, "schedule",
+        tuff_schedule_name(p->schedule.kind), "warmup", (json_int_t) warmup, "cycles",
+        (json_int_t) p->schedule.cycles, "optimizer", tuff_optimizer_name(p->optimizer.kind),
+        "nesterov", p->optimizer.nesterov, "seed", (json_int_t) p->seed,
+        "device", device->name, "driver", device->driver, "tuff", tuff_version());
     if (!root)
         return NULL;
+    struct real list[REALS];
+    struct tuff_fit_params copy = *p; /* the list points at what may be changed */
+    reals(&copy, list);
     int bad = json_object_set_new(root, "tokens", hash_text(data->checksum));
+    for (size_t i = 0; i < REALS; i++)
+        bad |= json_object_set_new(root, list[i].key, json_real(*list[i].at));
     if (tokenizer)
         bad |= json_object_set_new(root, "tokenizer", hash_text(tuff_run_vocabulary(tokenizer)));
     if (p->n_data && !tuff_run_is_token_file(p))
@@ -114,6 +137,37 @@ static enum tuff_status write_state(struct tuff_ctx *ctx, const char *folder,
     return status;
 }
 
+#define OWN_STATES "optimizer" /* the file of states with shapes of their own */
+
+static enum tuff_status save_optimizer(struct tuff_store *store, const char *folder,
+                                       const struct tuff_optimizer_params *o)
+{
+    for (int i = 0; i < tuff_optimizer_states(o); i++)
+        TUFF_TRY(tuff_weights_save_copy(store, folder, tuff_optimizer_state_name(o, i),
+                                        (enum tuff_copy) (TUFF_STATE_0 + i)));
+    return o->kind == TUFF_ADAFACTOR
+               ? tuff_weights_save_some(store, folder, OWN_STATES, tuff_optimizer_owns) : TUFF_OK;
+}
+
+enum tuff_status tuff_run_load_optimizer(struct tuff_store *store, const char *folder,
+                                         const struct tuff_optimizer_params *o)
+{
+    int n = tuff_optimizer_states(o) + (o->kind == TUFF_ADAFACTOR);
+    for (int i = 0; i < n; i++) {
+        const char *name = tuff_optimizer_state_name(o, i);
+        char file[64];
+        snprintf(file, sizeof file, "%s.safetensors", name ? name : OWN_STATES);
+        char *path = tuff_os_path_join(folder, file);
+        enum tuff_status status =
+            !path  ? no_memory(tuff_store_ctx(store))
+            : name ? tuff_weights_load_copy(store, path, (enum tuff_copy) (TUFF_STATE_0 + i))
+                   : tuff_weights_load_some(store, path, tuff_optimizer_owns);
+        free(path);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}
+
 enum tuff_status tuff_run_save(struct tuff_ctx *ctx, const struct tuff_run_save_params *params)
 {
     struct tuff_checkpoint *checkpoint = NULL;
@@ -124,9 +178,7 @@ enum tuff_status tuff_run_save(struct tuff_ctx *ctx, const struct tuff_run_save_
     if (status == TUFF_OK && params->tokenizer)
         status = tuff_tokenizer_save(ctx, params->tokenizer, folder);
     if (status == TUFF_OK)
-        status = tuff_weights_save_copy(params->store, folder, "exp_avg", TUFF_STATE_0);
-    if (status == TUFF_OK)
-        status = tuff_weights_save_copy(params->store, folder, "exp_avg_sq", TUFF_STATE_1);
+        status = save_optimizer(params->store, folder, &p->optimizer);
     if (status == TUFF_OK)
         status = write_state(ctx, folder, params);
     if (status != TUFF_OK) {
@@ -198,31 +250,32 @@ static enum tuff_status recall_numbers(struct tuff_ctx *ctx, const char *name, c
                                        const json_t *options, struct tuff_fit_params *p)
 {
     int64_t keep = p->keep, seed = (int64_t) p->seed;
-    const char *schedule = schedules[p->schedule];
+    const char *schedule = NULL, *optimizer = NULL;
     const struct {
         const char *key;
         int64_t *to;
         bool option;
     } ints[] = {{"steps", &p->steps, false},           {"batch", &p->batch, false},
                 {"context", &p->context, false},       {"accumulate", &p->accumulate, false},
-                {"warmup", &p->warmup, false},         {"seed", &seed, false},
+                {"warmup", &p->schedule.warmup, false}, {"seed", &seed, false},
+                {"cycles", &p->schedule.cycles, false},
                 {"eval-every", &p->eval_every, true},  {"eval-batches", &p->eval_batches, true},
                 {"save-every", &p->save_every, true},  {"keep", &keep, true}};
     for (size_t i = 0; i < TUFF_COUNT(ints); i++)
         TUFF_TRY(tuff_json_int(ctx, name, ints[i].option ? options : set, ints[i].key, ints[i].to));
-    const struct {
-        const char *key;
-        double *to;
-    } reals[] = {{"lr", &p->lr},       {"min-lr", &p->min_lr},   {"beta1", &p->beta1},
-                 {"beta2", &p->beta2}, {"clip", &p->clip},       {"dropout", &p->dropout},
-                 {"weight-decay", &p->weight_decay}};
-    for (size_t i = 0; i < TUFF_COUNT(reals); i++)
-        TUFF_TRY(tuff_json_real(ctx, name, set, reals[i].key, reals[i].to));
+    struct real list[REALS];
+    reals(p, list);
+    for (size_t i = 0; i < REALS; i++)
+        TUFF_TRY(tuff_json_real(ctx, name, set, list[i].key, list[i].at));
     TUFF_TRY(tuff_json_real(ctx, name, options, "validation", &p->validation));
     TUFF_TRY(tuff_json_string(ctx, name, set, "schedule", &schedule));
-    for (size_t i = 0; i < TUFF_COUNT(schedules); i++)
-        if (!strcmp(schedule, schedules[i]))
-            p->schedule = (enum tuff_schedule) i;
+    TUFF_TRY(tuff_json_string(ctx, name, set, "optimizer", &optimizer));
+    if ((schedule && !tuff_schedule_find(schedule, &p->schedule.kind)) ||
+        (optimizer && !tuff_optimizer_find(optimizer, &p->optimizer.kind)))
+        return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: schedule \"%s\", optimizer \"%s\": "
+                         "no such kind", name, schedule ? schedule : "",
+                         optimizer ? optimizer : "");
+    p->optimizer.nesterov = json_is_true(json_object_get(set, "nesterov"));
     p->keep = (int) TUFF_MIN(TUFF_MAX(keep, 0), 1000000);
     p->seed = (uint64_t) seed;
     p->epochs = 0;

@@ -47,6 +47,9 @@ struct tuff_run_save_params {
     bool best;
 };
 enum tuff_status tuff_run_save(struct tuff_ctx *ctx, const struct tuff_run_save_params *params);
+/* The optimizer's states as tuff_run_save has written them. */
+enum tuff_status tuff_run_load_optimizer(struct tuff_store *store, const char *folder,
+                                         const struct tuff_optimizer_params *optimizer);
 /* Reads trainer.json of a checkpoint; *settings is the caller's. */
 enum tuff_status tuff_run_read(struct tuff_ctx *ctx, const char *folder,
                                struct tuff_run_state *state, json_t **settings);

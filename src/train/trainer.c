@@ -1,5 +1,5 @@
 /* train/trainer: three programs over one store: micro (forward, backward, gradients added up),
- * apply (clip, AdamW, zero), evaluate. Each is recorded once and replayed. */
+ * apply (clip, update, zero), evaluate. Each is recorded once and replayed. */
 #include "base/os.h"
 #include "graph/store.h"
 #include "tuff/ops.h"
@@ -133,7 +133,8 @@ enum tuff_status tuff_trainer_create(struct tuff_ctx *ctx, const struct tuff_tra
     TUFF_TRY_GOTO(create_apply(t));
     if (tuff_store_device(params->store)) {
         TUFF_TRY_GOTO(check_memory(t));
-        TUFF_TRY_GOTO(tuff_store_allocate(params->store, true, 2));
+        TUFF_TRY_GOTO(tuff_store_allocate(params->store, true,
+                                          tuff_optimizer_states(&params->optimizer)));
         TUFF_TRY_GOTO(tuff_program_prepare(t->train.program));
         TUFF_TRY_GOTO(tuff_program_prepare(t->eval.program));
         TUFF_TRY_GOTO(tuff_program_prepare(t->apply));
@@ -301,7 +302,7 @@ void tuff_trainer_sizes(const struct tuff_trainer *t, struct tuff_plan_sizes *si
     struct tuff_plan_sizes other;
     tuff_program_sizes(t->train.program, sizes);
     sizes->gradients = sizes->parameters;
-    sizes->states += 2 * sizes->parameters;
+    sizes->states += (uint64_t) tuff_optimizer_states(&t->params.optimizer) * sizes->parameters;
     sizes->activations = tuff_store_activation_bytes(t->params.store);
     const struct tuff_program *rest[] = {t->eval.program, t->apply};
     for (size_t i = 0; i < TUFF_COUNT(rest); i++) {

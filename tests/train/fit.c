@@ -58,8 +58,9 @@ static struct tuff_fit_params usual(struct tuff_device *device, const char *out,
                    .attn_pdrop = 0.1, .activation = TUFF_ACT_GELU_TANH,
                    .tie_word_embeddings = true, .bos_token_id = -1, .eos_token_id = -1},
         .data = token_file, .n_data = 1, .out = out, .steps = STEPS, .batch = 2, .context = 16,
-        .accumulate = 2, .lr = 1e-2, .min_lr = 0.1, .schedule = TUFF_SCHEDULE_COSINE, .warmup = 3,
-        .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.99, .clip = 1, .dropout = -1, .seed = 5,
+        .accumulate = 2, .schedule = {TUFF_SCHEDULE_COSINE, 1e-2, 0.1, 3, 0, 0, 0},
+        .weight_decay = 0.1, .optimizer = {.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .clip = 1},
+        .dropout = -1, .seed = 5,
         .eval_every = 4, .save_every = 5, .eval_batches = 2, .on_event = on_event, .wish = wish,
         .user = w};
 }
@@ -159,6 +160,44 @@ static void test_resume(struct tuff_ctx *ctx, struct tuff_device *device)
     CHECK(w.saves == 0 && report.step == STEPS && same_bits(ctx, RUN("whole"), RUN("quiet")));
 }
 
+/* Every optimizer's states are part of a checkpoint: stopped and resumed it ends with the same bits,
+ * of the weights and of all states. */
+static void test_optimizers(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    static const struct {
+        enum tuff_optimizer_kind kind;
+        double momentum;
+        const char *files[3];
+    } cases[] = {{TUFF_SGD, 0, {NULL}},
+                 {TUFF_SGD, 0.9, {"momentum_buffer", NULL}},
+                 {TUFF_RMSPROP, 0.5, {"square_avg", "momentum_buffer", NULL}},
+                 {TUFF_LION, 0, {"exp_avg", NULL}},
+                 {TUFF_ADAFACTOR, 0, {"optimizer", NULL}}};
+    for (size_t i = 0; i < TUFF_COUNT(cases); i++) {
+        struct watch w;
+        struct tuff_fit_report report;
+        char folders[2][64], file[64];
+        for (int k = 0; k < 3; k++) { /* whole; stopped; resumed */
+            snprintf(folders[k > 0], sizeof folders[0], RUN("optimizer%zu.%d"), i, k > 0);
+            struct tuff_fit_params p = usual(device, folders[k > 0], &w);
+            p.steps = 6;
+            p.eval_every = p.save_every = 0;
+            p.optimizer = tuff_optimizer_defaults(cases[i].kind);
+            p.optimizer.momentum = cases[i].momentum;
+            p.schedule.base = cases[i].kind == TUFF_LION ? 1e-4 : 1e-3;
+            p.resume = k == 2;
+            w.stop_at = k == 1 ? 4 : 0;
+            CHECK_OK(ctx, tuff_fit(ctx, &p, &report));
+        }
+        CHECK_MSG(same_file(ctx, folders[0], folders[1], "step-00000006/model.safetensors"),
+                  "case %zu: other weights", i);
+        for (const char *const *name = cases[i].files; *name; name++) {
+            snprintf(file, sizeof file, "step-00000006/%s.safetensors", *name);
+            CHECK_MSG(same_file(ctx, folders[0], folders[1], file), "case %zu: other %s", i, *name);
+        }
+    }
+}
+
 /* The one that `best` names has the lowest loss of the evaluations. */
 static void test_best(struct tuff_ctx *ctx)
 {
@@ -187,7 +226,7 @@ static void test_bits_per_byte(struct tuff_ctx *ctx, struct tuff_device *device)
     struct watch w;
     struct tuff_fit_report report;
     struct tuff_fit_params p = usual(device, RUN("uniform"), &w);
-    p.lr = 0;
+    p.schedule.base = 0;
     p.config.initializer_range = 0;
     p.steps = 1;
     CHECK_OK(ctx, tuff_fit(ctx, &p, &report));
@@ -243,12 +282,12 @@ static void test_changed(struct tuff_ctx *ctx, struct tuff_device *device)
     static const char *const words[8] = {"lr (was 0.01, is 0.02)", "seed (", "batch (", "steps (",
                                          "warmup (", "schedule (was \"cosine\", is \"linear\")",
                                          "the model's configuration", "dropout ("};
-    q[0].lr = 0.02;
+    q[0].schedule.base = 0.02;
     q[1].seed = 7;
     q[2].batch = 1;
     q[3].steps = 13;
-    q[4].warmup = 4;
-    q[5].schedule = TUFF_SCHEDULE_LINEAR;
+    q[4].schedule.warmup = 4;
+    q[5].schedule.kind = TUFF_SCHEDULE_LINEAR;
     q[6].config.num_hidden_layers = 3;
     q[7].dropout = 0.2;
     for (size_t i = 0; i < TUFF_COUNT(q); i++)
@@ -263,7 +302,7 @@ static void test_changed(struct tuff_ctx *ctx, struct tuff_device *device)
     struct tuff_fit_memory *memory = NULL;
     struct tuff_fit_params found = {.device = device, .resume = true, .out = RUN("whole")};
     CHECK_OK(ctx, tuff_fit_recall(ctx, RUN("whole"), &found, &memory));
-    CHECK(memory && found.steps == STEPS && found.lr == p.lr && found.n_data == 1);
+    CHECK(memory && found.steps == STEPS && found.schedule.base == p.schedule.base && found.n_data == 1);
     CHECK_OK(ctx, tuff_fit(ctx, &found, &report));
     tuff_fit_memory_free(memory);
     CHECK_OK(ctx, tuff_fit_recall(ctx, RUN("nowhere"), &found, &memory));
@@ -299,7 +338,7 @@ static void test_refused(struct tuff_ctx *ctx, struct tuff_device *device)
     q[1].config.vocab_size = VOCAB - 1;
     q[2].data = missing;
     q[3].batch = 0;
-    q[4].lr = NAN;
+    q[4].schedule.base = NAN;
     q[5].data = text;
     q[6].steps = 0;
     q[7].init = FOLDER "/nothing";
@@ -360,7 +399,7 @@ static void test_time(struct tuff_ctx *ctx, struct tuff_device *device)
     struct tuff_fit_params p = usual(device, RUN("timed"), &w);
     p.steps = 0;
     p.seconds = 2;
-    p.warmup = 1000;
+    p.schedule.warmup = 1000;
     CHECK_OK(ctx, tuff_fit(ctx, &p, &report));
     CHECK(report.steps >= 1 && report.step >= 1 && report.step <= report.steps);
     CHECK(isfinite(report.val_loss));
@@ -380,6 +419,7 @@ int main(void)
     if (device) {
         write_tokens(ctx);
         test_resume(ctx, device);
+        test_optimizers(ctx, device);
         test_best(ctx);
         test_bits_per_byte(ctx, device);
         test_full_disk(ctx, device);
