@@ -14,8 +14,20 @@ extern "C" {
 
 /* What the model's head gives. */
 enum tuff_task {
-    TUFF_TASK_CAUSAL_LM /* logits [.., V] of the token that follows */
+    TUFF_TASK_CAUSAL_LM,               /* logits [.., V] of the token that follows */
+    TUFF_TASK_MASKED_LM,               /* logits [B, T, V] of the token that belongs there */
+    TUFF_TASK_NEXT_SENTENCE,           /* logits [B, 2]: 0, the second text follows the first */
+    TUFF_TASK_PRETRAINING,             /* both: as MASKED_LM, and sentence_logits [B, 2] */
+    TUFF_TASK_SEQUENCE_CLASSIFICATION, /* logits [B, L] */
+    TUFF_TASK_TOKEN_CLASSIFICATION,    /* logits [B, T, L] */
+    TUFF_TASK_ENCODE,                  /* no head: logits are the pooler's output, [B, C] */
+    TUFF_TASK_TRANSLATION              /* logits [B, T, V] of the token that follows in a text that
+                                          says what another, the source, says */
 };
+/* What the labels of a sequence are, and so the loss: one of L (cross-entropy), any of L (binary
+ * cross-entropy each), or L numbers (squared error). config.json's "problem_type"; where it is not
+ * there, a regression if there is one label, else one of L. */
+enum tuff_problem { TUFF_PROBLEM_ONE_LABEL, TUFF_PROBLEM_SOME_LABELS, TUFF_PROBLEM_REGRESSION };
 
 /* Rotary position embeddings: pair i of R channels turns by p theta^(-2 i / R) at position p, with
  * these angles changed for contexts longer than the model was trained for. Keys of config.json's
@@ -44,13 +56,19 @@ struct tuff_model_config {
     const char *model_type; /* "gpt2", ...: config.json's; see tuff_model_types */
     enum tuff_task task;    /* by config.json's "architectures"; the family's first without */
     int64_t vocab_size, hidden_size, num_hidden_layers;
+    int64_t num_decoder_layers; /* of encoder-decoders; num_hidden_layers are the encoder's */
     int64_t num_attention_heads, num_key_value_heads, head_dim;
     int64_t intermediate_size;       /* width between the two products of the MLP */
     int64_t max_position_embeddings; /* see tuff_model_context_check */
+    int64_t type_vocab_size;         /* kinds of token types */
+    int64_t num_labels;              /* L, of classification */
+    enum tuff_problem problem;
     double norm_eps, initializer_range;
     double embd_pdrop, resid_pdrop, attn_pdrop; /* dropout while training: of embeddings, of what
                                                    is added to the stream, of attention */
+    double classifier_pdrop; /* before a classifier */
     enum tuff_activation activation;
+    bool scale_embedding;     /* the token table times sqrt(hidden_size) */
     bool tie_word_embeddings; /* the head is the token table */
     bool residual_post_layernorm; /* what is added to is the normalised stream (Bloom) */
     bool attention_bias, output_bias, mlp_bias; /* of q, k, v; of the projection behind attention */
@@ -60,6 +78,7 @@ struct tuff_model_config {
     double attention_scale;                   /* of scores; 0: 1 / sqrt(head_dim) */
     double attn_logit_softcapping, final_logit_softcapping; /* 0: none */
     int64_t bos_token_id, eos_token_id, pad_token_id; /* -1: none */
+    int64_t decoder_start_token_id;                   /* what a translation begins with */
 };
 
 /* Reads `path`, a config.json or the folder that holds one. TUFF_E_FORMAT for a value that makes no
@@ -91,7 +110,10 @@ TUFF_API bool tuff_model_config_equal(const struct tuff_model_config *a,
 TUFF_API enum tuff_status tuff_model_context_check(struct tuff_ctx *ctx,
                                                    const struct tuff_model_config *config,
                                                    int64_t context);
-/* The config's three rates, or all of them set. */
+/* TUFF_E_UNSUPPORTED, named after `where`, for models of other tasks. */
+TUFF_API enum tuff_status tuff_model_check_causal(struct tuff_ctx *ctx, const char *where,
+                                                  const struct tuff_model_config *config);
+/* The config's rates, or all of them set. */
 TUFF_API bool tuff_model_has_dropout(const struct tuff_model_config *config);
 TUFF_API void tuff_model_set_dropout(struct tuff_model_config *config, double rate);
 /* Parameters, tied ones once. */
@@ -143,6 +165,12 @@ struct tuff_model_inputs {
     struct tuff_tensor *positions;         /* U32 [B, T] or [R] */
     struct tuff_tensor *ids_buckets;       /* see tuff_embedding; NULL: no gradient */
     struct tuff_tensor *positions_buckets;
+    struct tuff_tensor *token_types;       /* U32 [B, T]: which text of a pair */
+    struct tuff_tensor *token_types_buckets;
+    struct tuff_tensor *source;            /* U32 [B, S]: what the encoder reads, ids then being the
+                                              decoder's */
+    struct tuff_tensor *source_buckets;
+    struct tuff_tensor *source_visible;    /* U32 [B, 2] */
     struct tuff_tensor *visible;           /* U32 [B, 2], as tuff_attention takes it; with a cache
                                               [R], as tuff_attention_cached does */
     struct tuff_tensor *seed;              /* U32 [2]: dropout is on */
@@ -152,6 +180,7 @@ struct tuff_model_inputs {
 };
 struct tuff_model_inputs_args {
     int64_t batch, time; /* B and T */
+    int64_t source;      /* S; 0: as T */
     bool gradient;       /* a backward pass will follow */
     bool visible;        /* padded sequences: which tokens are there is an input */
     bool dropout;        /* the configuration's rates apply */
@@ -165,11 +194,13 @@ TUFF_API void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff
 #define tuff_model_inputs_add(g, model, in, ...)                                                   \
     tuff_model_inputs_add_with(g, model, in,                                                       \
                                &(const struct tuff_model_inputs_args) {__VA_ARGS__})
-/* Values for one run of whole sequences; NULL: positions count from 0 in each sequence, all tokens
- * are visible, the seed is 0. */
+/* Values for one run of whole sequences; NULL: positions count from 0 in each sequence, token types
+ * are 0, all tokens are visible, the seed is 0. */
 struct tuff_model_batch {
-    const uint32_t *ids, *positions; /* [B T] */
+    const uint32_t *ids, *positions, *token_types; /* [B T] */
     const uint32_t *visible;         /* [B, 2] */
+    const uint32_t *source;          /* [B S] */
+    const uint32_t *source_visible;  /* [B, 2] */
     const uint32_t *seed;            /* [2] */
 };
 /* Between tuff_program_begin and _submit. */
@@ -184,9 +215,51 @@ TUFF_API enum tuff_status tuff_model_inputs_write(struct tuff_program *program,
  * a cache. */
 TUFF_API struct tuff_tensor *tuff_model_hidden(struct tuff_graph *g, struct tuff_model *model,
                                                const struct tuff_model_inputs *in);
-/* hidden [.., C] to what the head gives: [.., V]. */
+/* hidden [.., C] to what a language model's head gives: [.., V]. */
 TUFF_API struct tuff_tensor *tuff_model_logits(struct tuff_graph *g, struct tuff_model *model,
                                                struct tuff_tensor *hidden);
+
+/* ---- tasks: what the heads give, and the loss ---- */
+
+struct tuff_model_heads {
+    struct tuff_tensor *logits;          /* see tuff_task */
+    struct tuff_tensor *sentence_logits; /* of TUFF_TASK_PRETRAINING */
+};
+/* The heads of the model's task, for all tasks; `in` for the dropout before them. */
+TUFF_API void tuff_model_apply_heads(struct tuff_graph *g, struct tuff_model *model,
+                                     const struct tuff_model_inputs *in,
+                                     struct tuff_tensor *hidden, struct tuff_model_heads *heads);
+/* What a loss compares with: inputs of the graph. */
+struct tuff_model_target {
+    struct tuff_tensor *ids;    /* U32; TUFF_IGNORE: not counted */
+    struct tuff_tensor *weight; /* F32 [1]: 1 / counted */
+};
+struct tuff_model_targets {
+    struct tuff_model_target main;     /* ids [B, T], of classified sequences [B] */
+    struct tuff_model_target sentence; /* ids [B], of TUFF_TASK_PRETRAINING */
+    struct tuff_tensor *values;        /* F32 [B, L], of regression and of several labels */
+};
+/* Adds those of the model's task for sequences as `in` has them. */
+TUFF_API void tuff_model_targets_add(struct tuff_graph *g, const struct tuff_model *model,
+                                     const struct tuff_model_inputs *in,
+                                     struct tuff_model_targets *targets);
+/* Mean loss of the model's task, [1]; of TUFF_TASK_PRETRAINING the sum of both. Targets of a causal
+ * language model are the tokens that follow: nothing is shifted here. */
+TUFF_API struct tuff_tensor *tuff_model_loss(struct tuff_graph *g, const struct tuff_model *model,
+                                             const struct tuff_model_heads *heads,
+                                             const struct tuff_model_targets *targets);
+/* Their values for one run; counts what is not ignored. ids NULL: all ignored. */
+struct tuff_model_labels {
+    const uint32_t *ids, *sentence;
+    const float *values;
+};
+TUFF_API void tuff_model_targets_write(struct tuff_program *program,
+                                       const struct tuff_model_targets *targets,
+                                       const struct tuff_model_labels *labels);
+/* Sentence embeddings: sums of a sequence's hidden states, hidden [B, T, C], weights F32 [B, T]
+ * (1 / n for its n tokens, 0 for padding: their mean), result [B, C]. */
+TUFF_API struct tuff_tensor *tuff_model_mean(struct tuff_graph *g, struct tuff_tensor *hidden,
+                                             struct tuff_tensor *weights);
 
 #ifdef __cplusplus
 }

@@ -21,11 +21,13 @@ struct verify {
     struct tuff_ctx *ctx;
     struct tuff_device *device;
     const char *model_path;
-    struct tuff_safetensors *golden;
+    struct tuff_weights_file *golden;
     struct tuff_model_config config;
     int64_t batch, time;
-    uint32_t *ids, *positions, *targets, *visible; /* of the golden batch */
-    uint64_t counted;
+    uint32_t *ids, *positions, *types, *targets, *sentence, *visible; /* of the golden batch */
+    float *values; /* targets that are numbers */
+    uint32_t *source, *source_visible; /* of an encoder-decoder: ids are the decoder's then */
+    int64_t source_time;
     struct {
         struct line *items;
         size_t n, cap;
@@ -39,7 +41,9 @@ struct session {
     struct tuff_optimizer *optimizer;
     struct tuff_program *program, *apply;
     struct tuff_model_inputs in;
-    struct tuff_tensor *targets, *weight, *loss, *logits, *hidden, *norm;
+    struct tuff_model_targets targets;
+    struct tuff_model_heads heads; /* as outputs */
+    struct tuff_tensor *loss, *hidden, *norm;
 };
 
 static enum tuff_status add_line(struct verify *v, const char *name, double error,
@@ -63,7 +67,7 @@ static enum tuff_status add_checked_line(void *user, const char *name, double er
 static enum tuff_status read_u32(struct verify *v, const char *name, uint32_t **out, int64_t *rows,
                                  int64_t *cols)
 {
-    const struct tuff_file_tensor *t = tuff_safetensors_find(v->golden, name);
+    const struct tuff_file_tensor *t = tuff_weights_find(v->golden, name);
     *out = NULL;
     if (!t)
         return TUFF_OK;
@@ -72,8 +76,8 @@ static enum tuff_status read_u32(struct verify *v, const char *name, uint32_t **
     enum tuff_status status =
         wide && values ? tuff_file_tensor_read_i64(v->ctx, t, 0, t->count, wide)
                        : tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
-    if (status == TUFF_OK && t->rank != 2)
-        status = tuff_fail(v->ctx, TUFF_E_FORMAT, "golden %s: must have two axes", name);
+    if (status == TUFF_OK && t->rank != 2 && t->rank != 1)
+        status = tuff_fail(v->ctx, TUFF_E_FORMAT, "golden %s: must have one or two axes", name);
     for (uint64_t i = 0; status == TUFF_OK && i < t->count; i++)
         values[i] = wide[i] < 0 ? TUFF_IGNORE : (uint32_t) wide[i];
     free(wide);
@@ -85,65 +89,92 @@ static enum tuff_status read_u32(struct verify *v, const char *name, uint32_t **
     if (rows)
         *rows = t->dims[0];
     if (cols)
-        *cols = t->dims[1];
+        *cols = t->rank > 1 ? t->dims[1] : 1;
     return TUFF_OK;
 }
 
-/* Reads the batch; targets are the labels moved by one; visible ranges come from the mask. */
-static enum tuff_status read_batch(struct verify *v)
+/* Labels are targets as they are, but for causal language models: there moved by one. */
+static enum tuff_status read_labels(struct verify *v)
 {
-    uint32_t *labels = NULL, *mask = NULL;
-    TUFF_TRY(read_u32(v, "input_ids", &v->ids, &v->batch, &v->time));
-    if (!v->ids)
-        return tuff_fail(v->ctx, TUFF_E_FORMAT, "golden file: has no input_ids");
+    const struct tuff_file_tensor *t = tuff_weights_find(v->golden, "labels");
+    bool numbers = t && tuff_convert_to_f32(t->dtype, NULL, 0, NULL);
+    bool causal = v->config.task == TUFF_TASK_CAUSAL_LM;
     size_t n = (size_t) (v->batch * v->time), time = (size_t) v->time;
-    TUFF_TRY(read_u32(v, "position_ids", &v->positions, NULL, NULL));
-    enum tuff_status status = read_u32(v, "labels", &labels, NULL, NULL);
-    if (status == TUFF_OK)
-        status = read_u32(v, "attention_mask", &mask, NULL, NULL);
-    v->targets = tuff_calloc(n, sizeof *v->targets);
-    v->visible = tuff_calloc((size_t) (2 * v->batch), sizeof *v->visible);
-    if (!v->targets || !v->visible)
-        status = tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
-    for (size_t i = 0; i < n && status == TUFF_OK; i++) {
-        bool last = i % time == time - 1;
-        v->targets[i] = last || !labels ? TUFF_IGNORE : labels[i + 1];
-        v->counted += v->targets[i] != TUFF_IGNORE;
+    if (v->config.task == TUFF_TASK_SEQUENCE_CLASSIFICATION && t &&
+        numbers != (v->config.problem != TUFF_PROBLEM_ONE_LABEL))
+        return tuff_fail(v->ctx, TUFF_E_FORMAT, "golden labels: not of the kind of problem_type");
+    if (numbers) {
+        v->values = tuff_calloc(t->count, sizeof *v->values);
+        if (!v->values)
+            return tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
+        return tuff_file_tensor_read_f32(v->ctx, t, 0, t->count, v->values);
     }
-    for (size_t b = 0; b < (size_t) v->batch && status == TUFF_OK; b++) {
+    TUFF_TRY(read_u32(v, "labels", &v->targets, NULL, NULL));
+    TUFF_TRY(read_u32(v, "next_sentence_label", &v->sentence, NULL, NULL));
+    for (size_t i = 0; i < n && causal && v->targets; i++)
+        v->targets[i] = i % time == time - 1 ? TUFF_IGNORE : v->targets[i + 1];
+    return TUFF_OK;
+}
+
+/* The first and the end of what the mask shows in each row. */
+static enum tuff_status read_visible(struct verify *v, size_t time, uint32_t **visible)
+{
+    uint32_t *mask = NULL;
+    TUFF_TRY(read_u32(v, "attention_mask", &mask, NULL, NULL));
+    *visible = tuff_calloc((size_t) (2 * v->batch), sizeof **visible);
+    for (size_t b = 0; b < (size_t) v->batch && *visible; b++) {
         size_t first = 0, end = time;
         while (mask && first < time && !mask[b * time + first])
             first++;
         while (mask && end > first && !mask[b * time + end - 1])
             end--;
-        v->visible[2 * b] = (uint32_t) first;
-        v->visible[2 * b + 1] = (uint32_t) end;
+        (*visible)[2 * b] = (uint32_t) first;
+        (*visible)[2 * b + 1] = (uint32_t) end;
     }
-    free(labels);
     free(mask);
-    return status;
+    return *visible ? TUFF_OK : tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
+}
+
+static enum tuff_status read_batch(struct verify *v)
+{
+    bool translation = v->config.task == TUFF_TASK_TRANSLATION;
+    if (translation)
+        TUFF_TRY(read_u32(v, "input_ids", &v->source, &v->batch, &v->source_time));
+    TUFF_TRY(read_u32(v, translation ? "decoder_input_ids" : "input_ids", &v->ids, &v->batch,
+                      &v->time));
+    if (!v->ids || (translation && !v->source))
+        return tuff_fail(v->ctx, TUFF_E_FORMAT, "golden file: has no input_ids%s",
+                         translation ? " or no decoder_input_ids" : "");
+    TUFF_TRY(read_u32(v, "position_ids", &v->positions, NULL, NULL));
+    TUFF_TRY(read_u32(v, "token_type_ids", &v->types, NULL, NULL));
+    TUFF_TRY(read_labels(v));
+    return translation ? read_visible(v, (size_t) v->source_time, &v->source_visible)
+                       : read_visible(v, (size_t) v->time, &v->visible);
 }
 
 static enum tuff_status build(struct verify *v, struct session *s,
                               const struct tuff_optimizer_params *optimizer)
 {
     struct tuff_graph *g;
-    int64_t dims[2] = {v->batch, v->time};
     TUFF_TRY(tuff_store_create(v->ctx, v->device, &s->store));
     TUFF_TRY(tuff_model_create(s->store, &v->config, &s->model));
     TUFF_TRY(tuff_optimizer_create(s->store, optimizer, &s->optimizer));
     TUFF_TRY(tuff_graph_create(v->ctx, &g));
-    tuff_model_inputs_add(g, s->model, &s->in, .batch = v->batch, .time = v->time, .gradient = true,
-                          .visible = true);
-    s->targets = tuff_input(g, "targets", TUFF_U32, 2, dims);
-    s->weight = tuff_input(g, "weight", TUFF_F32, 1, (int64_t[]) {1});
+    tuff_model_inputs_add(g, s->model, &s->in, .batch = v->batch, .time = v->time,
+                          .source = v->source_time, .gradient = true, .visible = true);
     struct tuff_tensor *hidden = tuff_model_hidden(g, s->model, &s->in);
-    struct tuff_tensor *logits = tuff_model_logits(g, s->model, hidden);
-    struct tuff_tensor *loss = tuff_cross_entropy(g, logits, s->targets, s->weight, NULL);
+    struct tuff_model_heads heads;
+    tuff_model_apply_heads(g, s->model, &s->in, hidden, &heads);
     s->hidden = tuff_output(g, hidden, "hidden");
-    s->logits = tuff_output(g, logits, "logits");
-    s->loss = tuff_output(g, loss, "loss");
-    tuff_backward(g, loss);
+    s->heads.logits = tuff_output(g, heads.logits, "logits");
+    if (heads.sentence_logits)
+        s->heads.sentence_logits = tuff_output(g, heads.sentence_logits, "sentence_logits");
+    if (v->config.task != TUFF_TASK_ENCODE) {
+        tuff_model_targets_add(g, s->model, &s->in, &s->targets);
+        struct tuff_tensor *loss = tuff_model_loss(g, s->model, &heads, &s->targets);
+        s->loss = tuff_output(g, loss, "loss");
+        tuff_backward(g, loss);
+    }
     TUFF_TRY(tuff_program_create(s->store, g, NULL, &s->program));
     TUFF_TRY(tuff_graph_create(v->ctx, &g));
     struct tuff_tensor *norm = NULL;
@@ -167,18 +198,20 @@ static void destroy(struct session *s)
 /* Forward and backward over the golden batch; gradients are added to the arena. */
 static enum tuff_status pass(struct verify *v, struct session *s, double *loss)
 {
-    size_t n = (size_t) (v->batch * v->time);
     struct tuff_program *p = s->program;
     TUFF_TRY(tuff_program_begin(p));
-    memcpy(tuff_program_input(p, s->targets), v->targets, n * 4);
-    *(float *) tuff_program_input(p, s->weight) = (float) (1.0 / (double) TUFF_MAX(v->counted, 1));
+    tuff_model_targets_write(p, &s->targets,
+                             &(struct tuff_model_labels) {.ids = v->targets,
+                                                          .sentence = v->sentence,
+                                                          .values = v->values});
     TUFF_TRY(tuff_model_inputs_write(
         p, s->model, &s->in,
         &(struct tuff_model_batch) {.ids = v->ids, .positions = v->positions,
-                                    .visible = v->visible}));
+                                    .token_types = v->types, .visible = v->visible,
+                                    .source = v->source, .source_visible = v->source_visible}));
     TUFF_TRY(tuff_program_submit(p));
     TUFF_TRY(tuff_program_wait(p, 0));
-    *loss = (double) *(const float *) tuff_program_output(p, s->loss, 0);
+    *loss = s->loss ? (double) *(const float *) tuff_program_output(p, s->loss, 0) : 0;
     return TUFF_OK;
 }
 
@@ -196,7 +229,7 @@ static enum tuff_status apply(struct session *s, double *norm)
 static enum tuff_status compare(struct verify *v, const char *name, const float *got, size_t n,
                                 const bool *counts, size_t row, double tolerance)
 {
-    const struct tuff_file_tensor *t = tuff_safetensors_find(v->golden, name);
+    const struct tuff_file_tensor *t = tuff_weights_find(v->golden, name);
     if (!t)
         return TUFF_OK;
     if (t->count != n)
@@ -229,7 +262,7 @@ static enum tuff_status compare_variables(struct verify *v, struct session *s, c
         if (tuff_variable_role(p) != TUFF_TRAINABLE)
             continue;
         snprintf(name, sizeof name, "%s%s", prefix, tuff_variable_name(p));
-        if (!tuff_safetensors_find(v->golden, name))
+        if (!tuff_weights_find(v->golden, name))
             continue;
         size_t n = (size_t) tuff_variable_elements(p);
         float *values = tuff_calloc(n, sizeof *values);
@@ -244,6 +277,16 @@ static enum tuff_status compare_variables(struct verify *v, struct session *s, c
     return TUFF_OK;
 }
 
+/* Those of tokens where there are tokens, those of sequences all. */
+static enum tuff_status compare_logits(struct verify *v, struct session *s, const char *name,
+                                       const struct tuff_tensor *logits, const bool *counts)
+{
+    int rank = tuff_rank(logits);
+    return compare(v, name, tuff_program_output(s->program, logits, 0),
+                   (size_t) tuff_elements(logits), rank > 2 ? counts : NULL,
+                   (size_t) tuff_dims(logits)[rank - 1], 1e-5);
+}
+
 static enum tuff_status check_pass(struct verify *v, struct session *s, double loss)
 {
     size_t n = (size_t) (v->batch * v->time);
@@ -252,15 +295,16 @@ static enum tuff_status check_pass(struct verify *v, struct session *s, double l
         return tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
     for (size_t i = 0; i < n; i++) {
         size_t b = i / (size_t) v->time, t = i % (size_t) v->time;
-        counts[i] = t >= v->visible[2 * b] && t < v->visible[2 * b + 1];
+        counts[i] = !v->visible || (t >= v->visible[2 * b] && t < v->visible[2 * b + 1]);
     }
-    size_t width = (size_t) v->config.hidden_size, vocab = (size_t) v->config.vocab_size;
-    enum tuff_status status = compare(v, "logits", tuff_program_output(s->program, s->logits, 0),
-                                      n * vocab, counts, vocab, 1e-5);
+    size_t width = (size_t) v->config.hidden_size;
+    enum tuff_status status = compare_logits(v, s, "logits", s->heads.logits, counts);
+    if (status == TUFF_OK && s->heads.sentence_logits)
+        status = compare_logits(v, s, "sentence_logits", s->heads.sentence_logits, counts);
     if (status == TUFF_OK)
         status = compare(v, "hidden", tuff_program_output(s->program, s->hidden, 0), n * width,
                          counts, width, 1e-5);
-    if (status == TUFF_OK)
+    if (status == TUFF_OK && s->loss)
         status = compare(v, "loss", &(float) {(float) loss}, 1, NULL, 1, 1e-5);
     free(counts);
     return status == TUFF_OK ? compare_variables(v, s, "grad.", TUFF_GRADIENT, 1e-4) : status;
@@ -306,14 +350,14 @@ static enum tuff_status check_steps(struct verify *v, size_t which, bool first)
     params.lr_count = 1;
     params.weight_decay[0] = params.weight_decay[1] = optimizers[which].decay;
     enum tuff_status status = build(v, &s, &params);
-    for (int i = 0; i < 10 && status == TUFF_OK; i++) {
+    for (int i = 0; i < 10 && status == TUFF_OK && (i == 0 || s.loss); i++) {
         status = pass(v, &s, &losses[i]);
         if (status == TUFF_OK && first && i == 0)
             status = check_pass(v, &s, losses[0]);
         if (status == TUFF_OK)
             status = apply(&s, &norm);
     }
-    if (status == TUFF_OK && first)
+    if (status == TUFF_OK && first && s.loss)
         status = check_losses(v, "adamw.losses", losses);
     snprintf(name, sizeof name, "opt.%s.losses", optimizers[which].name);
     if (status == TUFF_OK)
@@ -342,7 +386,7 @@ static enum tuff_status check_clipping(struct verify *v)
 {
     struct session s = {0};
     double rate = 0, loss, norm = 0;
-    if (!tuff_safetensors_find(v->golden, "clip.norm"))
+    if (!tuff_weights_find(v->golden, "clip.norm"))
         return TUFF_OK;
     enum tuff_status status = build(v, &s,
                                     &(struct tuff_optimizer_params) {.beta1 = 0, .beta2 = 0.5,
@@ -371,7 +415,9 @@ static int worst_first(const void *a, const void *b)
 static bool is_input(const char *name)
 {
     static const char *const inputs[] = {"input_ids", "attention_mask", "position_ids",
-                                         "token_type_ids", "labels", "prompt",
+                                         "token_type_ids", "labels", "next_sentence_label",
+                                         "decoder_input_ids",
+                                         "prompt",
                                          "proc.input_ids", "proc.scores", "proc.bad_words.ids"};
     for (size_t i = 0; i < TUFF_COUNT(inputs); i++)
         if (!strcmp(name, inputs[i]))
@@ -395,8 +441,8 @@ static int report(struct verify *v, bool strict, bool json)
                                                 isfinite(l->error) ? l->error : 1e308, "tolerance",
                                                 l->tolerance, "ok", good));
     }
-    for (size_t i = 0; i < tuff_safetensors_count(v->golden); i++) {
-        const char *name = tuff_safetensors_get(v->golden, i)->name;
+    for (size_t i = 0; i < tuff_weights_count(v->golden); i++) {
+        const char *name = tuff_weights_get(v->golden, i)->name;
         bool seen = is_input(name);
         for (size_t k = 0; k < v->lines.n && !seen; k++)
             seen = !strcmp(v->lines.items[k].name, name);
@@ -443,7 +489,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     if (code == CLI_OK && v.device) {
         enum tuff_status status = tuff_model_config_load(v.ctx, v.model_path, &v.config);
         if (status == TUFF_OK)
-            status = tuff_safetensors_open(v.ctx, words.items[1], &v.golden);
+            status = tuff_weights_open(v.ctx, words.items[1], &v.golden);
         if (status == TUFF_OK)
             status = read_batch(&v);
         if (status == TUFF_OK)
@@ -457,10 +503,15 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
             status = cli_verify_processors(v.ctx, v.golden, add_checked_line, &v);
         code = status == TUFF_OK ? report(&v, strict, json) : cli_fail(cli, command);
     }
-    tuff_safetensors_close(v.golden);
+    tuff_weights_close(v.golden);
     free(v.ids);
     free(v.positions);
+    free(v.types);
+    free(v.source);
+    free(v.source_visible);
     free(v.targets);
+    free(v.sentence);
+    free(v.values);
     free(v.visible);
     free(v.lines.items);
     tuff_device_destroy(v.device);

@@ -6,7 +6,7 @@
 
 struct sets {
     struct tuff_ctx *ctx;
-    const struct tuff_safetensors *golden;
+    const struct tuff_weights_file *golden;
     uint32_t *ids, *words;   /* [rows, time]; all bad words */
     size_t rows, time, v;
     size_t sizes[64];        /* of each bad word */
@@ -55,7 +55,7 @@ static enum tuff_status apply(struct tuff_scores *s, enum rule rule, const struc
 static enum tuff_status read_ids(struct sets *s, const char *name, uint32_t **out, int64_t **wide,
                                  const struct tuff_file_tensor **tensor)
 {
-    const struct tuff_file_tensor *t = *tensor = tuff_safetensors_find(s->golden, name);
+    const struct tuff_file_tensor *t = *tensor = tuff_weights_find(s->golden, name);
     if (!t)
         return tuff_fail(s->ctx, TUFF_E_FORMAT, "golden file: has no %s", name);
     *wide = tuff_calloc(t->count, sizeof **wide);
@@ -73,7 +73,7 @@ static enum tuff_status read_words(struct sets *s)
 {
     const struct tuff_file_tensor *t;
     int64_t *wide = NULL;
-    if (!tuff_safetensors_find(s->golden, "proc.bad_words.ids"))
+    if (!tuff_weights_find(s->golden, "proc.bad_words.ids"))
         return TUFF_OK;
     enum tuff_status status = read_ids(s, "proc.bad_words.ids", &s->words, &wide, &t);
     size_t kept = 0;
@@ -91,7 +91,7 @@ static enum tuff_status read_words(struct sets *s)
 
 static enum tuff_status read_inputs(struct sets *s)
 {
-    const struct tuff_file_tensor *t, *scores = tuff_safetensors_find(s->golden, "proc.scores");
+    const struct tuff_file_tensor *t, *scores = tuff_weights_find(s->golden, "proc.scores");
     int64_t *wide = NULL;
     enum tuff_status status = read_ids(s, "proc.input_ids", &s->ids, &wide, &t);
     free(wide);
@@ -115,7 +115,7 @@ static enum tuff_status check_rule(struct sets *s, enum rule rule, cli_line_fn l
 {
     char name[64];
     snprintf(name, sizeof name, "proc.out.%s", rules[rule].name);
-    const struct tuff_file_tensor *t = tuff_safetensors_find(s->golden, name);
+    const struct tuff_file_tensor *t = tuff_weights_find(s->golden, name);
     size_t n = s->rows * s->v;
     if (!t)
         return TUFF_OK;
@@ -139,11 +139,11 @@ static enum tuff_status check_rule(struct sets *s, enum rule rule, cli_line_fn l
     return line(user, name, worst, 1e-5);
 }
 
-enum tuff_status cli_verify_processors(struct tuff_ctx *ctx, const struct tuff_safetensors *golden,
+enum tuff_status cli_verify_processors(struct tuff_ctx *ctx, const struct tuff_weights_file *golden,
                                        cli_line_fn line, void *user)
 {
     struct sets s = {.ctx = ctx, .golden = golden};
-    if (!tuff_safetensors_find(golden, "proc.scores"))
+    if (!tuff_weights_find(golden, "proc.scores"))
         return TUFF_OK;
     enum tuff_status status = read_inputs(&s);
     for (size_t i = 0; i < TUFF_COUNT(rules) && status == TUFF_OK; i++)

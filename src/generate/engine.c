@@ -91,6 +91,7 @@ enum tuff_status tuff_generator_create(struct tuff_ctx *ctx,
     if (params->context < 0)
         return tuff_fail(ctx, TUFF_E_RANGE, "generate: a context of %lld",
                          (long long) params->context);
+    TUFF_TRY(tuff_model_check_causal(ctx, "generating", c));
     TUFF_TRY(tuff_model_context_check(ctx, c, params->context));
     struct tuff_generator *gen = tuff_calloc(1, sizeof *gen);
     if (!gen)

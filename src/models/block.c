@@ -51,7 +51,7 @@ struct tuff_tensor *tuff_block_attend(struct tuff_graph *g, struct tuff_model *m
     const struct tuff_kv_cache *cache = in->cache;
     if (!cache) {
         struct tuff_attention_args whole = *args;
-        whole.causal = true;
+        whole.causal = !(m->family->needs & TUFF_BIDIRECTIONAL);
         whole.visible = in->visible;
         whole.seed = in->seed;
         whole.dropout = in->seed ? (float) m->config.attn_pdrop : 0;

@@ -232,12 +232,12 @@ enum tuff_status tuff_model_context_check(struct tuff_ctx *ctx, const struct tuf
 
 bool tuff_model_has_dropout(const struct tuff_model_config *c)
 {
-    return c->embd_pdrop > 0 || c->resid_pdrop > 0 || c->attn_pdrop > 0;
+    return c->embd_pdrop > 0 || c->resid_pdrop > 0 || c->attn_pdrop > 0 || c->classifier_pdrop > 0;
 }
 
 void tuff_model_set_dropout(struct tuff_model_config *c, double rate)
 {
-    c->embd_pdrop = c->resid_pdrop = c->attn_pdrop = rate;
+    c->embd_pdrop = c->resid_pdrop = c->attn_pdrop = c->classifier_pdrop = rate;
 }
 
 /* ---- writing ---- */
@@ -379,6 +379,7 @@ enum tuff_status tuff_model_preset(struct tuff_ctx *ctx, const char *model_type,
     config->model_type = family->model_type;
     config->task = family->architectures[0].task;
     config->num_hidden_layers = s->layers;
+    config->num_decoder_layers = config->num_decoder_layers ? s->layers : 0;
     config->num_attention_heads = s->heads;
     config->num_key_value_heads = s->kv_heads;
     config->hidden_size = s->width;

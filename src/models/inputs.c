@@ -14,6 +14,19 @@ static void add_rows(struct tuff_graph *g, const struct tuff_model *m,
     in->visible = tuff_input(g, "visible", TUFF_U32, 1, rows);
 }
 
+static void add_source(struct tuff_graph *g, struct tuff_model_inputs *in,
+                       const struct tuff_model_inputs_args *args)
+{
+    int64_t dims[2] = {args->batch, args->source ? args->source : args->time};
+    int64_t words = (int64_t) TUFF_EMBEDDING_BUCKET_WORDS(dims[0] * dims[1]);
+    in->source = tuff_input(g, "source", TUFF_U32, 2, dims);
+    if (args->gradient)
+        in->source_buckets = tuff_input(g, "source.buckets", TUFF_U32, 1, &words);
+    if (args->visible)
+        in->source_visible =
+            tuff_input(g, "source.visible", TUFF_U32, 2, (int64_t[]) {args->batch, 2});
+}
+
 void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *m,
                                 struct tuff_model_inputs *in,
                                 const struct tuff_model_inputs_args *args)
@@ -32,6 +45,13 @@ void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *m
         in->ids_buckets = tuff_input(g, "ids.buckets", TUFF_U32, 1, &words);
     if (args->gradient && (m->family->needs & TUFF_NEEDS_POSITION_BUCKETS))
         in->positions_buckets = tuff_input(g, "positions.buckets", TUFF_U32, 1, &words);
+    if (m->family->needs & TUFF_NEEDS_TOKEN_TYPES) {
+        in->token_types = tuff_input(g, "token_types", TUFF_U32, 2, dims);
+        if (args->gradient)
+            in->token_types_buckets = tuff_input(g, "token_types.buckets", TUFF_U32, 1, &words);
+    }
+    if (m->family->needs & TUFF_NEEDS_SOURCE)
+        add_source(g, in, args);
     if (args->visible)
         in->visible = tuff_input(g, "visible", TUFF_U32, 2, (int64_t[]) {args->batch, 2});
     if (args->dropout && tuff_model_has_dropout(&m->config))
@@ -46,6 +66,32 @@ static enum tuff_status write_buckets(struct tuff_program *p, const struct tuff_
     return to ? tuff_embedding_buckets(m->ctx, ids, n, to) : TUFF_OK;
 }
 
+/* The row of padding does not learn: its bucket is beyond the table. */
+static enum tuff_status write_ids_buckets(struct tuff_program *p, const struct tuff_model *m,
+                                          const struct tuff_tensor *buckets, const uint32_t *ids,
+                                          size_t n)
+{
+    int64_t pad = m->config.pad_token_id;
+    if (!buckets || pad < 0 || !(m->family->needs & TUFF_PADDING_FIXED))
+        return write_buckets(p, m, buckets, ids, n);
+    uint32_t *learning = tuff_calloc(n, sizeof *learning);
+    if (!learning)
+        return tuff_fail(m->ctx, TUFF_E_NOMEM, "model: out of host memory");
+    for (size_t i = 0; i < n; i++)
+        learning[i] = ids[i] == (uint32_t) pad ? UINT32_MAX : ids[i];
+    enum tuff_status status = write_buckets(p, m, buckets, learning, n);
+    free(learning);
+    return status;
+}
+
+static void write_visible(struct tuff_program *p, const struct tuff_tensor *input,
+                          const uint32_t *visible, int64_t rows, int64_t time)
+{
+    uint32_t *to = input ? tuff_program_input(p, input) : NULL;
+    for (int64_t i = 0; to && i < 2 * rows; i++)
+        to[i] = visible ? visible[i] : i % 2 ? (uint32_t) time : 0;
+}
+
 enum tuff_status tuff_model_inputs_write(struct tuff_program *p, const struct tuff_model *m,
                                          const struct tuff_model_inputs *in,
                                          const struct tuff_model_batch *batch)
@@ -55,15 +101,24 @@ enum tuff_status tuff_model_inputs_write(struct tuff_program *p, const struct tu
     uint32_t *to = tuff_program_input(p, in->ids);
     if (to)
         memcpy(to, batch->ids, n * sizeof *to);
-    TUFF_TRY(write_buckets(p, m, in->ids_buckets, batch->ids, n));
+    TUFF_TRY(write_ids_buckets(p, m, in->ids_buckets, batch->ids, n));
     if (in->positions && (to = tuff_program_input(p, in->positions))) {
         for (size_t i = 0; i < n; i++)
             to[i] = batch->positions ? batch->positions[i] : (uint32_t) (i % (size_t) time);
         TUFF_TRY(write_buckets(p, m, in->positions_buckets, to, n));
     }
-    if (in->visible && (to = tuff_program_input(p, in->visible)))
-        for (int64_t i = 0; i < 2 * rows; i++)
-            to[i] = batch->visible ? batch->visible[i] : i % 2 ? (uint32_t) time : 0;
+    if (in->token_types && (to = tuff_program_input(p, in->token_types))) {
+        for (size_t i = 0; i < n; i++)
+            to[i] = batch->token_types ? batch->token_types[i] : 0;
+        TUFF_TRY(write_buckets(p, m, in->token_types_buckets, to, n));
+    }
+    write_visible(p, in->visible, batch->visible, rows, time);
+    if (in->source && (to = tuff_program_input(p, in->source))) {
+        time = tuff_dims(in->source)[1];
+        memcpy(to, batch->source, (size_t) (rows * time) * sizeof *to);
+        TUFF_TRY(write_ids_buckets(p, m, in->source_buckets, to, (size_t) (rows * time)));
+        write_visible(p, in->source_visible, batch->source_visible, rows, time);
+    }
     if (in->seed && (to = tuff_program_input(p, in->seed)))
         for (int i = 0; i < 2; i++)
             to[i] = batch->seed ? batch->seed[i] : 0;

@@ -39,6 +39,39 @@ void tuff_model_weight_ordered(struct tuff_model *m, struct tuff_variable **to, 
     *p = (struct tuff_parameter) {*to, init};
 }
 
+void tuff_model_linear(struct tuff_model *m, struct tuff_variable **weight,
+                       struct tuff_variable **bias, const char *name, int64_t out, int64_t in)
+{
+    char full[96];
+    snprintf(full, sizeof full, "%s.weight", name);
+    tuff_model_weight(m, weight, full, out, in, TUFF_INIT_NORMAL);
+    snprintf(full, sizeof full, "%s.bias", name);
+    tuff_model_weight(m, bias, full, out, 0, TUFF_INIT_ZEROS);
+}
+
+void tuff_model_norm(struct tuff_model *m, struct tuff_variable **weight,
+                     struct tuff_variable **bias, const char *name)
+{
+    char full[96];
+    snprintf(full, sizeof full, "%s.weight", name);
+    tuff_model_weight(m, weight, full, m->config.hidden_size, 0, TUFF_INIT_ONES);
+    snprintf(full, sizeof full, "%s.bias", name);
+    tuff_model_weight(m, bias, full, m->config.hidden_size, 0, TUFF_INIT_ZEROS);
+}
+
+void tuff_model_frozen(struct tuff_model *m, struct tuff_variable **to, const char *name,
+                       int64_t rows, int64_t cols)
+{
+    if (m->store && m->status == TUFF_OK)
+        m->status = tuff_store_add(m->store,
+                                   &(struct tuff_variable_params) {.name = name,
+                                                                   .dtype = TUFF_F32,
+                                                                   .rank = 2,
+                                                                   .dims = {rows, cols},
+                                                                   .role = TUFF_FROZEN},
+                                   to);
+}
+
 void tuff_model_table(struct tuff_model *m, struct tuff_variable **to, const char *name,
                       int64_t rows, int64_t cols, tuff_table_fn fill, int64_t parameter)
 {
@@ -57,6 +90,12 @@ void tuff_model_table(struct tuff_model *m, struct tuff_variable **to, const cha
         *t = (struct tuff_table) {*to, fill, parameter};
 }
 
+static size_t layers_of(const struct tuff_model *m)
+{
+    return (size_t) (m->family->layer_count ? m->family->layer_count(&m->config)
+                                            : m->config.num_hidden_layers);
+}
+
 int64_t tuff_model_parameter_count(const struct tuff_model_config *config)
 {
     struct tuff_model m = {.family = tuff_family_find(config->model_type), .config = *config};
@@ -64,7 +103,7 @@ int64_t tuff_model_parameter_count(const struct tuff_model_config *config)
         return 0;
     tuff_config_complete(&m.config);
     m.own = tuff_calloc(1, m.family->own_size);
-    m.layers = tuff_calloc((size_t) config->num_hidden_layers, m.family->layer_size);
+    m.layers = tuff_calloc(layers_of(&m), m.family->layer_size);
     if (m.own && m.layers)
         m.family->declare(&m);
     free(m.own);
@@ -88,7 +127,7 @@ enum tuff_status tuff_model_create(struct tuff_store *store, const struct tuff_m
     m->config.model_type = m->family->model_type;
     tuff_config_complete(&m->config);
     m->own = tuff_calloc(1, m->family->own_size);
-    m->layers = tuff_calloc((size_t) config->num_hidden_layers, m->family->layer_size);
+    m->layers = tuff_calloc(layers_of(m), m->family->layer_size);
     if (m->own && m->layers)
         m->family->declare(m);
     else
@@ -188,5 +227,7 @@ struct tuff_tensor *tuff_model_hidden(struct tuff_graph *g, struct tuff_model *m
 struct tuff_tensor *tuff_model_logits(struct tuff_graph *g, struct tuff_model *m,
                                       struct tuff_tensor *hidden)
 {
-    return m->family->logits(g, m, hidden);
+    struct tuff_model_heads heads;
+    tuff_model_apply_heads(g, m, &(struct tuff_model_inputs) {0}, hidden, &heads);
+    return heads.logits;
 }

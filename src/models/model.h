@@ -35,7 +35,14 @@ struct tuff_size {
     int64_t layers, heads, kv_heads, width, inner, context; /* 0: kv_heads as heads, inner 4 width */
 };
 
-enum { TUFF_NEEDS_POSITIONS = 1, TUFF_NEEDS_POSITION_BUCKETS = 2 };
+enum {
+    TUFF_NEEDS_POSITIONS = 1,
+    TUFF_NEEDS_POSITION_BUCKETS = 2,
+    TUFF_NEEDS_TOKEN_TYPES = 4,
+    TUFF_BIDIRECTIONAL = 8, /* tokens see those behind them too */
+    TUFF_NEEDS_SOURCE = 32,
+    TUFF_PADDING_FIXED = 16 /* the token table's row of pad_token_id has no gradient */
+};
 
 struct tuff_family {
     const char *model_type;
@@ -50,18 +57,22 @@ struct tuff_family {
     bool (*write)(json_t *root, const struct tuff_model_config *config);
     enum tuff_status (*check)(struct tuff_ctx *ctx, const char *where,
                               const struct tuff_model_config *config);
-    unsigned needs;   /* inputs besides the ids */
+    unsigned needs;   /* inputs besides the ids, and more of the above */
     int64_t (*context)(const struct tuff_model_config *config); /* the longest there are positions
                                      for; NULL: max_position_embeddings */
     const char *prefix, *tied;   /* a checkpoint's names may lack it; the head's, when tied */
     const char *const *ignored;  /* tensors ending so are not read; NULL-ended */
     size_t own_size, layer_size; /* of the family's structs of variables */
     const void *variant;         /* what tells families of one file apart */
+    int64_t (*layer_count)(const struct tuff_model_config *config); /* NULL: num_hidden_layers */
     void (*declare)(struct tuff_model *m);
     struct tuff_tensor *(*hidden)(struct tuff_graph *g, struct tuff_model *m,
                                   const struct tuff_model_inputs *in);
     struct tuff_tensor *(*logits)(struct tuff_graph *g, struct tuff_model *m,
                                   struct tuff_tensor *hidden);
+    /* Instead of logits, where the family has other tasks; *out is zero. */
+    void (*heads)(struct tuff_graph *g, struct tuff_model *m, const struct tuff_model_inputs *in,
+                  struct tuff_tensor *hidden, struct tuff_model_heads *out);
 };
 #define TUFF_FAMILY(name) extern const struct tuff_family tuff_family_##name;
 #include "models/models.def"
@@ -90,6 +101,10 @@ int64_t tuff_rope_size(const struct tuff_model_config *c, const struct tuff_rope
  * sequence that is p + 1 long, which is what decoding asks. */
 void tuff_rope_fill(const struct tuff_model_config *c, const struct tuff_rope_config *rope,
                     int64_t positions, int64_t context, float *table);
+/* num_labels and problem, from "id2label" or "num_labels", and "problem_type"; and written. */
+enum tuff_status tuff_config_read_labels(struct tuff_ctx *ctx, const char *path,
+                                         const json_t *root, struct tuff_model_config *config);
+bool tuff_config_write_labels(json_t *root, const struct tuff_model_config *config);
 
 /* ---- a model ---- */
 
@@ -128,6 +143,14 @@ void tuff_model_weight(struct tuff_model *m, struct tuff_variable **to, const ch
 void tuff_model_weight_ordered(struct tuff_model *m, struct tuff_variable **to, const char *name,
                                int64_t rows, int64_t cols, enum tuff_init init,
                                const struct tuff_file_order *file);
+/* name.weight [out, in] and name.bias; name.weight and name.bias of a norm over hidden_size. */
+void tuff_model_linear(struct tuff_model *m, struct tuff_variable **weight,
+                       struct tuff_variable **bias, const char *name, int64_t out, int64_t in);
+void tuff_model_norm(struct tuff_model *m, struct tuff_variable **weight,
+                     struct tuff_variable **bias, const char *name);
+/* A tensor of the checkpoint that does not learn; 0 at first. */
+void tuff_model_frozen(struct tuff_model *m, struct tuff_variable **to, const char *name,
+                       int64_t rows, int64_t cols);
 /* A constant of the configuration, made on the host, in no file; cols 0: a vector. */
 void tuff_model_table(struct tuff_model *m, struct tuff_variable **to, const char *name,
                       int64_t rows, int64_t cols, tuff_table_fn fill, int64_t parameter);

@@ -138,12 +138,38 @@ static bool shapes_equal(const struct tuff_variable *v, const struct tuff_file_t
     return true;
 }
 
-static const struct tuff_file_tensor *find(const struct tuff_safetensors *file, const char *name,
+static const struct tuff_file_tensor *find_name(const struct tuff_weights_file *file,
+                                                const char *name, const char *prefix)
+{
+    const struct tuff_file_tensor *t = tuff_weights_find(file, name);
+    size_t n = strlen(prefix);
+    return t || strncmp(name, prefix, n) ? t : tuff_weights_find(file, name + n);
+}
+
+/* TensorFlow's names of a norm's parameters, which BERT's first checkpoints kept. */
+static const char *const renamed[][2] = {{".LayerNorm.weight", ".LayerNorm.gamma"},
+                                         {".LayerNorm.bias", ".LayerNorm.beta"}};
+
+/* `name` with the ending `from` turned into `to`; false: it ends otherwise. */
+static bool other_ending(const char *name, const char *from, const char *to, char other[512])
+{
+    size_t n = strlen(name), k = strlen(from);
+    if (n < k || strcmp(name + n - k, from))
+        return false;
+    snprintf(other, 512, "%.*s%s", (int) (n - k), name, to);
+    return true;
+}
+
+/* The file's tensor for a variable: by its name, without the prefix, or by its former name. */
+static const struct tuff_file_tensor *find(const struct tuff_weights_file *file, const char *name,
                                            const char *prefix)
 {
-    const struct tuff_file_tensor *t = tuff_safetensors_find(file, name);
-    size_t n = strlen(prefix);
-    return t || strncmp(name, prefix, n) ? t : tuff_safetensors_find(file, name + n);
+    char other[512];
+    const struct tuff_file_tensor *t = find_name(file, name, prefix);
+    for (size_t i = 0; i < TUFF_COUNT(renamed) && !t; i++)
+        if (other_ending(name, renamed[i][0], renamed[i][1], other))
+            t = find_name(file, other, prefix);
+    return t;
 }
 
 /* Adds "what name" to the list of complaints, of which the first few are shown. */
@@ -161,6 +187,9 @@ static bool expected(struct tuff_store *store, const char *name, const char *pre
     if (tuff_store_find(store, name) || tuff_store_find(store, longer) ||
         (tied && !strcmp(name, tied)))
         return true;
+    for (size_t i = 0; i < TUFF_COUNT(renamed); i++)
+        if (other_ending(name, renamed[i][1], renamed[i][0], longer))
+            return expected(store, longer, prefix, tied, ignored);
     for (; *ignored; ignored++) {
         size_t n = strlen(name), k = strlen(*ignored);
         if (n >= k && !strcmp(name + n - k, *ignored))
@@ -170,7 +199,7 @@ static bool expected(struct tuff_store *store, const char *name, const char *pre
 }
 
 static enum tuff_status check(struct tuff_store *store, const char *path,
-                              const struct tuff_safetensors *file, const char *prefix,
+                              const struct tuff_weights_file *file, const char *prefix,
                               const char *tied, const char *const *ignored, tuff_select_fn select)
 {
     struct tuff_text list = {0};
@@ -185,8 +214,8 @@ static enum tuff_status check(struct tuff_store *store, const char *path,
         else if (!shapes_equal(v, t))
             complain(&list, &n, "other shape of", tuff_variable_name(v));
     }
-    for (size_t i = 0; i < tuff_safetensors_count(file); i++) {
-        const char *name = tuff_safetensors_get(file, i)->name;
+    for (size_t i = 0; i < tuff_weights_count(file); i++) {
+        const char *name = tuff_weights_get(file, i)->name;
         if (!expected(store, name, prefix, tied, ignored))
             complain(&list, &n, "unexpected", name);
     }
@@ -204,8 +233,8 @@ static enum tuff_status load(struct tuff_store *store, const char *path, const c
                              tuff_select_fn select)
 {
     struct tuff_ctx *ctx = tuff_store_ctx(store);
-    struct tuff_safetensors *file;
-    TUFF_TRY(tuff_safetensors_open(ctx, path, &file));
+    struct tuff_weights_file *file;
+    TUFF_TRY(tuff_weights_open(ctx, path, &file));
     enum tuff_status status = check(store, path, file, prefix, tied, ignored, select);
     float *values = NULL;
     for (size_t i = 0; i < tuff_store_count(store) && status == TUFF_OK; i++) {
@@ -221,7 +250,7 @@ static enum tuff_status load(struct tuff_store *store, const char *path, const c
             status = write_weight(store, v, copy, values);
     }
     free(values);
-    tuff_safetensors_close(file);
+    tuff_weights_close(file);
     return status;
 }
 

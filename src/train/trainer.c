@@ -119,6 +119,7 @@ enum tuff_status tuff_trainer_create(struct tuff_ctx *ctx, const struct tuff_tra
     *out = NULL;
     if (params->batch < 1 || params->context < 1)
         return tuff_fail(ctx, TUFF_E_RANGE, "batch and context must be 1 or more");
+    TUFF_TRY(tuff_model_check_causal(ctx, "training", tuff_model_get_config(params->model)));
     TUFF_TRY(tuff_model_context_check(ctx, tuff_model_get_config(params->model), params->context));
     struct tuff_trainer *t = tuff_calloc(1, sizeof *t);
     if (!t)

@@ -1,0 +1,86 @@
+# tuff classify, fill-mask, embed, perplexity: what transformers' pipelines give
+# (tools/golden/bert.py), in every way of asking. bash tasks.sh TUFF SCRATCH
+set -u
+tuff=$1
+tasks=$(cd "$(dirname "$0")/../golden/tasks" && pwd)
+rm -rf "$2" && mkdir -p "$2" && cd "$2" || exit 1
+export XDG_CACHE_HOME=$2/cache
+fail() { echo "failed: $*"; exit 1; }
+
+# same WANT GOT: two files of JSON lines, equal but for numbers, which may differ by 2e-5.
+same() {
+  [ "$(wc -l < "$1")" -eq "$(wc -l < "$2")" ] && paste -d '\n' "$1" "$2" | sed 's/[[,:{} ]\+/ /g' | awk '
+    NR % 2 { n = split($0, want); next }
+    { if (split($0, got) != n) { print "another length:", $0; exit 1 }
+      for (i = 1; i <= n; i++) {
+        a = want[i]; b = got[i]; sub(/]+$/, "", a); sub(/]+$/, "", b)
+        if (a ~ /^-?[0-9.e-]+$/ ? (a - b > 2e-5 || b - a > 2e-5) : a != b) {
+          print "not", a, "but", b, "in", $0; exit 1 }
+        numbers += a ~ /^-?[0-9]*[.]/ } }
+    END { if (!numbers) exit 1 }'
+}
+
+for name in classify labels; do
+  "$tuff" classify --model "$tasks/$name" --jsonl < "$tasks/$name/cases.jsonl" > got 2> log ||
+    fail "$name: $(cat log)"
+  same "$tasks/$name/cases.jsonl" got || fail "$name"
+done
+grep '"masks"' "$tasks/fill-mask/cases.jsonl" > want
+"$tuff" fill-mask --model "$tasks/fill-mask" --jsonl --top 3 < want > got 2> log ||
+  fail "fill-mask: $(cat log)"
+same want got || fail "fill-mask"
+grep '"embedding"' "$tasks/fill-mask/cases.jsonl" > want
+"$tuff" embed --model "$tasks/fill-mask" --jsonl < want > got 2> log || fail "embed: $(cat log)"
+same want got || fail "embed"
+
+# Each alone, and as a word: the same. (Lengths of one program here, of several above.)
+sed 's/.*"text": "\([^"]*\)".*/\1/' want > texts
+"$tuff" embed --model "$tasks/fill-mask" < texts 2> log | cmp -s - got || fail "embed of lines"
+head -n 1 got > first
+"$tuff" embed --model "$tasks/fill-mask" "$(head -n 1 texts)" > alone 2> log &&
+  same first alone || fail "embed of a word"
+"$tuff" embed --model "$tasks/fill-mask" --normalize a 2> log | tr '[],' '\n\n\n' |
+  awk '/^-?[0-9]/ { sum += $1 * $1 } END { exit sum < 0.99999 || sum > 1.00001 }' || fail "--normalize"
+"$tuff" classify --model "$tasks/classify" --top 1 'A good book is a friend' > out 2> log
+grep -qE '^(news|review|talk) 0\.[0-9]{4}$' out || fail "classify printed $(cat out log)"
+"$tuff" fill-mask --model "$tasks/fill-mask" 'The [MASK] is old.' > out 2> log
+[ "$(wc -l < out)" -eq 5 ] || fail "fill-mask printed $(cat out log)"
+read -r score sequence < <(head -n 1 "$tasks/fill-mask/cases.jsonl" |
+  sed 's/.*"masks": \[\[{"score": \([0-9.]*\), [^}]*"sequence": "\([^"]*\)"}, .*/\1 \2/' | sed 's/"}.*//')
+[ "$(head -n 1 out)" = "$(printf '%.4f  %s' "$score" "$sequence")" ] || fail "fill-mask printed $(cat out)"
+
+# Windows: one after the other, half over each other, nearly all.
+for stride in 32 16 5; do
+  "$tuff" perplexity --model "$tasks/perplexity" "$tasks/perplexity/text.txt" --stride $stride --json \
+    > got 2> log || fail "perplexity: $(cat log)"
+  grep "\"stride\": $stride," "$tasks/perplexity/cases.jsonl" | tr -d ' {}' | tr ',' '\n' > want
+  tr -d ' {}' < got | tr ',' '\n' | awk -F: 'NR == FNR { want[$1] = $2; next }
+    $1 in want { checked++; d = $2 / want[$1] - 1; if (d > 1e-5 || d < -1e-5) exit 1 }
+    END { exit checked != 3 }' want - || fail "perplexity, stride $stride: $(cat got want)"
+done
+
+# Refused in one line.
+refused() { # TEXT COMMAND...
+  local text=$1
+  shift
+  "$tuff" "$@" > out 2> log < /dev/null && fail "$*: was accepted"
+  [ "$(grep -vc '^device: ' log)" -eq 1 ] && grep -qF -- "$text" log || fail "$*: said $(cat log)"
+}
+long=$(printf 'the %.0s' $(seq 60))
+refused 'text 1 has 62 tokens; the model takes 1 to 48' embed --model "$tasks/fill-mask" "$long"
+"$tuff" embed --truncate --model "$tasks/fill-mask" "$long" > out 2> log || fail "--truncate: $(cat log)"
+refused 'not of a model that classifies' classify --model "$tasks/fill-mask" a
+refused 'not of a masked language model' fill-mask --model "$tasks/classify" '[MASK]'
+refused 'has no [MASK]' fill-mask --model "$tasks/fill-mask" 'nothing'
+refused 'causal language model' perplexity --model "$tasks/fill-mask" "$tasks/perplexity/text.txt"
+: > empty
+refused 'fewer than two tokens' perplexity --model "$tasks/perplexity" empty
+refused '--model DIR is needed' embed a
+refused 'stride must not exceed' perplexity --model "$tasks/perplexity" --stride 40 log
+for bad in '{"text": 7}' '["a"]' '{"text": "a", "text_pair": []}' 'text'; do
+  echo "$bad" | "$tuff" classify --model "$tasks/classify" --jsonl > out 2> log && fail "took $bad"
+  grep -q 'text 1' log || fail "$bad: $(cat log)"
+done
+printf 'a\377b\n' | "$tuff" embed --model "$tasks/fill-mask" > out 2> log && fail "took bytes that are no text"
+grep -q 'text 1: is not valid UTF-8' log || fail "bytes: $(cat log)"
+echo "all passed"
