@@ -1,199 +1,250 @@
-/* tuff generate: continue prompts with a trained model, streaming the text. */
-#include "base/os.h"
-#include "cli/cli.h"
-#include "cli/device.h"
-#include "tuff/generate.h"
-#include "tuff/tokenizer.h"
+/* tuff generate: continue prompts with a trained model; one is streamed, many run together. */
+#include "cli/text.h"
 
 #include <jansson.h>
+
+enum { SEQUENCES = 64 };
 
 struct job {
     struct cli *cli;
     const struct cli_command *command;
-    struct tuff_device *device;
-    struct tuff_tokenizer *tokenizer;
-    struct tuff_model *model;
-    struct tuff_store *store;
-    struct tuff_generator *generator;
+    struct cli_text text;
+    struct cli_sampling choice;
+    struct tuff_beam_params beams;
     struct cli_strings prompts;
-    struct tuff_prompt *list;
-    struct tuff_ids *ids, *made;          /* by prompt */
-    struct tuff_detokenizer **streams;
-    uint32_t end_id;
-    bool json, failed;
+    struct tuff_ids *ids;                /* by prompt */
+    struct tuff_ids *made;               /* by prompt and returned sequence */
+    double *scores;                      /* of beams */
+    struct tuff_detokenizer *stream;     /* one sequence alone */
+    size_t first;                        /* sequence of the group that runs */
+    bool json, batch_invariant, failed;
 };
-
-/* A folder, or a run whose `best` or `last` names one. */
-static char *model_folder(struct cli *cli, const char *path)
-{
-    static const char *const names[] = {"best", "last"};
-    for (size_t i = 0; i < TUFF_COUNT(names); i++) {
-        struct tuff_map map;
-        char *at = tuff_os_path_join(path, names[i]), *folder = NULL;
-        if (at && tuff_os_path_kind(at) == TUFF_PATH_FILE &&
-            tuff_os_map(cli->ctx, at, &map) == TUFF_OK) {
-            char name[64];
-            snprintf(name, sizeof name, "%.*s", (int) TUFF_MIN(map.size, 63),
-                     (const char *) map.data);
-            name[strcspn(name, "\n")] = 0;
-            folder = tuff_os_path_join(path, name);
-            tuff_os_unmap(&map);
-        }
-        free(at);
-        if (folder)
-            return folder;
-    }
-    return strdup(path);
-}
 
 static bool on_token(void *user, size_t sequence, uint32_t token)
 {
     struct job *j = user;
-    uint32_t *slot = TUFF_PUSH(&j->made[sequence]);
+    uint32_t *slot = TUFF_PUSH(&j->made[j->first + sequence]);
     const char *text;
     size_t n;
     if (slot)
         *slot = token;
     j->failed |= !slot;
-    if (!j->json && j->prompts.n == 1) {
-        if (tuff_detokenizer_push(j->cli->ctx, j->streams[0], token, &text, &n) != TUFF_OK) {
+    if (j->stream) {
+        if (tuff_detokenizer_push(j->cli->ctx, j->stream, token, &text, &n) != TUFF_OK)
             j->failed = true;
-            return false;
-        }
-        fwrite(text, 1, n, stdout);
+        else
+            fwrite(text, 1, n, stdout);
         fflush(stdout);
     }
     return !j->failed;
 }
 
-static enum tuff_status prepare(struct job *j, const char *folder, const char *tokenizer,
-                                const struct tuff_sampling *sampling, int64_t max_new)
+/* ---- running ---- */
+
+static size_t returned(const struct job *j)
+{
+    return (size_t) TUFF_MAX(j->beams.num_return_sequences, 1);
+}
+
+/* Sequence i of all is prompt i / returned. Each draws by its own seed. */
+static enum tuff_status sample_group(struct job *j, size_t first, size_t n)
+{
+    struct tuff_prompt list[SEQUENCES] = {0};
+    for (size_t i = 0; i < n; i++)
+        list[i] = cli_sampling_prompt(&j->choice, &j->ids[(first + i) / returned(j)],
+                                      (uint64_t) j->choice.seed + first + i);
+    j->first = first;
+    return tuff_generate(j->text.generator, list, n, on_token, j);
+}
+
+static enum tuff_status beam_group(struct job *j, size_t first, size_t n)
+{
+    struct tuff_prompt list[SEQUENCES] = {0};
+    struct tuff_hypothesis out[SEQUENCES];
+    for (size_t i = 0; i < n; i++)
+        list[i] = cli_sampling_prompt(&j->choice, &j->ids[first + i],
+                                      (uint64_t) j->choice.seed + first + i);
+    TUFF_TRY(tuff_beam_search(j->text.generator, list, n, &j->beams, NULL, NULL, out));
+    for (size_t i = 0; i < n * returned(j); i++) {
+        size_t at = first * returned(j) + i;
+        j->made[at].items = out[i].ids;
+        j->made[at].n = j->made[at].cap = out[i].n;
+        j->scores[at] = out[i].score;
+    }
+    return TUFF_OK;
+}
+
+static enum tuff_status run_all(struct job *j)
+{
+    bool beams = j->beams.num_beams > 1;
+    size_t all = beams ? j->prompts.n : j->prompts.n * returned(j);
+    size_t group = (size_t) (beams ? SEQUENCES / j->beams.num_beams : SEQUENCES);
+    enum tuff_status status = TUFF_OK;
+    for (size_t first = 0; first < all && status == TUFF_OK; first += group)
+        status = (beams ? beam_group : sample_group)(j, first, TUFF_MIN(group, all - first));
+    return status;
+}
+
+/* The context that is needed; the same for all batches where tokens must not depend on them. */
+static int64_t context_for(const struct job *j)
+{
+    int64_t longest = 0, positions = j->text.config.max_position_embeddings;
+    for (size_t i = 0; i < j->prompts.n; i++)
+        longest = TUFF_MAX(longest, (int64_t) j->ids[i].n);
+    int64_t needed = (int64_t) tuff_align_up((uint64_t) (longest + j->choice.max_new_tokens), 256);
+    if (j->batch_invariant)
+        needed = TUFF_MAX(needed, 4096);
+    return positions > 0 ? TUFF_MIN(needed, positions) : needed;
+}
+
+static int start(struct job *j)
+{
+    int64_t rows = j->beams.num_beams > 1 ? j->beams.num_beams : (int64_t) returned(j);
+    rows = TUFF_MIN(rows * (int64_t) j->prompts.n, SEQUENCES);
+    return cli_text_start(j->cli, j->command, &j->text,
+                          (struct tuff_generator_params) {.sequences = rows,
+                                                          .context = context_for(j),
+                                                          .beams = j->beams.num_beams > 1,
+                                                          .batch_invariant = j->batch_invariant});
+}
+
+static enum tuff_status prepare(struct job *j, const char *model, const char *tokenizer)
 {
     struct tuff_ctx *ctx = j->cli->ctx;
-    struct tuff_model_config config;
     size_t n = j->prompts.n;
-    TUFF_TRY(tuff_model_config_load(ctx, folder, &config));
-    TUFF_TRY(tuff_tokenizer_load(ctx, tokenizer ? tokenizer : folder, &j->tokenizer));
-    TUFF_TRY(tuff_store_create(ctx, j->device, &j->store));
-    TUFF_TRY(tuff_model_create(j->store, &config, &j->model));
-    j->list = tuff_calloc(n, sizeof *j->list);
+    TUFF_TRY(cli_text_open(j->cli, &j->text, model, tokenizer));
     j->ids = tuff_calloc(n, sizeof *j->ids);
-    j->made = tuff_calloc(n, sizeof *j->made);
-    j->streams = tuff_calloc(n, sizeof *j->streams);
-    if (!j->list || !j->ids || !j->made || !j->streams)
+    j->made = tuff_calloc(n * returned(j), sizeof *j->made);
+    j->scores = tuff_calloc(n * returned(j), sizeof *j->scores);
+    if (!j->ids || !j->made || !j->scores)
         return tuff_fail(ctx, TUFF_E_NOMEM, "generate: out of host memory");
-    for (size_t i = 0; i < n; i++) {
-        TUFF_TRY(tuff_tokenizer_encode(ctx, j->tokenizer, j->prompts.items[i],
+    for (size_t i = 0; i < n; i++)
+        TUFF_TRY(tuff_tokenizer_encode(ctx, j->text.tokenizer, j->prompts.items[i],
                                        strlen(j->prompts.items[i]), TUFF_ENCODE_ADD_SPECIAL,
                                        &j->ids[i]));
-        TUFF_TRY(tuff_detokenizer_create(ctx, j->tokenizer, 0, &j->streams[i]));
-        j->list[i] = (struct tuff_prompt) {.ids = j->ids[i].items, .n = j->ids[i].n,
-                                           .sampling = *sampling, .max_new_tokens = max_new};
-        if (config.eos_token_id >= 0) {
-            j->end_id = (uint32_t) config.eos_token_id;
-            j->list[i].sampling.end_ids = &j->end_id;
-            j->list[i].sampling.n_end_ids = 1;
-        }
-        j->list[i].sampling.seed += i;
-    }
-    TUFF_TRY(tuff_generator_create(ctx,
-                                   &(struct tuff_generator_params) {.store = j->store,
-                                                                    .model = j->model,
-                                                                    .sequences = (int64_t) n},
-                                   &j->generator));
-    TUFF_TRY(tuff_store_allocate(j->store, false, 0));
-    return tuff_model_load(j->model, folder);
+    if (!j->json && n * returned(j) == 1 && j->beams.num_beams <= 1)
+        TUFF_TRY(tuff_detokenizer_create(ctx, j->text.tokenizer, TUFF_DECODE_SKIP_UNKNOWN,
+                                         &j->stream));
+    return TUFF_OK;
+}
+
+/* ---- printing ---- */
+
+static void print_json(struct job *j, size_t at, const char *text)
+{
+    json_t *ids = json_array();
+    for (size_t k = 0; k < j->made[at].n; k++)
+        json_array_append_new(ids, json_integer(j->made[at].items[k]));
+    json_t *root = json_pack("{s:s, s:s, s:o}", "prompt", j->prompts.items[at / returned(j)],
+                             "text", text, "ids", ids);
+    if (root && j->beams.num_beams > 1)
+        json_object_set_new(root, "score", json_real(j->scores[at]));
+    char *line = root ? json_dumps(root, JSON_COMPACT) : NULL;
+    printf("%s\n", line ? line : "{}");
+    free(line);
+    json_decref(root);
 }
 
 static enum tuff_status print_all(struct job *j)
 {
-    for (size_t i = 0; i < j->prompts.n; i++) {
+    size_t all = j->prompts.n * returned(j);
+    for (size_t i = 0; i < all; i++) {
         char *text = NULL;
-        TUFF_TRY(tuff_tokenizer_decode(j->cli->ctx, j->tokenizer, j->made[i].items, j->made[i].n,
-                                       TUFF_DECODE_SKIP_UNKNOWN, &text, NULL));
-        if (j->json) {
-            json_t *ids = json_array();
-            for (size_t k = 0; k < j->made[i].n; k++)
-                json_array_append_new(ids, json_integer(j->made[i].items[k]));
-            json_t *root = json_pack("{s:s, s:s, s:o}", "prompt", j->prompts.items[i], "text", text,
-                                     "ids", ids);
-            char *line = root ? json_dumps(root, JSON_COMPACT) : NULL;
-            printf("%s\n", line ? line : "{}");
-            free(line);
-            json_decref(root);
-        } else {
-            printf("%s%s\n%s", j->prompts.items[i], text, i + 1 < j->prompts.n ? "---\n" : "");
-        }
+        TUFF_TRY(tuff_tokenizer_decode(j->cli->ctx, j->text.tokenizer, j->made[i].items,
+                                       j->made[i].n, TUFF_DECODE_SKIP_UNKNOWN, &text, NULL));
+        if (j->json)
+            print_json(j, i, text);
+        else
+            printf("%s%s\n%s", j->prompts.items[i / returned(j)], text, i + 1 < all ? "---\n" : "");
         free(text);
     }
     return TUFF_OK;
 }
 
-static int generate(struct job *j, const char *model, const char *tokenizer,
-                    const struct tuff_sampling *sampling, int64_t max_new)
+static enum tuff_status generate(struct job *j)
 {
-    char *folder = model_folder(j->cli, model);
-    enum tuff_status status =
-        folder ? prepare(j, folder, tokenizer, sampling, max_new) : TUFF_E_NOMEM;
-    bool streaming = !j->json && j->prompts.n == 1;
-    if (status == TUFF_OK && streaming)
+    const char *text;
+    size_t n;
+    if (j->stream) {
         printf("%s", j->prompts.items[0]);
-    if (status == TUFF_OK)
-        status = tuff_generate(j->generator, j->list, j->prompts.n, on_token, j);
-    if (status == TUFF_OK && streaming) {
-        const char *text;
-        size_t n;
-        status = tuff_detokenizer_flush(j->cli->ctx, j->streams[0], &text, &n);
-        printf("%.*s\n", status == TUFF_OK ? (int) n : 0, text);
-    } else if (status == TUFF_OK) {
-        status = print_all(j);
+        fflush(stdout);
     }
-    int code = status == TUFF_OK ? CLI_OK : cli_fail(j->cli, j->command);
-    tuff_generator_destroy(j->generator);
-    tuff_model_destroy(j->model);
-    tuff_store_destroy(j->store);
-    for (size_t i = 0; i < j->prompts.n && j->streams; i++) {
+    TUFF_TRY(run_all(j));
+    if (!j->stream)
+        return print_all(j);
+    TUFF_TRY(tuff_detokenizer_flush(j->cli->ctx, j->stream, &text, &n));
+    printf("%.*s\n", (int) n, text);
+    return TUFF_OK;
+}
+
+static int run_job(struct job *j, const char *model, const char *tokenizer)
+{
+    int code = prepare(j, model, tokenizer) == TUFF_OK ? CLI_OK : cli_fail(j->cli, j->command);
+    if (code == CLI_OK)
+        code = cli_sampling_finish(j->cli, j->command, &j->choice, &j->text);
+    if (code == CLI_OK)
+        code = start(j);
+    if (code == CLI_OK && generate(j) != TUFF_OK)
+        code = cli_fail(j->cli, j->command);
+    tuff_detokenizer_destroy(j->stream);
+    for (size_t i = 0; j->ids && i < j->prompts.n; i++)
         tuff_ids_fini(&j->ids[i]);
+    for (size_t i = 0; j->made && i < j->prompts.n * returned(j); i++)
         tuff_ids_fini(&j->made[i]);
-        tuff_detokenizer_destroy(j->streams[i]);
-    }
-    free(j->list);
     free(j->ids);
     free(j->made);
-    free(j->streams);
-    tuff_tokenizer_destroy(j->tokenizer);
-    free(folder);
+    free(j->scores);
+    cli_text_close(&j->text);
     return code;
+}
+
+static int check(struct job *j, const char *model, const char *early)
+{
+    static const char *const names[] = {"false", "true", "never"};
+    size_t at = 0;
+    if (!model || !j->prompts.n)
+        return cli_error(j->command, CLI_USAGE, "--model DIR and --prompt TEXT are needed");
+    while (at < TUFF_COUNT(names) && strcmp(early, names[at]))
+        at++;
+    if (at == TUFF_COUNT(names))
+        return cli_error(j->command, CLI_USAGE, "--early-stopping \"%s\": false, true or never",
+                         early);
+    j->beams.early_stopping = (enum tuff_early_stopping) at;
+    if (j->beams.num_beams > 1 && j->beams.num_return_sequences > j->beams.num_beams)
+        return cli_error(j->command, CLI_USAGE, "--num-return-sequences: at most --num-beams");
+    if (j->beams.num_beams > 1)
+        j->choice.sampling.greedy = !j->choice.do_sample;
+    return -1;
 }
 
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    struct job j = {.cli = cli, .command = command};
-    struct tuff_sampling sampling = {.temperature = 1};
-    const char *model = NULL, *tokenizer = NULL;
-    int64_t max_new = 128, seed = 1;
+    struct job j = {.cli = cli, .command = command, .choice = CLI_SAMPLING,
+                    .beams = {.num_beams = 1, .num_return_sequences = 1, .length_penalty = 1}};
+    const char *model = NULL, *tokenizer = NULL, *early = "false";
     const struct cli_option options[] = {
         {"model", CLI_STRING, &model, "DIR", "checkpoint, or a run folder (its best)", 0, 0},
         {"tokenizer", CLI_STRING, &tokenizer, "PATH", "when it is not in the model's folder", 0, 0},
         {"prompt", CLI_STRINGS, &j.prompts, "TEXT", "repeat for several at once", 0, 0},
-        {"max-new-tokens", CLI_INT, &max_new, "N", "how many at most", 1, 1 << 20},
-        {"greedy", CLI_FLAG, &sampling.greedy, NULL, "always the likeliest token", 0, 0},
-        {"temperature", CLI_REAL, &sampling.temperature, "X", "below 1: safer", 0.01, 100},
-        {"top-k", CLI_INT, &sampling.top_k, "N", "only the N likeliest; 0: all", 0, 1 << 24},
-        {"top-p", CLI_REAL, &sampling.top_p, "P", "fewest of that probability; 0: all", 0, 1},
-        {"seed", CLI_INT, &seed, "N", "of the draws; prompt i has seed N + i", 0, 0},
-        {"json", CLI_FLAG, &j.json, NULL, "one JSON object a prompt", 0, 0},
+        CLI_SAMPLING_OPTIONS(&j.choice),
+        {"num-beams", CLI_INT, &j.beams.num_beams, "N", "beam search; 1: none", 1, SEQUENCES},
+        {"do-sample", CLI_FLAG, &j.choice.do_sample, NULL, "beams are drawn", 0, 0},
+        {"length-penalty", CLI_REAL, &j.beams.length_penalty, "X",
+         "of a beam's score: divided by length^X", -1e3, 1e3},
+        {"early-stopping", CLI_STRING, &early, "WHEN", "of beams: false, true or never", 0, 0},
+        {"num-return-sequences", CLI_INT, &j.beams.num_return_sequences, "N", "a prompt", 1,
+         SEQUENCES},
+        {"batch-invariant", CLI_FLAG, &j.batch_invariant, NULL,
+         "tokens do not depend on the other prompts", 0, 0},
+        {"seed", CLI_INT, &j.choice.seed, "N", "of the draws; sequence i has seed N + i", 0, 0},
+        {"json", CLI_FLAG, &j.json, NULL, "one JSON object a sequence", 0, 0},
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), NULL, argc, argv);
-    if (code < 0 && (!model || !j.prompts.n))
-        code = cli_error(command, CLI_USAGE, "--model DIR and --prompt TEXT are needed");
-    if (code < 0) {
-        sampling.seed = (uint64_t) seed;
-        code = cli_open_device(cli, command, &j.device);
-        if (code == CLI_OK)
-            code = generate(&j, model, tokenizer, &sampling, max_new);
-        tuff_device_destroy(j.device);
-    }
+    if (code < 0)
+        code = check(&j, model, early);
+    if (code < 0)
+        code = run_job(&j, model, tokenizer);
+    cli_sampling_free(&j.choice);
     free(j.prompts.items);
     return code;
 }

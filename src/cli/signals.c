@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 /* Set in the handler, read between steps: what a handler may touch is a static of this type. */
-static volatile sig_atomic_t stop_requested, save_requested;
+static volatile sig_atomic_t stop_requested, save_requested, interrupted;
 
 static void on_signal(int number)
 {
@@ -40,4 +40,26 @@ bool cli_signals_save(void)
     bool requested = save_requested != 0;
     save_requested = 0;
     return requested;
+}
+
+static void on_interrupt(int number)
+{
+    (void) number;
+    interrupted = 1;
+}
+
+void cli_signals_answering(bool answering)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = answering ? on_interrupt : SIG_DFL;
+    action.sa_flags = SA_RESTART; /* as above */
+    sigemptyset(&action.sa_mask);
+    interrupted = 0;
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool cli_signals_interrupted(void)
+{
+    return interrupted != 0;
 }

@@ -11,4 +11,9 @@ void cli_signals_install(void);
 bool cli_signals_stop(void); /* stays true */
 bool cli_signals_save(void); /* true once a signal */
 
+/* While answering, SIGINT only sets what cli_signals_interrupted tells; otherwise it ends the process,
+ * as it does by default. Not together with the above. */
+void cli_signals_answering(bool answering);
+bool cli_signals_interrupted(void);
+
 #endif

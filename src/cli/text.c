@@ -1,0 +1,183 @@
+/* cli/text: see text.h. */
+#include "cli/text.h"
+#include "base/json.h"
+#include "base/os.h"
+#include "cli/device.h"
+
+static char *model_folder(struct cli *cli, const char *path)
+{
+    static const char *const names[] = {"best", "last"};
+    for (size_t i = 0; i < TUFF_COUNT(names); i++) {
+        struct tuff_map map;
+        char *at = tuff_os_path_join(path, names[i]), *folder = NULL;
+        if (at && tuff_os_path_kind(at) == TUFF_PATH_FILE &&
+            tuff_os_map(cli->ctx, at, &map) == TUFF_OK) {
+            char name[64];
+            snprintf(name, sizeof name, "%.*s", (int) TUFF_MIN(map.size, 63),
+                     (const char *) map.data);
+            name[strcspn(name, "\n")] = 0;
+            folder = tuff_os_path_join(path, name);
+            tuff_os_unmap(&map);
+        }
+        free(at);
+        if (folder)
+            return folder;
+    }
+    return strdup(path);
+}
+
+static enum tuff_status add_end(struct cli *cli, struct cli_text *t, int64_t id)
+{
+    if (id < 0 || id >= t->config.vocab_size)
+        return TUFF_OK; /* transformers leaves such an id out of effect too */
+    uint32_t *more = realloc(t->end_ids, (t->n_end_ids + 1) * sizeof *more);
+    if (!more)
+        return tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
+    t->end_ids = more;
+    t->end_ids[t->n_end_ids++] = (uint32_t) id;
+    return TUFF_OK;
+}
+
+static enum tuff_status read_ends(struct cli *cli, struct cli_text *t)
+{
+    char *path = tuff_os_path_join(t->folder, "generation_config.json");
+    const json_t *ends = NULL, *one;
+    json_t *root = NULL;
+    size_t i;
+    enum tuff_status status = path ? TUFF_OK : TUFF_E_NOMEM;
+    if (path && tuff_os_path_kind(path) == TUFF_PATH_FILE)
+        status = tuff_json_load(cli->ctx, path, &root);
+    ends = json_object_get(root, "eos_token_id");
+    if (status == TUFF_OK && json_is_integer(ends))
+        status = add_end(cli, t, json_integer_value(ends));
+    else if (status == TUFF_OK && json_is_array(ends))
+        json_array_foreach(ends, i, one)
+            if (status == TUFF_OK)
+                status = add_end(cli, t, json_is_integer(one) ? json_integer_value(one) : -1);
+    if (status == TUFF_OK && !t->n_end_ids)
+        status = add_end(cli, t, t->config.eos_token_id);
+    json_decref(root);
+    free(path);
+    return status;
+}
+
+enum tuff_status cli_text_open(struct cli *cli, struct cli_text *t, const char *model,
+                               const char *tokenizer)
+{
+    t->folder = model_folder(cli, model);
+    if (!t->folder)
+        return tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
+    TUFF_TRY(tuff_model_config_load(cli->ctx, t->folder, &t->config));
+    TUFF_TRY(tuff_tokenizer_load(cli->ctx, tokenizer ? tokenizer : t->folder, &t->tokenizer));
+    return read_ends(cli, t);
+}
+
+int cli_text_start(struct cli *cli, const struct cli_command *command, struct cli_text *t,
+                   struct tuff_generator_params params)
+{
+    int code = cli_open_device(cli, command, &t->device);
+    if (code != CLI_OK)
+        return code;
+    enum tuff_status status = tuff_store_create(cli->ctx, t->device, &t->store);
+    if (status == TUFF_OK)
+        status = tuff_model_create(t->store, &t->config, &t->model);
+    params.store = t->store;
+    params.model = t->model;
+    if (status == TUFF_OK)
+        status = tuff_generator_create(cli->ctx, &params, &t->generator);
+    if (status == TUFF_OK)
+        status = tuff_store_allocate(t->store, false, 0);
+    if (status == TUFF_OK)
+        status = tuff_model_load(t->model, t->folder);
+    return status == TUFF_OK ? CLI_OK : cli_fail(cli, command);
+}
+
+void cli_text_close(struct cli_text *t)
+{
+    tuff_generator_destroy(t->generator);
+    tuff_model_destroy(t->model);
+    tuff_store_destroy(t->store);
+    tuff_device_destroy(t->device);
+    tuff_tokenizer_destroy(t->tokenizer);
+    free(t->end_ids);
+    free(t->folder);
+}
+
+/* ---- choice ---- */
+
+static enum tuff_status read_bad_words(struct cli *cli, struct cli_sampling *s,
+                                       const struct cli_text *text)
+{
+    size_t n = s->bad_words.n;
+    if (!(s->word_sizes = tuff_calloc(TUFF_MAX(n, 1), sizeof *s->word_sizes)))
+        return tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
+    for (size_t i = 0; i < n; i++) {
+        struct tuff_ids ids = {0};
+        const char *word = s->bad_words.items[i];
+        TUFF_TRY(tuff_tokenizer_encode(cli->ctx, text->tokenizer, word, strlen(word), 0, &ids));
+        for (size_t k = 0; k < ids.n; k++) {
+            uint32_t *slot = TUFF_PUSH(&s->words);
+            if (slot)
+                *slot = ids.items[k];
+        }
+        s->word_sizes[i] = ids.n;
+        bool empty = !ids.n;
+        tuff_ids_fini(&ids);
+        if (empty)
+            return tuff_fail(cli->ctx, TUFF_E_ARG, "--bad-words: an empty text");
+    }
+    s->sampling.bad_words = (struct tuff_words) {s->words.items, s->word_sizes, n};
+    return TUFF_OK;
+}
+
+int cli_sampling_finish(struct cli *cli, const struct cli_command *command, struct cli_sampling *s,
+                        const struct cli_text *text)
+{
+    size_t n = s->end_ids.n;
+    s->sampling.end_ids = text->end_ids;
+    s->sampling.n_end_ids = text->n_end_ids;
+    if (n && !(s->ends = tuff_calloc(n, sizeof *s->ends)))
+        return cli_error(command, CLI_FAILED, "out of memory");
+    for (size_t i = 0; i < n; i++) {
+        char *end;
+        long long id = strtoll(s->end_ids.items[i], &end, 10);
+        if (*end || end == s->end_ids.items[i] || id < 0 || id >= text->config.vocab_size)
+            return cli_error(command, CLI_USAGE, "--eos-token-id \"%s\": not an id of the model",
+                             s->end_ids.items[i]);
+        s->ends[i] = (uint32_t) id;
+        s->sampling.end_ids = s->ends;
+        s->sampling.n_end_ids = n;
+    }
+    if (s->forced_bos >= 0)
+        s->forced[s->sampling.n_forced++] = (struct tuff_forced_id) {0, (uint32_t) s->forced_bos};
+    if (s->forced_eos >= 0)
+        s->forced[s->sampling.n_forced++] =
+            (struct tuff_forced_id) {s->max_new_tokens - 1, (uint32_t) s->forced_eos};
+    s->sampling.forced = s->forced;
+    enum tuff_status status = read_bad_words(cli, s, text);
+    if (status == TUFF_OK && s->stop_strings.n)
+        status = tuff_stop_create(cli->ctx, text->tokenizer, s->stop_strings.items,
+                                  s->stop_strings.n, &s->stop);
+    return status == TUFF_OK ? CLI_OK : cli_fail(cli, command);
+}
+
+void cli_sampling_free(struct cli_sampling *s)
+{
+    tuff_stop_destroy(s->stop);
+    tuff_ids_fini(&s->words);
+    free(s->word_sizes);
+    free(s->ends);
+    free(s->bad_words.items);
+    free(s->end_ids.items);
+    free(s->stop_strings.items);
+}
+
+struct tuff_prompt cli_sampling_prompt(const struct cli_sampling *s, const struct tuff_ids *ids,
+                                       uint64_t seed)
+{
+    struct tuff_prompt prompt = {.ids = ids->items, .n = ids->n, .sampling = s->sampling,
+                                 .max_new_tokens = s->max_new_tokens,
+                                 .stop = s->stop ? tuff_stop_here : NULL, .stop_user = s->stop};
+    prompt.sampling.seed = seed;
+    return prompt;
+}

@@ -1,0 +1,80 @@
+/* cli/text.h: a language model with its tokenizer, opened for generation, and the options that say
+ * how tokens are chosen. */
+#ifndef TUFF_CLI_TEXT_H
+#define TUFF_CLI_TEXT_H
+
+#include "cli/cli.h"
+#include "tuff/generate.h"
+#include "tuff/tokenizer.h"
+
+struct cli_text {
+    char *folder;
+    struct tuff_model_config config;
+    struct tuff_tokenizer *tokenizer;
+    struct tuff_device *device;
+    struct tuff_store *store;
+    struct tuff_model *model;
+    struct tuff_generator *generator;
+    uint32_t *end_ids; /* generation_config.json's, or config.json's */
+    size_t n_end_ids;
+};
+/* Configuration and tokenizer of `model`: a checkpoint's folder, or a run whose `best` or `last`
+ * names one. `tokenizer` NULL: in that folder. */
+enum tuff_status cli_text_open(struct cli *cli, struct cli_text *text, const char *model,
+                               const char *tokenizer);
+/* Then device, weights and generator; store and model of params are filled in. CLI_OK or the exit
+ * code after an error line. */
+int cli_text_start(struct cli *cli, const struct cli_command *command, struct cli_text *text,
+                   struct tuff_generator_params params);
+/* Accepts what was opened in part. */
+void cli_text_close(struct cli_text *text);
+
+/* Options of choice; zero-initialise but for what CLI_SAMPLING gives. */
+struct cli_sampling {
+    struct tuff_sampling sampling;
+    bool do_sample;
+    int64_t seed, max_new_tokens, forced_bos, forced_eos;
+    struct cli_strings bad_words, end_ids, stop_strings;
+    /* what they become */
+    struct tuff_ids words;
+    size_t *word_sizes;
+    uint32_t *ends;
+    struct tuff_forced_id forced[2];
+    struct tuff_stop *stop;
+};
+#define CLI_SAMPLING {.max_new_tokens = 128, .seed = 1, .forced_bos = -1, .forced_eos = -1}
+#define CLI_SAMPLING_OPTIONS(s)                                                                    \
+    {"max-new-tokens", CLI_INT, &(s)->max_new_tokens, "N", "how many at most", 1, 1 << 20},        \
+    {"min-new-tokens", CLI_INT, &(s)->sampling.min_new_tokens, "N", "no end before", 0, 1 << 20},  \
+    {"min-length", CLI_INT, &(s)->sampling.min_length, "N", "the same, prompt counted", 0, 1 << 20}, \
+    {"greedy", CLI_FLAG, &(s)->sampling.greedy, NULL, "always the likeliest token", 0, 0},         \
+    {"temperature", CLI_REAL, &(s)->sampling.temperature, "X", "below 1: safer; 0: 1", 0, 1e6},    \
+    {"top-k", CLI_INT, &(s)->sampling.top_k, "N", "only the N likeliest; 0: all", 0, 1 << 24},     \
+    {"top-p", CLI_REAL, &(s)->sampling.top_p, "P", "fewest of that probability; 0: all", 0, 1},    \
+    {"min-p", CLI_REAL, &(s)->sampling.min_p, "P", "not below P times the likeliest", 0, 1},       \
+    {"typical-p", CLI_REAL, &(s)->sampling.typical_p, "P", "the most typical of that mass", 0, 1}, \
+    {"epsilon-cutoff", CLI_REAL, &(s)->sampling.epsilon_cutoff, "P", "not below P", 0, 0.999999},  \
+    {"eta-cutoff", CLI_REAL, &(s)->sampling.eta_cutoff, "P", "eta sampling", 0, 0.999999},         \
+    {"repetition-penalty", CLI_REAL, &(s)->sampling.repetition_penalty, "X",                       \
+     "above 1: less of what was there; 0: 1", 0, 1e6},                                             \
+    {"frequency-penalty", CLI_REAL, &(s)->sampling.frequency_penalty, "X",                         \
+     "off a score for each time its token was made", -1e6, 1e6},                                   \
+    {"presence-penalty", CLI_REAL, &(s)->sampling.presence_penalty, "X",                           \
+     "off a score whose token was made", -1e6, 1e6},                                               \
+    {"no-repeat-ngram-size", CLI_INT, &(s)->sampling.no_repeat_ngram_size, "N",                    \
+     "no N tokens twice; 0: any", 0, 1 << 20},                                                     \
+    {"bad-words", CLI_STRINGS, &(s)->bad_words, "TEXT", "never; repeatable", 0, 0},                \
+    {"eos-token-id", CLI_STRINGS, &(s)->end_ids, "N", "instead of the model's; repeatable", 0, 0}, \
+    {"stop-strings", CLI_STRINGS, &(s)->stop_strings, "TEXT", "end there; repeatable", 0, 0},      \
+    {"forced-bos-token-id", CLI_INT, &(s)->forced_bos, "N", "the first new token", -1, 1 << 30},   \
+    {"forced-eos-token-id", CLI_INT, &(s)->forced_eos, "N", "the last of max-new-tokens", -1,      \
+     1 << 30}
+/* Texts to ids, ids from words. CLI_OK, or the exit code after an error line. */
+int cli_sampling_finish(struct cli *cli, const struct cli_command *command, struct cli_sampling *s,
+                        const struct cli_text *text);
+void cli_sampling_free(struct cli_sampling *s);
+/* The prompt's sampling, end and stop. */
+struct tuff_prompt cli_sampling_prompt(const struct cli_sampling *s, const struct tuff_ids *ids,
+                                       uint64_t seed);
+
+#endif

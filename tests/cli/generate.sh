@@ -1,0 +1,62 @@
+# tuff generate: beams, several sequences, stop strings, end ids, batches, refusals; on the reference
+# checkpoint with a tokenizer of its size.
+set -u
+tuff=$1 root=$(cd "$(dirname "$0")/../.." && pwd)
+rm -rf "$2" && mkdir -p "$2/m" && cd "$2" || exit 1
+fail() { echo "failed: $*"; exit 1; }
+export XDG_CACHE_HOME=$PWD/cache
+cp "$root"/tests/golden/models/gpt2-tiny/{config.json,model.safetensors} m/
+"$tuff" tokenizer train --type bpe --vocab-size 512 --out m "$root/docs/bpe.md" > log 2>&1 || fail "$(cat log)"
+generate() { "$tuff" generate --quiet --model m "$@" 2> log || fail "generate $*: $(cat log)"; }
+ids() { sed 's/.*"ids":\[\([^]]*\)\].*/\1/'; }
+
+# Beams: as many as asked for, best first, never worse than the greedy text (at a length penalty of 0).
+generate --prompt "The table" --num-beams 4 --num-return-sequences 3 --max-new-tokens 8 --json > beams
+[ "$(wc -l < beams)" = 3 ] || fail "$(cat beams)"
+sed 's/.*"score":\(-[0-9.e-]*\)}.*/\1/' beams > scores
+sort -g -r scores | cmp -s - scores || fail "scores are not in order: $(cat scores)"
+[ "$(ids < beams | sort -u | wc -l)" = 3 ] || fail "beams are alike: $(cat beams)"
+generate --prompt "The table" --num-beams 3 --do-sample --seed 4 --max-new-tokens 8 --json > drawn
+generate --prompt "The table" --num-beams 3 --do-sample --seed 4 --max-new-tokens 8 --json | cmp -s - drawn ||
+  fail "beam-sample is not reproducible"
+
+# Several sequences a prompt: sequence i has seed N + i; each is what it is alone.
+generate --prompt "a b" --num-return-sequences 3 --seed 7 --max-new-tokens 8 --json > three
+generate --prompt "a b" --seed 8 --max-new-tokens 8 --json > second
+[ "$(sed -n 2p three)" = "$(cat second)" ] || fail "a sequence in company: $(cat three second)"
+generate --prompt "a b" --prompt "of the text, a longer prompt" --prompt c --seed 7 --max-new-tokens 8 --json \
+  --batch-invariant > batch
+generate --prompt "a b" --seed 7 --max-new-tokens 8 --json --batch-invariant > alone
+[ "$(sed -n 1p batch)" = "$(cat alone)" ] || fail "batch-invariant: $(cat batch alone)"
+
+# Ends: a stop string, an end id, none before min-new-tokens; forced ids.
+generate --prompt "The table" --greedy --max-new-tokens 12 --json > greedy
+text=$(sed 's/.*"text":"\([^"]*\)","ids.*/\1/' greedy) first=$(ids < greedy | cut -d, -f1)
+third=$(ids < greedy | cut -d, -f3)
+generate --prompt "The table" --greedy --max-new-tokens 12 --json --eos-token-id "$first" > one
+[ "$(ids < one)" = "$first" ] || fail "end id: $(cat one)"
+generate --prompt "The table" --greedy --max-new-tokens 12 --json --eos-token-id "$first" --min-new-tokens 4 > four
+[ "$(ids < four | tr , '\n' | head -4 | grep -cx "$first")" = 0 ] || fail "min-new-tokens: $(cat four)"
+generate --prompt "The table" --greedy --max-new-tokens 4 --json --forced-bos-token-id 65 --forced-eos-token-id 66 > forced
+[[ "$(ids < forced)" == 65,*,66 ]] || fail "forced: $(cat forced)"
+printf '%s' "$text" | grep -q '\\' || {
+  stop=${text:4:2}
+  generate --prompt "The table" --greedy --max-new-tokens 12 --stop-strings "$stop" --json > stopped
+  [ "$(ids < stopped | tr , '\n' | wc -l)" -lt 12 ] && grep -qF -- "$stop" stopped || fail "stop: $(cat stopped greedy)"
+}
+generate --prompt "The table" --greedy --max-new-tokens 12 --no-repeat-ngram-size 1 --json > distinct
+[ "$(ids < distinct | tr , '\n' | sort -u | wc -l)" = 12 ] || fail "no-repeat-ngram-size: $(cat distinct)"
+
+refused() {
+  local part=$1 code=$2
+  shift 2
+  "$tuff" generate --quiet --model m "$@" > out 2> log
+  [ $? = "$code" ] && grep -q -- "$part" log || fail "$* gave $(cat log), wanted $part"
+}
+refused 'early-stopping' 2 --prompt x --num-beams 2 --early-stopping maybe
+refused 'num-return-sequences' 2 --prompt x --num-beams 2 --num-return-sequences 3
+refused 'eos-token-id "y"' 2 --prompt x --eos-token-id y
+refused 'top-p' 2 --prompt x --top-p 1.5
+refused 'bad-words' 1 --prompt x --bad-words ''
+"$tuff" generate --help | grep -q -- '--no-repeat-ngram-size' || fail "help"
+echo "all passed"
