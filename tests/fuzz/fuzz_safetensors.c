@@ -8,14 +8,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tuff_ctx *ctx = tuff_ctx_create(NULL);
-    struct tuff_safetensors *file;
-    enum tuff_status status = tuff_safetensors_open_memory(ctx, "input", data, size, &file);
+    struct tuff_weights_file *file;
+    enum tuff_status status = tuff_weights_open_memory(ctx, "input", data, size, &file);
     if (status != TUFF_OK && (file || !tuff_error_text(ctx)[0]))
         abort();
     uint64_t total = 0;
-    for (size_t i = 0; file && i < tuff_safetensors_count(file); i++) {
-        const struct tuff_file_tensor *tensor = tuff_safetensors_get(file, i);
-        if (tuff_safetensors_find(file, tensor->name) != tensor || tensor->size > size)
+    for (size_t i = 0; file && i < tuff_weights_count(file); i++) {
+        const struct tuff_file_tensor *tensor = tuff_weights_get(file, i);
+        if (tuff_weights_find(file, tensor->name) != tensor || tensor->size > size)
             abort();
         total += tensor->size;
         for (uint64_t at = 0; at < tensor->count; at++) {
@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (total > size)
         abort(); /* tensors that overlap */
-    tuff_safetensors_close(file);
+    tuff_weights_close(file);
     tuff_ctx_destroy(ctx);
     return 0;
 }

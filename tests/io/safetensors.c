@@ -19,10 +19,10 @@ static enum tuff_status open_text(const char *header, size_t data)
     uint8_t *bytes = calloc(size, 1);
     memcpy(bytes, &length, 8);
     memcpy(bytes + 8, header, length);
-    struct tuff_safetensors *file;
-    enum tuff_status status = tuff_safetensors_open_memory(ctx, "memory", bytes, size, &file);
+    struct tuff_weights_file *file;
+    enum tuff_status status = tuff_weights_open_memory(ctx, "memory", bytes, size, &file);
     CHECK((status == TUFF_OK) == (file != NULL));
-    tuff_safetensors_close(file);
+    tuff_weights_close(file);
     free(bytes);
     return status;
 }
@@ -86,10 +86,10 @@ static void test_rules(void)
                           !strchr(tuff_error_text(ctx), '\n'),
                       "%s", tuff_error_text(ctx));
     }
-    struct tuff_safetensors *file;
-    CHECK(tuff_safetensors_open_memory(ctx, "m", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10, &file) ==
+    struct tuff_weights_file *file;
+    CHECK(tuff_weights_open_memory(ctx, "m", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10, &file) ==
           TUFF_E_FORMAT);
-    CHECK(tuff_safetensors_open_memory(ctx, "m", "\x01\xe1\xf5\x05\0\0\0\0{}", 10, &file) ==
+    CHECK(tuff_weights_open_memory(ctx, "m", "\x01\xe1\xf5\x05\0\0\0\0{}", 10, &file) ==
           TUFF_E_FORMAT);
     CHECK(strstr(tuff_error_text(ctx), "100000001 bytes"));
 }
@@ -164,13 +164,13 @@ static void write_values(const char *path)
     CHECK(!writer && tuff_os_path_kind(FOLDER "/all.safetensors.tmp") == TUFF_PATH_NONE);
 }
 
-static void check_floats(const struct tuff_safetensors *file)
+static void check_floats(const struct tuff_weights_file *file)
 {
     static const char *const names[] = {"f64", "wte.weight", "bf16", "f16"};
     static const float want[4][3] = {
         {1, 0, -INFINITY}, {1, 0, -3e38f}, {1, 0, -0x1.fep127f}, {1, 0, -65504}};
     for (size_t i = 0; i < 4; i++) {
-        const struct tuff_file_tensor *tensor = tuff_safetensors_find(file, names[i]);
+        const struct tuff_file_tensor *tensor = tuff_weights_find(file, names[i]);
         float got[3] = {9, 9, 9};
         CHECK(tensor && tensor->count == 3);
         CHECK_OK(ctx, tuff_file_tensor_read_f32(ctx, tensor, 0, 3, got));
@@ -182,17 +182,17 @@ static void check_floats(const struct tuff_safetensors *file)
         CHECK(tuff_file_tensor_read_f32(ctx, tensor, 1, UINT64_MAX, got) == TUFF_E_RANGE);
     }
     int64_t none[3];
-    CHECK(tuff_file_tensor_read_i64(ctx, tuff_safetensors_find(file, "f64"), 0, 3, none) ==
+    CHECK(tuff_file_tensor_read_i64(ctx, tuff_weights_find(file, "f64"), 0, 3, none) ==
           TUFF_E_DTYPE);
 }
 
-static void check_integers(const struct tuff_safetensors *file)
+static void check_integers(const struct tuff_weights_file *file)
 {
     static const char *const names[] = {"i64", "i32", "u32", "i16", "u16", "i8", "u8", "bool"};
     static const int64_t last[] = {INT64_MIN,  INT32_MIN, UINT32_MAX, INT16_MIN,
                                    UINT16_MAX, INT8_MIN,  UINT8_MAX,  1};
     for (size_t i = 0; i < TUFF_COUNT(names); i++) {
-        const struct tuff_file_tensor *tensor = tuff_safetensors_find(file, names[i]);
+        const struct tuff_file_tensor *tensor = tuff_weights_find(file, names[i]);
         int64_t got[3] = {9, 9, 9};
         float none[3];
         CHECK(tensor && tensor->count == 3);
@@ -207,30 +207,30 @@ static void test_round_trip(void)
 {
     const char *path = FOLDER "/all.safetensors";
     write_values(path);
-    struct tuff_safetensors *file = NULL;
-    CHECK_OK(ctx, tuff_safetensors_open(ctx, path, &file));
+    struct tuff_weights_file *file = NULL;
+    CHECK_OK(ctx, tuff_weights_open(ctx, path, &file));
     if (!file)
         return;
-    CHECK(tuff_safetensors_count(file) == N_SPECS);
+    CHECK(tuff_weights_count(file) == N_SPECS);
     const char *before = "";
     for (size_t i = 0; i < N_SPECS; i++) {
-        const struct tuff_file_tensor *tensor = tuff_safetensors_get(file, i);
+        const struct tuff_file_tensor *tensor = tuff_weights_get(file, i);
         CHECK(tensor && strcmp(before, tensor->name) < 0);
         before = tensor->name;
         CHECK((uintptr_t) tensor->data % tuff_dtype_size(tensor->dtype) == 0);
         CHECK(tensor->size == tensor->count * tuff_dtype_size(tensor->dtype));
     }
-    CHECK(!tuff_safetensors_get(file, N_SPECS) && !tuff_safetensors_find(file, "absent"));
-    const struct tuff_file_tensor *tensor = tuff_safetensors_find(file, "scalar \xc3\xa9\"\\");
+    CHECK(!tuff_weights_get(file, N_SPECS) && !tuff_weights_find(file, "absent"));
+    const struct tuff_file_tensor *tensor = tuff_weights_find(file, "scalar \xc3\xa9\"\\");
     CHECK(tensor && tensor->rank == 0 && tensor->count == 1 &&
           *(const int8_t *) tensor->data == -7);
-    tensor = tuff_safetensors_find(file, "none");
+    tensor = tuff_weights_find(file, "none");
     CHECK(tensor && tensor->rank == 2 && tensor->dims[1] == 5 && tensor->size == 0);
-    const char *format = tuff_safetensors_metadata(file, "format");
-    CHECK(format && !strcmp(format, "pt") && !tuff_safetensors_metadata(file, "x"));
+    const char *format = tuff_weights_metadata(file, "format");
+    CHECK(format && !strcmp(format, "pt") && !tuff_weights_metadata(file, "x"));
     check_floats(file);
     check_integers(file);
-    tuff_safetensors_close(file);
+    tuff_weights_close(file);
 }
 
 /* Every cut and every changed byte of the header (the length included) gives a status; what still
@@ -241,11 +241,11 @@ static void test_hostile(void)
     CHECK_OK(ctx, tuff_os_map(ctx, FOLDER "/all.safetensors", &map));
     uint64_t length;
     memcpy(&length, map.data, 8);
-    struct tuff_safetensors *file;
+    struct tuff_weights_file *file;
     for (size_t size = 0; size < map.size; size++) {
         uint8_t *cut = malloc(size ? size : 1);
         memcpy(cut, map.data, size);
-        CHECK(tuff_safetensors_open_memory(ctx, "cut", cut, size, &file) == TUFF_E_FORMAT && !file);
+        CHECK(tuff_weights_open_memory(ctx, "cut", cut, size, &file) == TUFF_E_FORMAT && !file);
         free(cut);
     }
     size_t opened = 0, refused = 0;
@@ -255,16 +255,16 @@ static void test_hostile(void)
             memcpy(bytes, map.data, map.size);
             bytes[at] ^= (uint8_t) change;
             enum tuff_status status =
-                tuff_safetensors_open_memory(ctx, "x", bytes, map.size, &file);
+                tuff_weights_open_memory(ctx, "x", bytes, map.size, &file);
             CHECK((status == TUFF_OK) == (file != NULL));
-            for (size_t i = 0; file && i < tuff_safetensors_count(file); i++) {
-                const struct tuff_file_tensor *tensor = tuff_safetensors_get(file, i);
+            for (size_t i = 0; file && i < tuff_weights_count(file); i++) {
+                const struct tuff_file_tensor *tensor = tuff_weights_get(file, i);
                 const uint8_t *data = tensor->data;
                 CHECK(data >= bytes && data + tensor->size <= bytes + map.size);
             }
             opened += status == TUFF_OK;
             refused += status != TUFF_OK;
-            tuff_safetensors_close(file);
+            tuff_weights_close(file);
             free(bytes);
         }
     CHECK(opened > 100 && refused > 1000); /* a letter of a name is free to change */
@@ -351,20 +351,20 @@ static void check_saved(const char *folder, size_t n_files)
     CHECK_OK(ctx, tuff_os_list(ctx, folder, &list));
     CHECK_MSG(list.n == n_files, "%zu files", list.n);
     tuff_os_list_free(&list);
-    struct tuff_safetensors *file = NULL;
-    CHECK_OK(ctx, tuff_safetensors_open(ctx, folder, &file));
+    struct tuff_weights_file *file = NULL;
+    CHECK_OK(ctx, tuff_weights_open(ctx, folder, &file));
     if (!file)
         return;
-    CHECK(tuff_safetensors_count(file) == 4);
+    CHECK(tuff_weights_count(file) == 4);
     float *a = malloc(140000 * sizeof *a), d[100];
     int64_t b[1000];
-    CHECK_OK(ctx, tuff_file_tensor_read_f32(ctx, tuff_safetensors_find(file, "a"), 0, 140000, a));
-    CHECK_OK(ctx, tuff_file_tensor_read_i64(ctx, tuff_safetensors_find(file, "b"), 0, 1000, b));
-    CHECK_OK(ctx, tuff_file_tensor_read_f32(ctx, tuff_safetensors_find(file, "d"), 0, 100, d));
+    CHECK_OK(ctx, tuff_file_tensor_read_f32(ctx, tuff_weights_find(file, "a"), 0, 140000, a));
+    CHECK_OK(ctx, tuff_file_tensor_read_i64(ctx, tuff_weights_find(file, "b"), 0, 1000, b));
+    CHECK_OK(ctx, tuff_file_tensor_read_f32(ctx, tuff_weights_find(file, "d"), 0, 100, d));
     CHECK(a[0] == 0 && a[65536] == 65536 && a[139999] == 139999);
     CHECK(b[999] == 999 && d[0] == 3 && d[99] == 102);
     free(a);
-    tuff_safetensors_close(file);
+    tuff_weights_close(file);
 }
 
 static void test_shards(void)
@@ -383,10 +383,10 @@ static void test_shards(void)
     check_saved(folder, 4);
 
     /* Through the index's own path, and with a shard that is not what the index says. */
-    struct tuff_safetensors *file;
+    struct tuff_weights_file *file;
     const char *index = FOLDER "/shards/model.safetensors.index.json";
-    CHECK_OK(ctx, tuff_safetensors_open(ctx, index, &file));
-    tuff_safetensors_close(file);
+    CHECK_OK(ctx, tuff_weights_open(ctx, index, &file));
+    tuff_weights_close(file);
     static const char *const maps[] = {
         "{\"weight_map\":{\"b\":\"model-00001-of-00003.safetensors\"}}",
         "{\"weight_map\":{\"b\":\"../shards/model-00001-of-00003.safetensors\"}}",
@@ -398,16 +398,16 @@ static void test_shards(void)
     };
     for (size_t i = 0; i < TUFF_COUNT(maps); i++) {
         CHECK_OK(ctx, tuff_os_write_file(ctx, index, maps[i], strlen(maps[i])));
-        CHECK_MSG(tuff_safetensors_open(ctx, folder, &file) == TUFF_E_FORMAT, "%s", maps[i]);
+        CHECK_MSG(tuff_weights_open(ctx, folder, &file) == TUFF_E_FORMAT, "%s", maps[i]);
     }
     const char *missing = "{\"weight_map\":{\"b\":\"gone.safetensors\"}}";
     CHECK_OK(ctx, tuff_os_write_file(ctx, index, missing, strlen(missing)));
-    CHECK(tuff_safetensors_open(ctx, folder, &file) == TUFF_E_IO);
+    CHECK(tuff_weights_open(ctx, folder, &file) == TUFF_E_IO);
     CHECK(strstr(tuff_error_text(ctx), "gone.safetensors"));
 
     CHECK_OK(ctx, tuff_os_remove_tree(ctx, folder));
     CHECK_OK(ctx, tuff_os_mkdirs(ctx, folder));
-    CHECK(tuff_safetensors_open(ctx, folder, &file) == TUFF_E_IO);
+    CHECK(tuff_weights_open(ctx, folder, &file) == TUFF_E_IO);
     CHECK(strstr(tuff_error_text(ctx), "model.safetensors"));
     fail_at = 3;
     CHECK(tuff_safetensors_save(ctx, &params, many, 4) == TUFF_E_STOPPED);
@@ -422,7 +422,7 @@ static void test_shards(void)
 
 static enum tuff_status copy_source(void *user, size_t tensor, uint64_t first, uint64_t n, void *to)
 {
-    return tuff_file_tensor_read_f32(ctx, tuff_safetensors_get(user, tensor), first, n, to);
+    return tuff_file_tensor_read_f32(ctx, tuff_weights_get(user, tensor), first, n, to);
 }
 
 /* A checkpoint as transformers wrote it, written again in three shards: the same tensors, to the
@@ -430,14 +430,14 @@ static enum tuff_status copy_source(void *user, size_t tensor, uint64_t first, u
 static void test_golden(void)
 {
     const char *path = TEST_SOURCE_DIR "/golden/models/gpt2-tiny";
-    struct tuff_safetensors *file = NULL, *copy = NULL;
+    struct tuff_weights_file *file = NULL, *copy = NULL;
     CHECK_OK(ctx, tuff_os_mkdirs(ctx, FOLDER "/copy"));
-    CHECK_OK(ctx, tuff_safetensors_open(ctx, path, &file));
-    size_t n = file ? tuff_safetensors_count(file) : 0;
+    CHECK_OK(ctx, tuff_weights_open(ctx, path, &file));
+    size_t n = file ? tuff_weights_count(file) : 0;
     struct tuff_tensor_spec *all = calloc(n + 1, sizeof *all);
     uint64_t total = 0;
     for (size_t i = 0; i < n; i++) {
-        const struct tuff_file_tensor *tensor = tuff_safetensors_get(file, i);
+        const struct tuff_file_tensor *tensor = tuff_weights_get(file, i);
         all[i] = (struct tuff_tensor_spec){tensor->name, tensor->dtype, tensor->rank, {0}};
         memcpy(all[i].dims, tensor->dims, sizeof all[i].dims);
         total += tensor->size;
@@ -449,21 +449,21 @@ static void test_golden(void)
     params.source_user = file;
     CHECK_OK(ctx, tuff_safetensors_save(ctx, &params, all, n));
     CHECK(tuff_os_path_kind(FOLDER "/copy/model.safetensors.index.json") == TUFF_PATH_FILE);
-    CHECK_OK(ctx, tuff_safetensors_open(ctx, FOLDER "/copy", &copy));
-    CHECK(copy && tuff_safetensors_count(copy) == n);
+    CHECK_OK(ctx, tuff_weights_open(ctx, FOLDER "/copy", &copy));
+    CHECK(copy && tuff_weights_count(copy) == n);
     for (size_t i = 0; i < n && copy; i++) {
-        const struct tuff_file_tensor *a = tuff_safetensors_get(file, i);
-        const struct tuff_file_tensor *b = tuff_safetensors_find(copy, a->name);
+        const struct tuff_file_tensor *a = tuff_weights_get(file, i);
+        const struct tuff_file_tensor *b = tuff_weights_find(copy, a->name);
         CHECK(b && a->rank == b->rank && !memcmp(a->dims, b->dims, sizeof a->dims));
         CHECK(b && a->size == b->size && !memcmp(a->data, b->data, (size_t) a->size));
     }
-    tuff_safetensors_close(copy);
-    tuff_safetensors_close(file);
+    tuff_weights_close(copy);
+    tuff_weights_close(file);
     free(all);
 
     char *golden = tuff_os_path_join(path, "golden.safetensors");
-    CHECK_OK(ctx, tuff_safetensors_open(ctx, golden, &file));
-    const struct tuff_file_tensor *labels = file ? tuff_safetensors_find(file, "labels") : NULL;
+    CHECK_OK(ctx, tuff_weights_open(ctx, golden, &file));
+    const struct tuff_file_tensor *labels = file ? tuff_weights_find(file, "labels") : NULL;
     CHECK(labels && labels->dtype == TUFF_I64 && labels->rank == 2);
     size_t ignored = 0;
     for (uint64_t i = 0; labels && i < labels->count; i++) {
@@ -473,7 +473,7 @@ static void test_golden(void)
         CHECK(label == -100 || label >= 0);
     }
     CHECK(ignored > 0);
-    tuff_safetensors_close(file);
+    tuff_weights_close(file);
     free(golden);
 }
 

@@ -12,7 +12,7 @@ struct net {
     struct tuff_ctx *ctx;
     struct tuff_device *device;
     struct tuff_store *store;
-    struct tuff_safetensors *file;
+    struct tuff_weights_file *file;
     struct tuff_variable *variables[MOST];
     size_t n;
 };
@@ -20,7 +20,7 @@ struct net {
 /* A tensor of the file in the library's layout: channels last. The caller frees it. */
 static float *golden(struct net *net, const char *name, struct tuff_file_tensor *shape)
 {
-    const struct tuff_file_tensor *t = tuff_safetensors_find(net->file, name);
+    const struct tuff_file_tensor *t = tuff_weights_find(net->file, name);
     CHECK_MSG(t, "%s is not in the file", name);
     if (!t)
         return NULL;
@@ -169,13 +169,13 @@ int main(void)
     struct net net = {.ctx = test_ctx()};
     net.device =
         test_device(net.ctx, (struct tuff_device_params) {.force_uniform_loads = true});
-    CHECK_OK(net.ctx, tuff_safetensors_open(net.ctx, TEST_SOURCE_DIR "/golden/conv/conv.safetensors",
+    CHECK_OK(net.ctx, tuff_weights_open(net.ctx, TEST_SOURCE_DIR "/golden/conv/conv.safetensors",
                                             &net.file));
     if (net.device && net.file) {
         run(&net, false);
         run(&net, true);
     }
-    tuff_safetensors_close(net.file);
+    tuff_weights_close(net.file);
     test_device_end(net.device);
     tuff_ctx_destroy(net.ctx);
     return test_end();
