@@ -62,7 +62,7 @@ void multiply()
 {
     coopmat<ELEMENT, gl_ScopeSubgroup, FM, FK, gl_MatrixUseA> a[WM / FM];
     coopmat<ELEMENT, gl_ScopeSubgroup, FK, FN, gl_MatrixUseB> b;
-    [[unroll]] for (uint k = 0u; k < BK; k += FK) {
+    for (uint k = 0u; k < BK; k += FK) { // unrolled by drivers where it pays
         [[unroll]] for (uint i = 0u; i < WM / FM; i++)
             coopMatLoad(a[i], tile, (sub_row + i * FM) * ROW + k / 4u, ROW,
                         gl_CooperativeMatrixLayoutRowMajor);
@@ -102,14 +102,20 @@ void finish_fragment(uint row0, uint col0, uint base, uint staged)
 
 void finish_tile(uint row0, uint col0, uint base)
 {
+    const uint across = WN / FN;
     uint staged = gl_SubgroupID * QUADS_OF_FRAGMENT;
-    [[unroll]] for (uint i = 0u; i < WM / FM; i++)
-        [[unroll]] for (uint j = 0u; j < WN / FN; j++) {
-            subgroup_meet(); // all have read the last fragment
-            coopMatStore(sum[i][j], stage, staged, FN / 4u, gl_CooperativeMatrixLayoutRowMajor);
-            subgroup_meet();
-            finish_fragment(row0 + sub_row + i * FM, col0 + sub_col + j * FN, base, staged);
-        }
+    // The epilogue's code once, and not for every fragment: what is indexed must be constant.
+    [[dont_unroll]] for (uint f = 0u; f < WM / FM * across; f++) {
+        subgroup_meet(); // all have read the last fragment
+        [[unroll]] for (uint i = 0u; i < WM / FM; i++)
+            [[unroll]] for (uint j = 0u; j < WN / FN; j++)
+                if (f == i * across + j)
+                    coopMatStore(sum[i][j], stage, staged, FN / 4u,
+                                 gl_CooperativeMatrixLayoutRowMajor);
+        subgroup_meet();
+        finish_fragment(row0 + sub_row + f / across * FM, col0 + sub_col + f % across * FN, base,
+                        staged);
+    }
 }
 
 void main()
