@@ -91,7 +91,8 @@ static enum tuff_status tokenize(struct batch *b)
 {
     struct cli_task *t = b->task;
     struct tuff_truncation cut = {.max_length = (size_t) t->config.max_position_embeddings};
-    struct tuff_encode_params params = {.flags = TUFF_ENCODE_ADD_SPECIAL | TUFF_ENCODE_NO_PADDING};
+    struct tuff_encode_params params = {.flags = TUFF_ENCODE_ADD_SPECIAL | TUFF_ENCODE_NO_PADDING |
+                                                TUFF_ENCODE_CHAR_OFFSETS};
     struct tuff_input inputs[AT_ONCE] = {{0}};
     struct tuff_encoding encodings[AT_ONCE] = {{0}};
     if (t->truncate && cut.max_length)

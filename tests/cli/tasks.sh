@@ -20,7 +20,7 @@ same() {
     END { if (!numbers) exit 1 }'
 }
 
-for name in classify labels; do
+for name in classify labels tags; do
   "$tuff" classify --model "$tasks/$name" --jsonl < "$tasks/$name/cases.jsonl" > got 2> log ||
     fail "$name: $(cat log)"
   same "$tasks/$name/cases.jsonl" got || fail "$name"

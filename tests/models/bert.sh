@@ -19,6 +19,10 @@ for folder in "${folders[@]}"; do
   echo "${folder##*/}: $(tail -n 1 log)"
 done
 
+# The same model as BERT's first checkpoints are: a pickle, and TensorFlow's names.
+"$tuff" verify "$golden/../torch/bert-old" "$golden/bert-tokens-tiny/golden.safetensors" --strict \
+  > log 2>&1 || fail "bert-old: $(grep -v '^ok' log)"
+
 # Other tasks and heads.
 model=$golden/bert-tokens-tiny
 "$tuff" generate --model "$model" --tokenizer "$golden/../tokenizers/bpe-trained" --prompt a \

@@ -1,10 +1,10 @@
 """Reference values of BERT's heads, for tuff verify and for the task commands.
 
-    python tools/golden/bert.py tests/golden/models tests/golden/tasks
+    python tools/golden/bert.py tests/golden/models tests/golden/tasks [--tags]
 
 models/NAME: config.json, model.safetensors, golden.safetensors of tiny random models (see
 ../shared/golden/README.md for what the tensors are). tasks/NAME: a model with a tokenizer and
-cases.jsonl, what transformers' pipelines give.
+cases.jsonl, what transformers' pipelines give. --tags makes tasks/tags alone, from tasks/classify.
 """
 import json
 import math
@@ -192,6 +192,27 @@ def tasks(folder):
         f.write(TEXT * 2)
 
 
+
+@torch.no_grad()
+def tags(folder):
+    """With the tokenizer of tasks/classify: training WordPiece twice does not give the same."""
+    t = PreTrainedTokenizerFast(tokenizer_file=folder + "/classify/tokenizer.json",
+                                unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]",
+                                sep_token="[SEP]", mask_token="[MASK]",
+                                model_input_names=["input_ids", "token_type_ids", "attention_mask"])
+    names = {0: "O", 1: "B-THING", 2: "I-THING", 3: "PLACE"}
+    model = spread(BertForTokenClassification(small(t, num_labels=4, id2label=names)), 6)
+    pipe = pipeline("token-classification", model=model, tokenizer=t, device="cpu")
+    cases = [{"text": x, "tokens": pipe(x)} for x in TEXT.splitlines()[:4] + ["the rivér ÿ, the ship"]]
+    for case in cases:
+        for token in case["tokens"]:
+            token["score"] = float(token["score"])
+    save_task(folder + "/tags", model, t, cases)
+
+
 torch.manual_seed(11)
-heads(sys.argv[1])
-tasks(sys.argv[2])
+if "--tags" in sys.argv:
+    tags(sys.argv[2])
+else:
+    heads(sys.argv[1])
+    tasks(sys.argv[2])

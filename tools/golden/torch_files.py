@@ -2,16 +2,17 @@
 
 state.bin (zip), legacy.bin (before PyTorch 1.6), nested.bin (a training checkpoint) hold the tensors
 of state.safetensors; sharded/ holds them in two files with an index. code.bin and args.bin hold more
-than tensors and must be refused.
+than tensors and must be refused. bert-old/ is models/bert-tokens-tiny as BERT's first checkpoints are.
 """
 import argparse
 import collections
 import json
 import os
+import shutil
 import sys
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 
 class Code:
@@ -66,4 +67,17 @@ def main(folder):
     torch.save({"e": torch.zeros(1).expand(1 << 40)}, folder + "/expanded.bin")
 
 
+def old_bert(folder, source):
+    """A checkpoint as BERT's first ones are: the container before PyTorch 1.6, TensorFlow's names of
+    norms' parameters, no prefix."""
+    state = load_file(source + "/model.safetensors")
+    state = collections.OrderedDict(
+        (k.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"), v)
+        for k, v in state.items())
+    os.makedirs(folder, exist_ok=True)
+    torch.save(state, folder + "/pytorch_model.bin", _use_new_zipfile_serialization=False)
+    shutil.copy(source + "/config.json", folder)
+
+
 main(sys.argv[1])
+old_bert(sys.argv[1] + "/bert-old", sys.argv[1] + "/../models/bert-tokens-tiny")
