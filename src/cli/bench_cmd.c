@@ -470,7 +470,7 @@ static int check(const struct bench *b)
             i++;
         if (!tuff_device_kernels[i])
             return cli_error(b->command, CLI_USAGE, "--variant \"%s\": generic, cpu, packed, tiled, "
-                             "tiled.s, tiled.m or tiled.l", b->cli->kernels);
+                             "tiled.s, .m or .l, coopmat, coopmat.s, .m or .l", b->cli->kernels);
     }
     if (strcmp(b->dtype, "f32"))
         return cli_error(b->command, CLI_USAGE, "--dtype \"%s\": only f32 is supported", b->dtype);
@@ -517,7 +517,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"seconds", CLI_REAL, &b.seconds, "S", "how long to repeat", 0.01, 3600},
         {"generic", CLI_FLAG, &b.generic, NULL, "only kernels that run on any device", 0, 0},
         {"variant", CLI_STRING, &cli->kernels, "V",
-         "kernels to take: generic, cpu, packed, tiled, tiled.s, tiled.m, tiled.l", 0, 0},
+         "kernels to take: generic, cpu, packed, tiled(.s, .m, .l), coopmat(.s, .m, .l)", 0, 0},
         {"json", CLI_FLAG, &b.json, NULL, "one JSON object as the last line", 0, 0},
     };
     struct cli_strings words = {0};

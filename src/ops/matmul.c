@@ -138,8 +138,8 @@ static void launch_cpu(struct tuff_recorder *r, const struct tuff_matmul_attr *a
     tuff_launch(r, launch);
 }
 
-/* The first kernels in order that can compute the call; "generic" always can, and "tiled" says itself
- * when it cannot. */
+/* The first kernels in order that can compute the call; "generic" always can, "tiled" and "coopmat"
+ * say themselves when they cannot. */
 static const char *variant_of(const struct tuff_recorder *r, const struct tuff_node *node)
 {
     const char *order[TUFF_MATMUL_VARIANTS];
@@ -149,7 +149,8 @@ static const char *variant_of(const struct tuff_recorder *r, const struct tuff_n
                 ? tuff_matmul_packed_fits(r, node)
             : !strcmp(order[i], "cpu")
                 ? cpu_kernel_fits(r, node->in[MATMUL_A], node->in[MATMUL_B], node->attr)
-                : !strcmp(order[i], "generic") || !strcmp(order[i], "tiled"))
+                : !strcmp(order[i], "generic") || !strcmp(order[i], "tiled") ||
+                      !strcmp(order[i], "coopmat"))
             return order[i];
     return "generic";
 }
@@ -201,7 +202,10 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
     bool forced = tuff_record_device(r)->tile[0] || *node->choice.variant;
     if (!forced && tuff_matmul_vec_record(r, node, &p, spec, &launch))
         return;
-    if (!strcmp(variant, "tiled") && tuff_matmul_tiled_record(r, node))
+    bool matrix = !strcmp(variant, "coopmat");
+    if ((matrix || !strcmp(variant, "tiled")) &&
+        (tuff_matmul_tiled_record(r, node, matrix) ||
+         (matrix && tuff_matmul_tiled_record(r, node, false))))
         return;
     if (!strcmp(variant, "cpu")) {
         bool chosen = variant == node->choice.variant;
@@ -262,8 +266,8 @@ static uint64_t scratch(const struct tuff_node *node, const struct tuff_device_i
 {
     const char *order[TUFF_MATMUL_VARIANTS];
     tuff_matmul_order(node, device, order);
-    if (order[0] && !strcmp(order[0], "tiled"))
-        return tuff_matmul_tiled_scratch(node, device);
+    if (order[0] && (!strcmp(order[0], "tiled") || !strcmp(order[0], "coopmat")))
+        return tuff_matmul_tiled_scratch(node, device, !strcmp(order[0], "coopmat"));
     return order[0] && !strcmp(order[0], "packed") ? tuff_matmul_packed_scratch(node, device) : 0;
 }
 

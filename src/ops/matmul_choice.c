@@ -1,5 +1,5 @@
 /* ops/matmul_choice: which kernels may compute a product, and in which order they are tried. */
-#include "ops/matmul_packed.h"
+#include "ops/matmul_coopmat.h"
 #include "ops/matmul_vec.h"
 
 /* The defaults, by device class and vendor (0: any): the first kernels in a row that suit the call
@@ -10,7 +10,7 @@ static const struct {
     const char *order[TUFF_MATMUL_VARIANTS];
 } defaults[] = {
     {TUFF_CLASS_CPU, 0, {"packed", "cpu"}},
-    {TUFF_CLASS_TILED, 0, {"tiled"}}, /* which tile: ops/matmul_tiled.c */
+    {TUFF_CLASS_TILED, 0, {"coopmat", "tiled"}}, /* which tile: ops/matmul_tiled.c */
     {TUFF_CLASS_GENERIC, 0, {"generic"}},
 };
 
@@ -25,7 +25,8 @@ void tuff_matmul_order(const struct tuff_node *node, const struct tuff_device_in
             (defaults[i].vendor && defaults[i].vendor != device->vendor_id))
             continue;
         for (int k = 0; defaults[i].order[k] && n + 1 < TUFF_MATMUL_VARIANTS; k++)
-            order[n++] = defaults[i].order[k];
+            if (strcmp(defaults[i].order[k], "coopmat") || tuff_matmul_matrix_shape(device, node))
+                order[n++] = defaults[i].order[k];
         break;
     }
     order[n] = NULL; /* then what runs anywhere */

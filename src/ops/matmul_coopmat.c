@@ -34,6 +34,22 @@ bool tuff_matmul_matrix_divides(const struct tuff_matmul_tile *tile,
            TUFF_COOPMAT_K % shape->k == 0 && shape->k % 4 == 0;
 }
 
+const struct tuff_matrix_shape *tuff_matmul_matrix_shape(const struct tuff_device_info *device,
+                                                         const struct tuff_node *node)
+{
+    enum tuff_dtype dtype = node->in[MATMUL_A]->dtype;
+    if (!device->matrix_units || node->in[MATMUL_B]->dtype != dtype ||
+        (dtype != TUFF_F16 && dtype != TUFF_BF16))
+        return NULL;
+    for (uint32_t i = 0; i < device->n_matrix_shapes; i++) {
+        const struct tuff_matrix_shape *shape = &device->matrix_shapes[i];
+        if (shape->bf16 == (dtype == TUFF_BF16) &&
+            tuff_matmul_matrix_divides(&tuff_matmul_matrix_tiles[0], shape))
+            return shape;
+    }
+    return NULL;
+}
+
 void tuff_matmul_coopmat_constants(const struct tuff_matmul_tile *tile,
                                    const struct tuff_matrix_shape *shape, uint32_t subgroup,
                                    const struct tuff_matmul_tiled_spec *spec,

@@ -1,6 +1,8 @@
-/* ops/matmul_tiled: see matmul_tiled.h. Which tile for which shape stands here, in two tables. */
-#include "ops/matmul_tiled.h"
+/* ops/matmul_tiled: see matmul_tiled.h. Which tile for which shape stands here, in two tables; what
+ * differs on matrix units is in matmul_coopmat.c. */
+#include "ops/matmul_coopmat.h"
 
+#include "matmul/coopmat.h"
 #include "matmul/sum_parts.h"
 #include "matmul/tiled.h"
 
@@ -49,10 +51,15 @@ static uint64_t enough_groups(const struct tuff_device_info *device)
     return !strcmp(device->type, "discrete") ? 96 : 16;
 }
 
-static bool possible(const struct tuff_device_info *device, const struct tuff_matmul_tile *tile)
+/* shape NULL: without matrix units. */
+static bool possible(const struct tuff_device_info *device, const struct tuff_matmul_tile *tile,
+                     const struct tuff_matrix_shape *shape)
 {
-    return tuff_matmul_tile_shared(tile) <= device->max_shared_bytes &&
-           tuff_matmul_tile_invocations(tile) <= device->max_invocations;
+    uint64_t shared = shape ? tuff_matmul_matrix_shared(tile, shape) : tuff_matmul_tile_shared(tile);
+    uint32_t invocations = shape ? tuff_matmul_matrix_invocations(tile, device->matrix_subgroup)
+                                 : tuff_matmul_tile_invocations(tile);
+    return shared <= device->max_shared_bytes && invocations <= device->max_invocations &&
+           (!shape || tuff_matmul_matrix_divides(tile, shape));
 }
 
 static size_t largest_of(const struct tuff_device_info *device)
@@ -65,17 +72,19 @@ static size_t largest_of(const struct tuff_device_info *device)
     return most;
 }
 
-bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, uint64_t n,
-                           uint64_t k, uint64_t batch, struct tuff_matmul_tiling *tiling)
+static bool choose(const struct tuff_device_info *device, const struct tuff_matrix_shape *shape,
+                   const uint64_t sides[3], uint64_t batch, struct tuff_matmul_tiling *tiling)
 {
-    uint64_t tiles = 0, enough = enough_groups(device);
+    const struct tuff_matmul_tile *list = shape ? tuff_matmul_matrix_tiles : tuff_matmul_tiles;
+    size_t n_list = shape ? tuff_matmul_matrix_tile_count : tuff_matmul_tile_count;
+    uint64_t m = sides[0], n = sides[1], k = sides[2], tiles = 0, enough = enough_groups(device);
     bool forced = device->tile[0] != 0;
-    tiling->tile = NULL;
-    for (size_t i = forced ? tuff_matmul_tile_count : largest_of(device) + 1; i-- > 0;) {
-        const struct tuff_matmul_tile *tile = &tuff_matmul_tiles[i];
+    *tiling = (struct tuff_matmul_tiling) {.shape = shape};
+    for (size_t i = forced || shape ? n_list : largest_of(device) + 1; i-- > 0;) {
+        const struct tuff_matmul_tile *tile = &list[i];
         /* More than half of the tile lies within c; the smallest takes what is left. */
         bool wasted = 2 * m <= tile->bm || 2 * n <= tile->bn;
-        if (!possible(device, tile) ||
+        if (!possible(device, tile, shape) ||
             (forced ? strcmp(device->tile, tile->name) != 0 : i > 0 && wasted))
             continue;
         tiling->tile = tile;
@@ -89,35 +98,44 @@ bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, ui
     uint64_t parts = TUFF_MIN(TUFF_MIN(enough / TUFF_MAX(tiles, 1), k / LEAST_PART), MOST_PARTS);
     uint64_t bytes = batch * m * tuff_align_up(n, 4) * 4;
     parts = TUFF_MAX(TUFF_MIN(parts, MOST_SCRATCH / bytes), 1);
-    tiling->k_part = (uint32_t) tuff_align_up(tuff_div_up(k, parts), TUFF_TILED_K);
+    tiling->k_part = (uint32_t) tuff_align_up(tuff_div_up(k, parts),
+                                              shape ? TUFF_COOPMAT_K : TUFF_TILED_K);
     tiling->parts = (uint32_t) tuff_div_up(k, tiling->k_part);
     return true;
 }
 
+bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, uint64_t n,
+                           uint64_t k, uint64_t batch, struct tuff_matmul_tiling *tiling)
+{
+    return choose(device, NULL, (uint64_t[]) {m, n, k}, batch, tiling);
+}
+
 static bool tiling_of_node(const struct tuff_device_info *device, const struct tuff_node *node,
-                           struct tuff_matmul_tiling *tiling)
+                           bool matrix, struct tuff_matmul_tiling *tiling)
 {
     const struct tuff_matmul_attr *attr = node->attr;
     const struct tuff_tensor *y = node->out[MATMUL_Y];
     int64_t m, k;
     tuff_matmul_sides(node->in[MATMUL_A], attr->ta, &m, &k);
-    return device->device_class == TUFF_CLASS_TILED &&
-           tuff_matmul_tiling_of(device, (uint64_t) m, (uint64_t) y->dims[y->rank - 1],
-                                 (uint64_t) k, tuff_matmul_batch(y), tiling);
+    const struct tuff_matrix_shape *shape = matrix ? tuff_matmul_matrix_shape(device, node) : NULL;
+    const uint64_t sides[] = {(uint64_t) m, (uint64_t) y->dims[y->rank - 1], (uint64_t) k};
+    bool f32 = node->in[MATMUL_A]->dtype == TUFF_F32 && node->in[MATMUL_B]->dtype == TUFF_F32;
+    return device->device_class == TUFF_CLASS_TILED && (matrix ? shape != NULL : f32) &&
+           choose(device, shape, sides, tuff_matmul_batch(y), tiling);
 }
 
 uint64_t tuff_matmul_tiled_scratch(const struct tuff_node *node,
-                                   const struct tuff_device_info *device)
+                                   const struct tuff_device_info *device, bool matrix)
 {
     const struct tuff_tensor *y = node->out[MATMUL_Y];
     struct tuff_matmul_tiling tiling;
-    if (!tiling_of_node(device, node, &tiling) || tiling.parts == 1)
+    if (!tiling_of_node(device, node, matrix, &tiling) || tiling.parts == 1)
         return 0;
     uint64_t n = (uint64_t) y->dims[y->rank - 1];
     return (uint64_t) tuff_elements(y) / n * tuff_align_up(n, 4) * 4 * tiling.parts;
 }
 
-/* All rows begin at multiples of 16 bytes. */
+/* All rows begin at multiples of four elements. */
 static bool in_quads(const struct tuff_tensor *x)
 {
     bool whole = x->offset % 4 == 0;
@@ -191,14 +209,21 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node,
     const struct tuff_matmul_tile *tile = tiling->tile;
     bool cut = tiling->parts > 1;
     uint64_t tiles = tuff_div_up(p->m, tile->bm) * tuff_div_up(p->n, tile->bn);
-    uint32_t constants[TUFF_TILED_SPECS];
-    tuff_matmul_tiled_constants(tile, spec, constants);
-    struct tuff_launch_params launch = {.kernel = "matmul/tiled",
+    uint32_t constants[TUFF_COOPMAT_SPECS];
+    if (tiling->shape)
+        tuff_matmul_coopmat_constants(tile, tiling->shape, tuff_record_device(r)->matrix_subgroup,
+                                      spec, constants);
+    else
+        tuff_matmul_tiled_constants(tile, spec, constants);
+    struct tuff_launch_params launch = {.kernel = !tiling->shape          ? "matmul/tiled"
+                                                  : tiling->shape->bf16 ? "matmul/coopmat.bf16"
+                                                                        : "matmul/coopmat.f16",
                                         .push = p,
                                         .push_bytes = sizeof *p,
                                         .groups = {tuff_groups(tiles * p->batch * p->parts, 1)},
                                         .spec = constants,
-                                        .n_spec = TUFF_TILED_SPECS,
+                                        .n_spec = tiling->shape ? TUFF_COOPMAT_SPECS
+                                                                : TUFF_TILED_SPECS,
                                         .in = {node->in[MATMUL_A], node->in[MATMUL_B]},
                                         .writes_scratch = cut};
     if (!cut) {
@@ -210,14 +235,14 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node,
     tuff_launch(r, &launch);
 }
 
-bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *node)
+bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *node, bool matrix)
 {
     const struct tuff_matmul_attr *attr = node->attr;
     const struct tuff_tensor *a = node->in[MATMUL_A], *b = node->in[MATMUL_B];
     const struct tuff_tensor *y = node->out[MATMUL_Y], *pre = node->out[MATMUL_PRE];
     const struct tuff_tensor *bias = node->in[MATMUL_BIAS], *residual = node->in[MATMUL_RESIDUAL];
     struct tuff_matmul_tiling tiling;
-    if (!tuff_use_tiled_kernels(r) || !tiling_of_node(tuff_record_device(r), node, &tiling))
+    if (!tuff_use_tiled_kernels(r) || !tiling_of_node(tuff_record_device(r), node, matrix, &tiling))
         return false;
     if (tiling.parts > 1 && !node->scratch)
         return false;
@@ -254,7 +279,7 @@ bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *n
         .b_quads = in_quads(b),
         .c_quads = p.n % 4 == 0 && in_quads(y) && (!p.pre || in_quads(pre)) &&
                    (!residual || in_quads(residual)) && (!bias || bias->offset % 4 == 0),
-        .tail = p.k % TUFF_TILED_K != 0};
+        .tail = p.k % (matrix ? TUFF_COOPMAT_K : TUFF_TILED_K) != 0};
     if (tiling.parts == 1) {
         launch(r, node, &tiling, &p, &spec);
         return true;

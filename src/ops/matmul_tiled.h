@@ -32,15 +32,16 @@ void tuff_matmul_tiled_constants(const struct tuff_matmul_tile *tile,
 struct tuff_matmul_tiling {
     const struct tuff_matmul_tile *tile;
     uint32_t parts, k_part;
+    const struct tuff_matrix_shape *shape; /* NULL: without matrix units */
 };
 /* By shape and device; false where the device has no tile. */
 bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, uint64_t n,
                            uint64_t k, uint64_t batch, struct tuff_matmul_tiling *tiling);
 
-/* Bytes for the parts of the sums; 0: k is not cut. */
+/* Bytes for the parts of the sums; 0: k is not cut. `matrix`: by matmul/coopmat, where it suits. */
 uint64_t tuff_matmul_tiled_scratch(const struct tuff_node *node,
-                                   const struct tuff_device_info *device);
-/* Records the node; false, and nothing recorded, where these kernels do not suit the device. */
-bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *node);
+                                   const struct tuff_device_info *device, bool matrix);
+/* Records the node; false, and nothing recorded, where these kernels do not suit node or device. */
+bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *node, bool matrix);
 
 #endif
