@@ -16,7 +16,7 @@ struct bench {
     struct cli *cli;
     const struct cli_command *command;
     struct tuff_device *device;
-    int64_t m, n, k, batch, layers, heads, width, context, vocab, tokens, head_size, megabytes;
+    int64_t m, n, k, batch, layers, heads, width, context, vocab, tokens, prompt, head_size, megabytes;
     int64_t parameters;
     int64_t channels, out_channels, height, kernel, stride, padding;
     double seconds;
@@ -418,9 +418,9 @@ static int bench_decode(struct bench *b)
     struct tuff_model *model = NULL;
     struct decoding d = {.n = (size_t) b->batch};
     struct outcome o = {0};
-    uint32_t prompt[] = {1};
+    uint32_t *prompt = tuff_calloc((size_t) b->prompt, sizeof *prompt);
     model_config(b, &config);
-    int64_t tokens = TUFF_MIN(b->tokens, b->context - 1);
+    int64_t tokens = TUFF_MIN(b->tokens, b->context - b->prompt);
     enum tuff_status status = tuff_store_create(ctx, b->device, &store);
     if (status == TUFF_OK)
         status = tuff_model_create(store, &config, &model);
@@ -436,10 +436,12 @@ static int bench_decode(struct bench *b)
     if (status == TUFF_OK)
         status = tuff_model_init(model, 1);
     d.prompts = tuff_calloc(d.n, sizeof *d.prompts);
-    for (size_t i = 0; d.prompts && i < d.n; i++)
+    if (status == TUFF_OK && (!prompt || !d.prompts))
+        status = tuff_fail(ctx, TUFF_E_NOMEM, "bench: out of memory");
+    for (size_t i = 0; prompt && d.prompts && i < d.n; i++)
         d.prompts[i] = (struct tuff_prompt) {
-            .ids = prompt, .n = 1, .sampling = {.greedy = true}, .max_new_tokens = tokens};
-    if (status == TUFF_OK && d.prompts)
+            .ids = prompt, .n = (size_t) b->prompt, .sampling = {.greedy = true}, .max_new_tokens = tokens};
+    if (status == TUFF_OK)
         status = measure(b, run_decode, &d, &o);
     if (status == TUFF_OK) {
         /* Without the prefill step that gave the first token. */
@@ -448,8 +450,13 @@ static int bench_decode(struct bench *b)
         o.gbps = (double) tuff_model_parameter_count(&config) * 4 * (double) (tokens - 1) / seconds *
                  1e-9;
         report(b, "decode", &o);
+        /* With several, the first token comes before the other prompts are in. */
+        if (d.n == 1 && !b->json)
+            printf("prefill: %lld tokens in %.1f ms, %.1f tokens/s\n", (long long) b->prompt,
+                   d.first * 1e3, (double) b->prompt / d.first);
     }
     free(d.prompts);
+    free(prompt);
     tuff_generator_destroy(d.generator);
     tuff_model_destroy(model);
     tuff_store_destroy(store);
@@ -481,7 +488,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 {
     struct bench b = {.cli = cli, .command = command, .m = 1024, .n = 1024, .k = 1024, .batch = 1,
                       .layers = 6, .heads = 6, .width = INT64_MIN, .context = 256, .vocab = 65,
-                      .tokens = 64, .head_size = 64, .channels = 64, .out_channels = 64,
+                      .tokens = 64, .prompt = 1, .head_size = 64, .channels = 64, .out_channels = 64,
                       .height = 32, .kernel = 3, .stride = 1, .padding = 1, .megabytes = 64,
                       .parameters = 1 << 24, .seconds = 2, .layout = "nt",
                       .dtype = "f32"};
@@ -502,6 +509,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"context", CLI_INT, &b.context, "N", "train, decode, attention: tokens", 1, 1 << 20},
         {"vocab", CLI_INT, &b.vocab, "N", "train, decode: vocabulary", 1, 1 << 24},
         {"tokens", CLI_INT, &b.tokens, "N", "decode: new tokens a run", 2, 1 << 20},
+        {"prompt", CLI_INT, &b.prompt, "N", "decode: tokens of each prompt", 1, 1 << 20},
         {"channels", CLI_INT, &b.channels, "N", "conv: channels of an image", 1, 65536},
         {"out-channels", CLI_INT, &b.out_channels, "N", "conv: channels of the result", 1, 65536},
         {"height", CLI_INT, &b.height, "N", "conv: rows of an image", 1, 65536},
