@@ -187,7 +187,10 @@ static void describe(VkInstance instance, VkPhysicalDevice physical, struct tuff
                  modern ? "lacks bufferDeviceAddress or timeline semaphores"
                         : "offers less than Vulkan 1.2");
     bool cpu = props->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    info->device_class = cpu && info->subgroup_shuffle &&
+    /* Typed loads of llvmpipe of Mesa 26 crash with vectors of 128 bits (tools/test_matrix). */
+    bool wide = info->subgroup_size != 4 || strncmp(info->driver, "llvmpipe", 8) ||
+                tuff_loads_uniformly(info);
+    info->device_class = cpu && info->subgroup_shuffle && wide &&
                                  (info->subgroup_size == 4 || info->subgroup_size == 8)
                              ? TUFF_CLASS_CPU
                          : cpu ? TUFF_CLASS_GENERIC
