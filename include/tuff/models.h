@@ -215,6 +215,14 @@ TUFF_API enum tuff_status tuff_model_inputs_write(struct tuff_program *program,
  * a cache. */
 TUFF_API struct tuff_tensor *tuff_model_hidden(struct tuff_graph *g, struct tuff_model *model,
                                                const struct tuff_model_inputs *in);
+/* The loss [1] of hidden as tuff_cross_entropy has it; by tuff_linear_cross_entropy in chunks of
+ * tuff_model_token_loss_chunk rows, where that is not 0: the family allows it and the logits of so many
+ * rows would be large. */
+TUFF_API struct tuff_tensor *tuff_model_token_loss(struct tuff_graph *g, struct tuff_model *model,
+                                                   struct tuff_tensor *hidden,
+                                                   struct tuff_tensor *targets,
+                                                   struct tuff_tensor *weight);
+TUFF_API int64_t tuff_model_token_loss_chunk(const struct tuff_model *model, int64_t rows);
 /* hidden [.., C] to what a language model's head gives: [.., V]. */
 TUFF_API struct tuff_tensor *tuff_model_logits(struct tuff_graph *g, struct tuff_model *model,
                                                struct tuff_tensor *hidden);

@@ -180,6 +180,23 @@ TUFF_API struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuf
                                                 struct tuff_tensor *weight,
                                                 struct tuff_tensor **rows);
 
+/* tuff_cross_entropy of hidden weight^T, hidden [.., C], weight [V, C], whose logits [.., V] never
+ * exist whole: `chunk` rows at a time, forward and in the gradient, where each chunk's are made once
+ * more (2 N V C further FLOP). chunk 0: tuff_linear_cross_entropy_chunk's; where that is 0 the
+ * logits are made whole after all. Loss and the gradient of hidden have the same bits for every
+ * chunk of at least 32 rows; that of weight is the sum of the chunks' in order, which are added to
+ * an accumulated gradient one by one. saves hidden and two numbers a row; no more than two chunks
+ * of logits in memory. After Mini-sequence Transformer: Luo et al. 2024, arXiv:2407.15892. */
+TUFF_API struct tuff_tensor *tuff_linear_cross_entropy(struct tuff_graph *g,
+                                                       struct tuff_tensor *hidden,
+                                                       struct tuff_tensor *weight,
+                                                       struct tuff_tensor *targets,
+                                                       struct tuff_tensor *scale, int64_t chunk,
+                                                       struct tuff_tensor **rows);
+/* Rows a chunk for so many rows of logits of so large a vocabulary; 0: they are small enough to be
+ * made whole (512 MiB). */
+TUFF_API int64_t tuff_linear_cross_entropy_chunk(int64_t rows, int64_t vocabulary);
+
 /* What becomes of the losses of elements: their mean or sum, shape [1], or themselves. */
 enum tuff_reduction { TUFF_REDUCTION_MEAN, TUFF_REDUCTION_SUM, TUFF_REDUCTION_NONE };
 /* (x - target)^2 of each element; x and target of one shape. saves both. */

@@ -35,8 +35,9 @@ static enum tuff_status choose_device(struct plan *p)
     return TUFF_OK;
 }
 
+/* chunk: rows of logits at a time, 0: all. */
 static enum tuff_status make(const struct plan *p, int64_t batch, int64_t context,
-                             struct tuff_plan_sizes *sizes)
+                             struct tuff_plan_sizes *sizes, int64_t *chunk)
 {
     struct tuff_ctx *ctx = p->cli->ctx;
     struct tuff_store *store = NULL;
@@ -63,6 +64,8 @@ static enum tuff_status make(const struct plan *p, int64_t batch, int64_t contex
             &trainer);
     if (status == TUFF_OK)
         tuff_trainer_sizes(trainer, sizes);
+    if (status == TUFF_OK)
+        *chunk = tuff_model_token_loss_chunk(model, batch * context);
     tuff_trainer_destroy(trainer);
     tuff_model_destroy(model);
     tuff_store_destroy(store);
@@ -73,7 +76,8 @@ static enum tuff_status make(const struct plan *p, int64_t batch, int64_t contex
 static bool fits(const struct plan *p, int64_t batch, int64_t context)
 {
     struct tuff_plan_sizes sizes;
-    return make(p, batch, context, &sizes) == TUFF_OK &&
+    int64_t chunk;
+    return make(p, batch, context, &sizes, &chunk) == TUFF_OK &&
            (!p->has_device || tuff_plan_peak(&sizes) <= p->device.memory_available);
 }
 
@@ -134,7 +138,7 @@ static int print_json(const struct plan *p, const struct tuff_plan_sizes *s, con
 }
 
 static int report(const struct plan *p, const struct cli_command *command,
-                  const struct tuff_plan_sizes *s)
+                  const struct tuff_plan_sizes *s, int64_t chunk)
 {
     const double mib = 1048576;
     bool ok = !p->has_device || tuff_plan_peak(s) <= p->device.memory_available;
@@ -156,6 +160,10 @@ static int report(const struct plan *p, const struct cli_command *command,
     printf("%lld parameters, batch %lld, context %lld: %.2f GFLOP a step, %zu nodes\n",
            (long long) tuff_model_parameter_count(&p->config), (long long) p->batch,
            (long long) p->context, s->flops * 1e-9, s->nodes);
+    if (chunk)
+        printf("logits would take %.1f MiB: made in chunks of %lld rows, twice\n",
+               (double) (p->batch * p->context) * (double) p->config.vocab_size * 4 / mib,
+               (long long) chunk);
     for (size_t i = 0; i < TUFF_COUNT(rows); i++)
         if (rows[i].bytes)
             printf("  %-12s %16llu bytes  %10.1f MiB\n", rows[i].name,
@@ -184,6 +192,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     if (code >= 0)
         return code;
     struct tuff_plan_sizes sizes;
+    int64_t chunk;
     code = cli_model_config(cli, command, &p.model, "gpt2", &p.config);
     if (code >= 0)
         return code;
@@ -194,7 +203,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     if (p.has_device && !p.device.usable)
         return cli_error(command, CLI_FAILED, "device %s is not usable: %s", p.device.name,
                          p.device.unusable_reason);
-    enum tuff_status status = make(&p, p.batch, p.context, &sizes);
+    enum tuff_status status = make(&p, p.batch, p.context, &sizes, &chunk);
     if (status == TUFF_E_DEVICE_MEMORY) { /* one value is larger than the largest allocation */
         char why[512], advice[160];
         snprintf(why, sizeof why, "%s", tuff_error_text(cli->ctx));
@@ -204,7 +213,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         remedy(&p, advice, sizeof advice);
         return cli_error(command, CLI_FAILED, "%s; %s", why, advice);
     }
-    return status == TUFF_OK ? report(&p, command, &sizes) : cli_fail(cli, command);
+    return status == TUFF_OK ? report(&p, command, &sizes, chunk) : cli_fail(cli, command);
 }
 
 const struct cli_command cli_plan = {

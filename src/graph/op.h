@@ -116,6 +116,9 @@ struct tuff_graph {
     struct { struct tuff_tap { struct tuff_tensor *tensor; tuff_tap_fn fn; void *user; } *items;
              size_t n, cap; } taps;
     bool in_backward, has_backward;
+    /* While backward runs: for an op's grad, which may give shares of an input's gradient one by one,
+     * each made by the last node, instead of one in dx. */
+    void (*contribute)(struct tuff_graph *g, struct tuff_tensor *to, struct tuff_tensor *share);
 };
 
 /* ---- for constructors ---- */

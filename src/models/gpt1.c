@@ -108,10 +108,15 @@ static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
     return x;
 }
 
+static struct tuff_variable *head(const struct tuff_model *m)
+{
+    return ((const struct gpt1 *) m->own)->head;
+}
+
 static struct tuff_tensor *logits(struct tuff_graph *g, struct tuff_model *m,
                                   struct tuff_tensor *h)
 {
-    return tuff_block_head(g, h, ((const struct gpt1 *) m->own)->head);
+    return tuff_block_head(g, h, head(m));
 }
 
 const struct tuff_family tuff_family_gpt1 = {
@@ -145,5 +150,6 @@ const struct tuff_family tuff_family_gpt1 = {
     .layer_size = sizeof(struct layer),
     .declare = declare,
     .hidden = hidden,
+    .head = head,
     .logits = logits,
 };

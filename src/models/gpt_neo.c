@@ -174,10 +174,15 @@ static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
     return tuff_block_norm(g, m, x, own->ln_f_weight, own->ln_f_bias);
 }
 
+static struct tuff_variable *head(const struct tuff_model *m)
+{
+    return ((const struct gpt_neo *) m->own)->head;
+}
+
 static struct tuff_tensor *logits(struct tuff_graph *g, struct tuff_model *m,
                                   struct tuff_tensor *h)
 {
-    return tuff_block_head(g, h, ((const struct gpt_neo *) m->own)->head);
+    return tuff_block_head(g, h, head(m));
 }
 
 const struct tuff_family tuff_family_gpt_neo = {
@@ -212,5 +217,6 @@ const struct tuff_family tuff_family_gpt_neo = {
     .layer_size = sizeof(struct layer),
     .declare = declare,
     .hidden = hidden,
+    .head = head,
     .logits = logits,
 };

@@ -224,6 +224,21 @@ struct tuff_tensor *tuff_model_hidden(struct tuff_graph *g, struct tuff_model *m
     return m->family->hidden(g, m, in);
 }
 
+struct tuff_tensor *tuff_model_token_loss(struct tuff_graph *g, struct tuff_model *m,
+                                          struct tuff_tensor *hidden, struct tuff_tensor *targets,
+                                          struct tuff_tensor *weight)
+{
+    if (hidden && targets && tuff_model_token_loss_chunk(m, tuff_elements(targets)))
+        return tuff_linear_cross_entropy(g, hidden, tuff_use(g, m->family->head(m)), targets,
+                                         weight, 0, NULL);
+    return tuff_cross_entropy(g, tuff_model_logits(g, m, hidden), targets, weight, NULL);
+}
+
+int64_t tuff_model_token_loss_chunk(const struct tuff_model *m, int64_t rows)
+{
+    return m->family->head ? tuff_linear_cross_entropy_chunk(rows, m->config.vocab_size) : 0;
+}
+
 struct tuff_tensor *tuff_model_logits(struct tuff_graph *g, struct tuff_model *m,
                                       struct tuff_tensor *hidden)
 {

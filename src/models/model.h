@@ -68,6 +68,8 @@ struct tuff_family {
     void (*declare)(struct tuff_model *m);
     struct tuff_tensor *(*hidden)(struct tuff_graph *g, struct tuff_model *m,
                                   const struct tuff_model_inputs *in);
+    /* The head [V, C], where the logits are hidden head^T and nothing more; else NULL. */
+    struct tuff_variable *(*head)(const struct tuff_model *m);
     struct tuff_tensor *(*logits)(struct tuff_graph *g, struct tuff_model *m,
                                   struct tuff_tensor *hidden);
     /* Instead of logits, where the family has other tasks; *out is zero. */

@@ -1,4 +1,5 @@
 /* ops/cross_entropy: log-softmax and negative log-likelihood in one. */
+#include "ops/cross_entropy.h"
 #include "ops/rows.h"
 #include "ops/rows_cpu.h"
 #include "tuff/ops.h"
@@ -27,12 +28,15 @@ static uint32_t pitch_of(const struct tuff_tensor *x)
     return x->rank > 1 ? (uint32_t) x->strides[x->rank - 2] : (uint32_t) x->dims[0];
 }
 
-struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuff_tensor *logits,
-                                       struct tuff_tensor *targets, struct tuff_tensor *weight,
-                                       struct tuff_tensor **rows)
+struct tuff_tensor *tuff_cross_entropy_stats(struct tuff_graph *g, struct tuff_tensor *logits,
+                                             struct tuff_tensor *targets,
+                                             struct tuff_tensor *weight,
+                                             struct tuff_tensor **rows,
+                                             struct tuff_tensor **stats)
 {
     if (rows)
         *rows = NULL;
+    *stats = NULL;
     if (!logits || !targets || !weight || !tuff_check_f32(g, "cross_entropy", "logits", logits) ||
         !tuff_check_f32(g, "cross_entropy", "weight", weight))
         return NULL;
@@ -57,7 +61,16 @@ struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuff_tensor 
         *rows = out[OUT_ROWS];
         out[OUT_ROWS]->needs_grad = false; /* for reading; the gradient goes through the loss */
     }
+    *stats = out[OUT_STATS];
     return out[OUT_LOSS];
+}
+
+struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuff_tensor *logits,
+                                       struct tuff_tensor *targets, struct tuff_tensor *weight,
+                                       struct tuff_tensor **rows)
+{
+    struct tuff_tensor *stats;
+    return tuff_cross_entropy_stats(g, logits, targets, weight, rows, &stats);
 }
 
 /* Row losses are temporary where nobody needs them. */
@@ -73,6 +86,26 @@ static enum tuff_row_form form_of(const struct tuff_recorder *r, const struct tu
     bool texels = pitch_of(logits) % 4 == 0 &&
                   tuff_row_texels(r, (const struct tuff_tensor *[]) {logits, NULL});
     return tuff_row_form(r, texels, tuff_rows(logits), logits->dims[logits->rank - 1]);
+}
+
+void tuff_cross_entropy_total(struct tuff_recorder *r, const struct tuff_node *node,
+                              const struct tuff_tensor *rows, const struct tuff_tensor *weight)
+{
+    const struct tuff_tensor *loss = node->out[OUT_LOSS];
+    bool scratch = !tuff_needed(rows);
+    struct tuff_loss_total_params total = {
+        .rows_loss = scratch ? tuff_scratch_address(r, node) : tuff_address(r, rows),
+        .weight = tuff_address(r, weight),
+        .loss = tuff_address(r, loss),
+        .n = (uint32_t) tuff_elements(rows)};
+    if (!total.loss)
+        return;
+    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "loss/total",
+                                                 .push = &total,
+                                                 .push_bytes = sizeof total,
+                                                 .in = {weight, rows},
+                                                 .out = {loss},
+                                                 .reads_scratch = scratch});
 }
 
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
@@ -101,19 +134,7 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                        .out = {node->out[OUT_ROWS], node->out[OUT_STATS]},
                        .writes_scratch = true,
                        .flops = FLOPS * (double) tuff_elements(logits)});
-    struct tuff_loss_total_params total = {.rows_loss = p.rows_loss,
-                                           .weight = tuff_address(r, node->in[IN_WEIGHT]),
-                                           .loss = tuff_address(r, node->out[OUT_LOSS]),
-                                           .n = p.rows};
-    if (!total.loss)
-        return;
-    tuff_launch(r, &(struct tuff_launch_params) {
-                       .kernel = "loss/total",
-                       .push = &total,
-                       .push_bytes = sizeof total,
-                       .in = {node->in[IN_WEIGHT], node->out[OUT_ROWS]},
-                       .out = {node->out[OUT_LOSS]},
-                       .reads_scratch = true});
+    tuff_cross_entropy_total(r, node, node->out[OUT_ROWS], node->in[IN_WEIGHT]);
 }
 
 /* ---- gradient ---- */
@@ -165,17 +186,23 @@ static const struct tuff_op cross_entropy_grad_op = {.name = "cross_entropy_grad
                                                      .element_flops = 3,
                                                      .inplace_input = IN_LOGITS + 1};
 
+struct tuff_tensor *tuff_cross_entropy_grad(struct tuff_graph *g, struct tuff_tensor *logits,
+                                            struct tuff_tensor *targets,
+                                            struct tuff_tensor *weight, struct tuff_tensor *stats,
+                                            struct tuff_tensor *dloss)
+{
+    struct tuff_tensor *in[N_IN] = {logits, targets, weight, stats, dloss};
+    struct tuff_tensor *d = logits && targets && stats ? tuff_tensor_like(g, logits) : NULL;
+    return d && tuff_node_add(g, &cross_entropy_grad_op, in, N_IN, &d, 1, NULL, 0) ? d : NULL;
+}
+
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                  struct tuff_tensor *dx[])
 {
-    struct tuff_tensor *logits = node->in[IN_LOGITS];
-    struct tuff_tensor *in[N_IN] = {logits, node->in[IN_TARGETS], node->in[IN_WEIGHT],
-                                    node->out[OUT_STATS], dy[OUT_LOSS]};
-    if (!dy[OUT_LOSS])
-        return;
-    struct tuff_tensor *d = tuff_tensor_like(g, logits);
-    if (d && tuff_node_add(g, &cross_entropy_grad_op, in, N_IN, &d, 1, NULL, 0))
-        dx[IN_LOGITS] = d;
+    if (dy[OUT_LOSS])
+        dx[IN_LOGITS] =
+            tuff_cross_entropy_grad(g, node->in[IN_LOGITS], node->in[IN_TARGETS],
+                                    node->in[IN_WEIGHT], node->out[OUT_STATS], dy[OUT_LOSS]);
 }
 
 const struct tuff_op tuff_op_cross_entropy = {.name = "cross_entropy",

@@ -61,6 +61,13 @@ static void contribute(struct tuff_graph *g, struct tuff_tensor *t, struct tuff_
     t->grad = tuff_add(g, t->grad, d);
 }
 
+static void contribute_share(struct tuff_graph *g, struct tuff_tensor *to,
+                             struct tuff_tensor *share)
+{
+    if (to && share)
+        contribute(g, to, share, true);
+}
+
 static void finish(struct tuff_graph *g, struct tuff_tensor *t)
 {
     if (!t->hook || !t->grad)
@@ -115,6 +122,7 @@ void tuff_backward(struct tuff_graph *g, struct tuff_tensor *loss)
         return;
     }
     g->has_backward = g->in_backward = true;
+    g->contribute = contribute_share;
     size_t n_forward = g->nodes.n, n_tensors = g->tensors.n;
     loss->grad = tuff_fill(g, 1, loss->rank, loss->dims);
     for (size_t i = n_forward; i-- > 0 && g->status == TUFF_OK;)
