@@ -113,6 +113,9 @@ TUFF_API enum tuff_dtype tuff_dtype_of(const struct tuff_tensor *tensor);
 TUFF_API int64_t tuff_elements(const struct tuff_tensor *tensor);
 TUFF_API const char *tuff_name(const struct tuff_tensor *tensor);
 
+/* Before tuff_backward: bias vectors, activations and residuals that follow a product become
+ * its epilogue, where nobody else reads what is between; same bits. Returns how many nodes went. */
+TUFF_API int tuff_fuse(struct tuff_graph *graph);
 /* Appends the backward pass of a scalar: gradients become nodes of the same graph, those of
  * trainable variables are added to their gradient arena. Once a graph. */
 TUFF_API void tuff_backward(struct tuff_graph *graph, struct tuff_tensor *loss);

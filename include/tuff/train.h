@@ -18,6 +18,8 @@ struct tuff_trainer_params {
     struct tuff_optimizer_params optimizer;
     bool dropout;              /* the configuration's rates apply */
     uint64_t seed;             /* of dropout */
+    bool unfused;              /* no tuff_fuse: same bits, to compare
+                                * speeds */
     bool generic;              /* tests: kernels that run anywhere only */
     enum tuff_order order;     /* tests */
     uint64_t order_seed;       /* tests */

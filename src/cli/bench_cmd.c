@@ -1,10 +1,12 @@
 /* tuff bench: speeds of kernels and of whole steps, median of repeated runs after a warm-up. */
 #include "base/os.h"
 #include "base/rng.h"
+#include "cli/bench_memory.h"
 #include "cli/bench_tokenizer.h"
 #include "cli/cli.h"
 #include "cli/device.h"
 #include "graph/plan.h"
+#include "kernel/roof.h"
 #include "tuff/generate.h"
 #include "tuff/ops.h"
 #include "tuff/train.h"
@@ -20,13 +22,13 @@ struct bench {
     int64_t parameters;
     int64_t channels, out_channels, height, kernel, stride, padding;
     double seconds;
-    const char *layout, *dtype;
-    bool json, generic, backward;
+    const char *layout, *dtype, *op;
+    bool json, generic, backward, unfused;
 };
 
 struct outcome {
     double median, least;     /* seconds a run */
-    double gflops, gbps, tokens_per_s, host_ms;
+    double gflops, gbps, roof, tokens_per_s, host_ms; /* roof: bytes a second, copied */
     uint64_t activations;     /* bytes of the plan */
     const char *variant;
 };
@@ -66,6 +68,8 @@ static int report(const struct bench *b, const char *what, const struct outcome 
         printf(", %.2f GFLOP/s", o->gflops);
     if (o->gbps > 0)
         printf(", %.2f GB/s", o->gbps);
+    if (o->roof > 0)
+        printf(" (%.0f %% of what is copied)", o->gbps * 1e11 / o->roof);
     if (o->tokens_per_s > 0)
         printf(", %.1f tokens/s", o->tokens_per_s);
     if (o->host_ms > 0)
@@ -193,6 +197,24 @@ static struct tuff_tensor *build_copy(struct bench *b, struct tuff_graph *g, str
     return tuff_copy(g, variable(g, s, "x", 1, &n));
 }
 
+static struct tuff_tensor *build_op(struct bench *b, struct tuff_graph *g, struct tuff_store *s)
+{
+    int64_t dims[] = {b->m, b->n};
+    struct tuff_tensor *in[] = {variable(g, s, "x", 2, dims), variable(g, s, "z", 2, dims),
+                                variable(g, s, "weight", 1, &b->n), variable(g, s, "bias", 1, &b->n)};
+    return bench_memory_build(g, b->op, in, b->backward);
+}
+
+/* What the program's launches read and write. */
+static double launched_bytes(const struct tuff_program *program)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < program->launches[0].n; i++)
+        bytes += program->launches[0].items[i].bytes_read + program->launches[0].items[i].bytes_written;
+    return bytes;
+}
+
+/* bytes < 0: those of the launches, compared with what a copy reaches. */
 static int bench_op(struct bench *b, const char *what,
                     struct tuff_tensor *(*build)(struct bench *, struct tuff_graph *,
                                                  struct tuff_store *),
@@ -221,7 +243,10 @@ static int bench_op(struct bench *b, const char *what,
         status = measure(b, run_program, program, &o);
     if (status == TUFF_OK) {
         o.gflops = flops / o.median * 1e-9;
-        o.gbps = bytes / o.median * 1e-9;
+        struct tuff_roofs roofs = {0};
+        if (bytes < 0 && tuff_roofs_measure(b->device, &roofs) == TUFF_OK)
+            o.roof = roofs.copy;
+        o.gbps = (bytes < 0 ? launched_bytes(program) : bytes) / o.median * 1e-9;
         o.variant = program->launches[0].items[program->launches[0].n - 1].kernel;
         struct tuff_plan_sizes sizes;
         tuff_program_sizes(program, &sizes);
@@ -350,6 +375,7 @@ static int bench_train(struct bench *b)
                                            .batch = b->batch,
                                            .context = b->context,
                                            .eval_batch = 1,
+                                           .unfused = b->unfused,
                                            .generic = b->generic,
                                            .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
                                                      .clip = 1, .lr = &rate, .lr_count = 1,
@@ -492,14 +518,16 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
                       .height = 32, .kernel = 3, .stride = 1, .padding = 1, .megabytes = 64,
                       .parameters = 1 << 24, .seconds = 2, .layout = "nt",
                       .dtype = "f32"};
-    const char *tokenizer = NULL, *text = NULL;
+    const char *tokenizer = NULL, *text = NULL, *wrong = NULL;
     int64_t threads = 0;
     const struct cli_option options[] = {
-        {"m", CLI_INT, &b.m, "N", "matmul: rows of the result", 1, 1 << 20},
-        {"n", CLI_INT, &b.n, "N", "matmul: columns of the result", 1, 1 << 20},
+        {"m", CLI_INT, &b.m, "N", "matmul, op: rows", 1, 1 << 20},
+        {"n", CLI_INT, &b.n, "N", "matmul, op: columns", 1, 1 << 20},
         {"k", CLI_INT, &b.k, "N", "matmul: inner size", 1, 1 << 20},
         {"layout", CLI_STRING, &b.layout, "L", "matmul: nn, nt, tn or tt (t: transposed)", 0, 0},
         {"dtype", CLI_STRING, &b.dtype, "T", "matmul: f32", 0, 0},
+        {"op", CLI_STRING, &b.op, "NAME", "op: add, gelu, layer_norm, softmax, ...", 0, 0},
+        {"no-fuse", CLI_FLAG, &b.unfused, NULL, "train: every op by itself", 0, 0},
         {"batch", CLI_INT, &b.batch, "N", "matrices, rows, sequences or images", 1, 65535},
         {"layers", CLI_INT, &b.layers, "N", "train, decode: blocks", 1, 4096},
         {"heads", CLI_INT, &b.heads, "N", "train, decode, attention: heads", 1, 4096},
@@ -516,7 +544,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"kernel", CLI_INT, &b.kernel, "N", "conv: rows and columns of the kernel", 1, 64},
         {"stride", CLI_INT, &b.stride, "N", "conv: pixels between windows", 1, 64},
         {"padding", CLI_INT, &b.padding, "N", "conv: zeros on each side", 0, 64},
-        {"backward", CLI_FLAG, &b.backward, NULL, "attention, conv: with the gradients", 0, 0},
+        {"backward", CLI_FLAG, &b.backward, NULL, "attention, conv, op: with the gradients", 0, 0},
         {"parameters", CLI_INT, &b.parameters, "N", "adamw: parameters to update", 1, 1 << 30},
         {"megabytes", CLI_INT, &b.megabytes, "N", "copy: MiB to copy", 1, 4096},
         {"tokenizer", CLI_STRING, &tokenizer, "DIR|FILE", "tokenizer: the one to measure", 0, 0},
@@ -554,6 +582,10 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
                         2 * pairs * (double) b.head_size * (b.backward ? 7 : 2), 0);
     else if (!strcmp(what, "conv"))
         code = bench_op(&b, what, build_conv, conv_flops(&b) * (b.backward ? 3 : 1), 0);
+    else if (!strcmp(what, "op") && (wrong = bench_memory_op(b.op ? b.op : "", b.backward)))
+        code = cli_error(command, CLI_USAGE, "--op \"%s\": %s", b.op ? b.op : "", wrong);
+    else if (!strcmp(what, "op"))
+        code = bench_op(&b, b.op, build_op, 0, -1);
     else if (!strcmp(what, "copy"))
         code = bench_op(&b, what, build_copy, 0, 2.0 * (double) b.megabytes * 1048576);
     else if (!strcmp(what, "adamw"))
@@ -564,7 +596,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         code = bench_decode(&b);
     else
         code = cli_error(command, CLI_USAGE,
-                         "say what to measure: matmul, attention, conv, adamw, train, decode, copy "
+                         "say what to measure: matmul, attention, conv, op, adamw, train, decode, copy "
                          "or tokenizer");
     tuff_device_destroy(b.device);
     return code;
@@ -573,7 +605,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 const struct cli_command cli_bench = {
     .name = "bench",
     .summary = "measure kernels, training steps, decoding, tokenizers",
-    .usage = "matmul|attention|conv|adamw|train|decode|copy|tokenizer [OPTIONS]",
+    .usage = "matmul|attention|conv|op|adamw|train|decode|copy|tokenizer [OPTIONS]",
     .example = "tuff bench matmul --m 512 --n 512 --k 512 --layout nt",
     .run = run,
 };

@@ -50,6 +50,13 @@ struct tuff_tensor *tuff_activation_op(struct tuff_graph *g, const struct tuff_o
                : NULL;
 }
 
+enum tuff_activation tuff_activation_of(const struct tuff_node *node)
+{
+    if (node->op->record != tuff_activation_op_record)
+        return TUFF_ACT_NONE;
+    return ((const struct attr *) node->attr)->act;
+}
+
 void tuff_activation_op_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;

@@ -1,5 +1,4 @@
 /* ops/embedding: rows of a table by id, and the table's gradient by buckets. */
-#include "ops/rows_cpu.h"
 #include "ops/rows.h"
 #include "tuff/data.h"
 #include "tuff/ops.h"
@@ -7,7 +6,6 @@
 #include "elementwise/fill.h"
 #include "embedding/grad.h"
 #include "embedding/lookup.h"
-#include "embedding/lookup_cpu.h"
 #include "rows/gather.h"
 
 struct tuff_tensor *tuff_embedding(struct tuff_graph *g, struct tuff_tensor *table,
@@ -55,44 +53,8 @@ static void record_texels(struct tuff_recorder *r, const struct tuff_node *node)
                        .out = {y}});
 }
 
-static bool record_cpu(struct tuff_recorder *r, const struct tuff_node *node)
-{
-    enum { VECTORS = 16, GROUPS = 65535 };
-    const struct tuff_tensor *table = node->in[0], *ids = node->in[1], *y = node->out[0];
-    uint32_t lanes = tuff_record_device(r)->subgroup_size, columns = (uint32_t) table->dims[1];
-    uint32_t rows = (uint32_t) tuff_elements(ids);
-    if (!tuff_cpu_subgroups(r) || columns % lanes || y->offset % 4 || rows > GROUPS ||
-        table->dims[0] > 1 << 24 || !tuff_storage_view(r, y, 0))
-        return false;
-    uint32_t vectors = TUFF_MIN(columns / lanes, VECTORS), s = tuff_cpu_group(r, rows);
-    uint32_t blocks = (uint32_t) tuff_div_up(columns, vectors * lanes);
-    uint32_t groups = (uint32_t) tuff_div_up(rows, s);
-    struct tuff_embedding_lookup_cpu_params p = {.table = tuff_address(r, table),
-                                                 .ids = tuff_address(r, ids),
-                                                 .y = (uint32_t) y->offset,
-                                                 .n = columns,
-                                                 .rows = rows,
-                                                 .height = (uint32_t) table->dims[0]};
-    char name[48];
-    tuff_cpu_kernel(r, "embedding/lookup_cpu", name, p.t);
-    uint32_t spec[] = {s, s * lanes, vectors, blocks > 1 ? tuff_digits(blocks) : 0,
-                       tuff_digits(groups)};
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = name,
-                                                 .push = &p,
-                                                 .push_bytes = sizeof p,
-                                                 .spec = spec,
-                                                 .n_spec = TUFF_COUNT(spec),
-                                                 .groups = {blocks, groups},
-                                                 .views = {y},
-                                                 .in = {table, ids},
-                                                 .out = {y}});
-    return true;
-}
-
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    if (record_cpu(r, node))
-        return;
     const struct tuff_tensor *table = node->in[0], *ids = node->in[1], *y = node->out[0];
     uint64_t n = (uint64_t) tuff_elements(y);
     if (table->dims[1] % 4 == 0 &&

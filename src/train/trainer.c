@@ -51,6 +51,8 @@ static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *
     pass->loss = tuff_output(g, tuff_named(loss, "loss"), "loss");
     if (training && t->params.on_graph)
         t->params.on_graph(t->params.on_graph_user, g, loss);
+    if (!t->params.unfused)
+        tuff_fuse(g);
     if (training)
         tuff_backward(g, loss);
 }
