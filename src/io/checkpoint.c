@@ -98,14 +98,25 @@ static void remove_entry(struct tuff_ctx *ctx, const char *run, const char *name
     free(path);
 }
 
-/* Left by a writer that was killed: half-written folders, replaced ones, and the beginnings of
- * one-line files. */
+/* Left by a writer that was killed: beginnings of files that are replaced whole
+ * (tuff_os_write_file). */
+static bool is_beginning(const char *name)
+{
+    static const char *const files[] = {"last", "best", "metrics.csv", "loss.png"};
+    for (size_t i = 0; i < TUFF_COUNT(files); i++) {
+        size_t n = strlen(files[i]);
+        if (!strncmp(name, files[i], n) && !strncmp(name + n, ".tmp.", 5))
+            return true;
+    }
+    return false;
+}
+
+/* The same, and folders that are half-written or were replaced. */
 static bool is_leftover(const char *name)
 {
     uint64_t step;
     enum folder_kind kind = parse_name(name, &step);
-    return kind == FOLDER_OLD || kind == FOLDER_TEMP || !strncmp(name, "last.tmp.", 9) ||
-           !strncmp(name, "best.tmp.", 9);
+    return kind == FOLDER_OLD || kind == FOLDER_TEMP || is_beginning(name);
 }
 
 /* A failure here costs disk space only. */
@@ -360,6 +371,9 @@ enum tuff_status tuff_checkpoint_drop_after(struct tuff_ctx *ctx, const char *ru
                       : tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", run);
         free(path);
     }
+    for (size_t i = 0; i < list.n && status == TUFF_OK; i++)
+        if (is_beginning(list.items[i]))
+            remove_entry(ctx, run, list.items[i]);
     free(found);
     tuff_os_list_free(&list);
     return status == TUFF_OK ? tuff_os_sync_dir(ctx, run) : status;

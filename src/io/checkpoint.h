@@ -55,7 +55,8 @@ enum tuff_status tuff_checkpoint_newest(struct tuff_ctx *ctx, const char *run, c
 enum tuff_status tuff_checkpoint_named(struct tuff_ctx *ctx, const char *run, const char *name,
                                        char **folder, uint64_t *step);
 /* Removes the folders of steps after this one: for going on from an older checkpoint, so that what
- * it leaves behind is not the newest. */
+ * it leaves behind is not the newest. With them go the beginnings of files that a killed writer left:
+ * a run killed while it drew its last picture saves nothing more that would remove it. */
 enum tuff_status tuff_checkpoint_drop_after(struct tuff_ctx *ctx, const char *run, uint64_t step);
 
 #endif

@@ -129,7 +129,9 @@ static void test_life(void)
     params.keep = 0;
     CHECK_OK(ctx, save(123456789, 'a', NULL));
     CHECK(newest(NULL) == 123456789);
+    CHECK_OK(ctx, tuff_os_write_file(ctx, RUN "/loss.png.tmp.4711", "x", 1)); /* of a killed writer */
     CHECK_OK(ctx, tuff_checkpoint_drop_after(ctx, RUN, 50));
+    CHECK(tuff_os_path_kind(RUN "/loss.png.tmp.4711") == TUFF_PATH_NONE);
     CHECK(newest(NULL) == 50 && named("last") == 0);
     char tag = 0;
     CHECK_OK(ctx, save(50, 'b', &params)); /* the same step again */
