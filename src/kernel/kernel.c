@@ -1,6 +1,8 @@
 /* kernel: see kernel.h. */
 #include "kernel/kernel.h"
 
+#include "kernel/ahead.h"
+
 struct entry {
     const struct tuff_kernel *kernel;
     uint32_t spec[TUFF_SPEC_MAX], n_spec;
@@ -14,6 +16,7 @@ struct tuff_kernels {
         size_t n, cap;
     } entries;
     size_t made; /* entries that have their pipeline: the first ones */
+    struct tuff_ahead *ahead;
     struct {
         struct tuff_kernel **items;
         size_t n, cap;
@@ -31,6 +34,7 @@ const struct tuff_kernel *tuff_kernel_find(const char *name)
 static void destroy(void *thing)
 {
     struct tuff_kernels *kernels = thing;
+    tuff_ahead_destroy(&kernels->ahead);
     for (size_t i = 0; i < kernels->entries.n; i++)
         tuff_pipeline_destroy(kernels->device, kernels->entries.items[i].pipeline);
     for (size_t i = 0; i < kernels->own.n; i++)
@@ -160,6 +164,8 @@ enum tuff_status tuff_kernels_make(struct tuff_kernels *kernels)
     }
     if (status == TUFF_OK)
         status = tuff_pipelines_create(kernels->device, params, n, made);
+    if (status == TUFF_OK)
+        tuff_ahead_compile(&kernels->ahead, kernels->device, params, n);
     for (size_t i = 0; i < n && made; i++) {
         if (status == TUFF_OK)
             kernels->entries.items[first + i].pipeline = made[i];

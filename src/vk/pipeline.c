@@ -2,9 +2,6 @@
 #include "base/parallel.h"
 #include "vk/internal.h"
 
-/* 128 bytes of push constants are what every device has. */
-#define PUSH_BYTES 128
-
 VkDescriptorType tuff_vk_descriptor_type(int kind)
 {
     return kind == TUFF_VIEWS_STORAGE ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER
@@ -30,7 +27,7 @@ static enum tuff_status layout_for(struct tuff_device *device, int kind, uint32_
                            device->vk.CreateDescriptorSetLayout(
                                device->device, &set, NULL, &device->set_layouts[kind][views]),
                            "descriptor layout"));
-    VkPushConstantRange push = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = PUSH_BYTES};
+    VkPushConstantRange push = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = TUFF_PUSH_MAX};
     VkPipelineLayoutCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
                                        .setLayoutCount = views ? 1 : 0,
                                        .pSetLayouts = &device->set_layouts[kind][views],
@@ -105,7 +102,7 @@ static enum tuff_status prepare(struct tuff_device *device,
 {
     int kind = params->storage_views ? TUFF_VIEWS_STORAGE : TUFF_VIEWS_TEXEL;
     uint32_t views = params->texel_views + params->storage_views;
-    if (views > TUFF_VIEWS_MAX || params->push_bytes > PUSH_BYTES ||
+    if (views > TUFF_VIEWS_MAX || params->push_bytes > TUFF_PUSH_MAX ||
         params->n_spec > TUFF_SPEC_MAX)
         return tuff_fail(device->ctx, TUFF_E_RANGE, "kernel %s: too many views or constants",
                          params->name);

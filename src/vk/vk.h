@@ -64,6 +64,7 @@ enum tuff_status tuff_buffer_read(struct tuff_device *device, const struct tuff_
 
 /* ---- pipelines ---- */
 #define TUFF_SPEC_MAX 32
+#define TUFF_PUSH_MAX 128 /* bytes of push constants: what every device has */
 struct tuff_pipeline;
 struct tuff_pipeline_params {
     const char *name;       /* for errors */
