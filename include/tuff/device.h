@@ -44,7 +44,7 @@ struct tuff_device_info {
     uint64_t memory_available; /* of these now, as far as is known */
     uint32_t subgroup_size, subgroup_min, subgroup_max;
     bool subgroup_shuffle;
-    bool uniform_loads;       /* llvmpipe before 26: a load whose address all lanes share is scalar */
+    bool uniform_loads;       /* llvmpipe: a load whose address all lanes share is one scalar load */
     bool f16, bf16, int8, int16, int64, cooperative_matrix, memory_budget;
     /* VK_KHR_cooperative_matrix: the shapes, the subgroup they are used in (both only where
      * cooperative_matrix is true), and whether that is known to pay on this driver and architecture. */
@@ -74,7 +74,7 @@ struct tuff_device_params {
     const char *select;       /* index, part of a name, uuid:HEX, pci:ADDRESS, cpu; NULL: the best */
     bool validate;            /* load the Khronos validation layer; its messages become log errors */
     bool force_discrete;      /* for tests: treat device memory as not host-visible */
-    bool force_uniform_loads; /* for tests: claim uniform_loads on class cpu, but llvmpipe of Mesa 26 */
+    bool force_uniform_loads; /* for tests: claim uniform_loads on any device of class cpu */
     const char *force_kernels; /* for tests and comparisons: see tuff_device_kernels; NULL: its own */
     uint64_t memory_limit;    /* for tests and plans: pretend to have no more (0: no limit) */
     const char *cache_folder; /* pipeline cache files live here; NULL: none on disk */

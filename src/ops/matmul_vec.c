@@ -100,6 +100,12 @@ static void launch_generic(struct tuff_recorder *r, const struct tuff_matmul_att
     tuff_launch(r, launch);
 }
 
+/* llvmpipe of Mesa 26 compiles the kernel for uniform loads for minutes. Older ones tell 1. */
+static bool compiles_soon(const struct tuff_device_info *device)
+{
+    return strncmp(device->driver, "llvmpipe", 8) || device->driver_version >> 22 < 26;
+}
+
 bool tuff_matmul_vec_record(struct tuff_recorder *r, const struct tuff_node *node,
                             const struct tuff_matmul_params *p, uint32_t spec[16],
                             struct tuff_launch_params *launch)
@@ -109,7 +115,8 @@ bool tuff_matmul_vec_record(struct tuff_recorder *r, const struct tuff_node *nod
     struct uniform u;
     if (p->m > MOST_ROWS || p->k < LEAST_K || p->batch != 1 || attr->ta)
         return false;
-    if (device->uniform_loads && tuff_use_cpu_kernels(r) && choose_uniform(device, attr, p, &u)) {
+    if (device->uniform_loads && compiles_soon(device) && tuff_use_cpu_kernels(r) &&
+        choose_uniform(device, attr, p, &u)) {
         launch_uniform(r, attr, p, &u, spec, launch);
         return true;
     }

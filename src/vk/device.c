@@ -264,10 +264,8 @@ enum tuff_status tuff_device_create(struct tuff_ctx *ctx, const struct tuff_devi
     if (params->validate)
         TUFF_TRY_GOTO(listen(device));
     TUFF_TRY_GOTO(choose(device, params->select));
-    bool other_llvmpipe =
-        !strncmp(device->info.driver, "llvmpipe", 8) && !tuff_loads_uniformly(&device->info);
-    device->info.uniform_loads |= params->force_uniform_loads && !other_llvmpipe &&
-                                  device->info.device_class == TUFF_CLASS_CPU;
+    device->info.uniform_loads |=
+        params->force_uniform_loads && device->info.device_class == TUFF_CLASS_CPU;
     if (params->force_kernels)
         TUFF_TRY_GOTO(force_kernels(device, params->force_kernels));
     if (params->force_discrete)

@@ -107,12 +107,11 @@ static void describe_limits(struct tuff_device_info *info, const VkPhysicalDevic
     memcpy(info->uuid, p11->deviceUUID, 16);
 }
 
-/* What llvmpipe of Mesa 22.3 and 25.0 makes of packed operands, 26 does not: there the kernels for it
- * are slower than those with typed loads (26.1.6, 2048 x 512 x 768 nt: 34 and 50 GFLOP/s; 25.0.7: 91
- * and 45), and the mat-vec one compiles for minutes. Older versions tell 1 as theirs. */
-bool tuff_loads_uniformly(const struct tuff_device_info *info)
+/* llvmpipe of Mesa 26, whose typed loads crash with vectors of 128 bits and give wrong texels of long
+ * views (tools/test_matrix on 26.1.6). Older versions tell 1 as theirs. */
+static bool is_llvmpipe_26(const struct tuff_device_info *info)
 {
-    return !strncmp(info->driver, "llvmpipe", 8) && info->driver_version >> 22 < 26;
+    return !strncmp(info->driver, "llvmpipe", 8) && info->driver_version >> 22 >= 26;
 }
 
 static void describe(VkInstance instance, VkPhysicalDevice physical, struct tuff_device_info *info)
@@ -178,6 +177,8 @@ static void describe(VkInstance instance, VkPhysicalDevice physical, struct tuff
     /* maxBufferSize is of Vulkan 1.3; where it is not told, one allocation's limit stands for it. */
     describe_limits(info, &props->limits, &p11, &control);
     info->max_buffer = info->max_allocation;
+    if (is_llvmpipe_26(info))
+        info->max_texel_elements = TUFF_MIN(info->max_texel_elements, 65535);
     describe_memory(info, physical, props->deviceType);
     if (modern && matrix_known)
         tuff_matrix_describe(instance, physical, p12.driverID, info->bf16, info);
@@ -187,16 +188,14 @@ static void describe(VkInstance instance, VkPhysicalDevice physical, struct tuff
                  modern ? "lacks bufferDeviceAddress or timeline semaphores"
                         : "offers less than Vulkan 1.2");
     bool cpu = props->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    /* Typed loads of llvmpipe of Mesa 26 crash with vectors of 128 bits (tools/test_matrix). */
-    bool wide = info->subgroup_size != 4 || strncmp(info->driver, "llvmpipe", 8) ||
-                tuff_loads_uniformly(info);
+    bool wide = info->subgroup_size != 4 || !is_llvmpipe_26(info);
     info->device_class = cpu && info->subgroup_shuffle && wide &&
                                  (info->subgroup_size == 4 || info->subgroup_size == 8)
                              ? TUFF_CLASS_CPU
                          : cpu ? TUFF_CLASS_GENERIC
                                : TUFF_CLASS_TILED;
     info->uniform_loads = info->device_class == TUFF_CLASS_CPU && info->subgroup_size == 8 &&
-                          tuff_loads_uniformly(info);
+                          p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
 }
 
 static int rank(const struct tuff_device_info *info)

@@ -90,8 +90,6 @@ enum tuff_status tuff_instance_create(struct tuff_ctx *ctx, bool validate, VkIns
 enum tuff_status tuff_instance_devices(struct tuff_ctx *ctx, VkInstance instance,
                                        VkPhysicalDevice **physical, struct tuff_device_info **list,
                                        size_t *n);
-/* Is it an llvmpipe that uniform_loads is made for? */
-bool tuff_loads_uniformly(const struct tuff_device_info *info);
 /* vk/matrix.c: shapes, matrix_units, matrix_subgroup of a device with VK_KHR_cooperative_matrix and
  * VK_EXT_subgroup_size_control; cooperative_matrix where it has all that their kernels need. */
 void tuff_matrix_describe(VkInstance instance, VkPhysicalDevice physical, VkDriverId driver,
