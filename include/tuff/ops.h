@@ -298,9 +298,8 @@ struct tuff_attention_args {
  * h / (H / Hkv) (grouped queries: Ainslie et al. 2023, arXiv:2305.13245). ALiBi: Press et al. 2021,
  * arXiv:2108.12409. q [B, T, H D], k and v [B, S, Hkv D]: usually slices of one packed [B, T, 3 C], so
  * the first two axes may be strided. A query that sees no key gives 0 and no gradient. What stands
- * at positions outside `visible` never leaks, NaN included; behind the causal diagonal the same holds
- * for finite values and, with the generic kernels, for NaN (on software drivers a NaN there can reach
- * queries of its own tile). o [B, T, H D].
+ * at keys that a query does not see never reaches it, nor do such queries the keys' gradients, NaN
+ * and infinities included; a query that sees one may get NaN in all its channels. o [B, T, H D].
  * saves q, k, v, o and the log-sum-exp [B, H, T]: memory grows with T, not T^2.
  * Dao 2023, arXiv:2307.08691; the gradient is deterministic (no atomics). */
 TUFF_API struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor *q,

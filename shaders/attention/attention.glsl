@@ -24,7 +24,7 @@ ivec2 key_range(uint b)
 {
     if ((arg.shape.flags & TUFF_ATTENTION_PAD) == 0u)
         return ivec2(0, arg.S);
-    return ivec2(min(uvec2(arg.pad.v[2u * b], arg.pad.v[2u * b + 1u]), uvec2(arg.S)));
+    return ivec2(min(uvec2(arg.shape.pad.v[2u * b], arg.shape.pad.v[2u * b + 1u]), uvec2(arg.S)));
 }
 
 // How far a query sees to the right of its own place, and a key is seen to the left: window - 1, or
@@ -55,7 +55,7 @@ float unit() { return SOFTCAP ? arg.shape.softcap : 1.0; }
 float cap(float x) { return SOFTCAP ? tuff_tanh(x) : x; }
 // Derivative of a score by scale q . k, from y = cap(..).
 float cap_grad(float y) { return SOFTCAP ? 1.0 - y * y : 1.0; }
-float slope(uint h) { return ALIBI ? arg.slopes.v[h] : 0.0; }
+float slope(uint h) { return ALIBI ? arg.shape.slopes.v[h] : 0.0; }
 // ALiBi: minus slope times the distance to earlier keys.
 float bias(float slope_h, int i, int j) { return ALIBI ? slope_h * float(j - place(i)) : 0.0; }
 
@@ -65,7 +65,7 @@ uint row4(uint stride[3], uint b, uint t, uint h) { return (b * stride[0] + t * 
 // Factors of the probabilities of keys 4 * j4 .. 4 * j4 + 3 of query i: 0 or 1 / (1 - p).
 vec4 dropout4(uint bh, uint i, uint j4)
 {
-    vec4 u = vec4(tuff_philox(uvec4(bh, i, j4, arg.shape.stream), uvec2(arg.seed.v[0], arg.seed.v[1])) >> 8) * 5.9604645e-8;
+    vec4 u = vec4(tuff_philox(uvec4(bh, i, j4, arg.shape.stream), uvec2(arg.shape.seed.v[0], arg.shape.seed.v[1])) >> 8) * 5.9604645e-8;
     return mix(vec4(0), vec4(1.0 / (1.0 - arg.shape.drop)), greaterThanEqual(u, vec4(arg.shape.drop)));
 }
 

@@ -2,7 +2,7 @@
 #define TUFF_ATTENTION_KERNELS_H
 #include "attention/shape.h"
 /* What the flash kernels take. Pitches in floats, multiples of 4; the head axis is
- * contiguous; addresses are 16-byte aligned (lse, delta, pad, seed: 4). */
+ * contiguous; addresses are 16-byte aligned (lse, delta: 4). */
 TUFF_PARAMS_BEGIN(attention)
     TUFF_PTR(AttentionShape) shape;
     TUFF_PTR(F32x4) q;
@@ -15,9 +15,6 @@ TUFF_PARAMS_BEGIN(attention)
     TUFF_PTR(F32x4) dq;
     TUFF_PTR(F32x4) dk;
     TUFF_PTR(F32x4) dv;
-    TUFF_PTR(U32) pad;   /* [B, 2] */
-    TUFF_PTR(U32) seed;  /* [2] */
-    TUFF_PTR(F32) slopes; /* [H], with ALIBI only */
     tuff_u32 T;          /* query rows */
     tuff_u32 S;          /* key rows */
     tuff_u32 base;       /* first group of this dispatch */

@@ -1,5 +1,6 @@
 #version 450
 //! variant plain
+//! variant texel -DTEXEL
 //! variant merge -DMERGE
 // One query row per (row, head) against a paged cache.
 // A group of LANES owns a (row, head); lane l takes keys l, l + LANES, ... with its own running
@@ -17,6 +18,17 @@ layout(constant_id = 1) const uint LANES = 32;
 layout(constant_id = 2) const bool SOFTCAP = false;
 layout(constant_id = 3) const bool ALIBI = false;
 const uint Q4 = D / 4u, PART = 8u;
+
+// -DTEXEL: for software drivers, whose only wide loads are of texels.
+#ifdef TEXEL
+layout(set = 0, binding = 0) uniform samplerBuffer Keys;
+layout(set = 0, binding = 1) uniform samplerBuffer Values;
+#define KEY(i) texelFetch(Keys, int(p.keys_at + (i)))
+#define VALUE(i) texelFetch(Values, int(p.values_at + (i)))
+#else
+#define KEY(i) p.keys.v[i]
+#define VALUE(i) p.values.v[i]
+#endif
 
 // Where the results of part `part` of head `h` of `row` stand.
 uint partial_at(uint row, uint h, uint part_)
@@ -68,7 +80,7 @@ void attend(uint row, uint h, uint part_of, uint lane)
         uint at = (((block << p.block_log2) + (j & mask)) * p.kv_heads + kv) * Q4;
         float s = 0.0;
         for (uint d = 0u; d < Q4; d++)
-            s += dot(q[d], p.keys.v[at + d]);
+            s += dot(q[d], KEY(at + d));
         if (SOFTCAP)
             s = p.softcap * tuff_tanh(s);
         if (ALIBI) // the row's own key is the last it sees
@@ -77,7 +89,7 @@ void attend(uint row, uint h, uint part_of, uint lane)
         top = higher;
         sum = sum * shrink + e;
         for (uint d = 0u; d < Q4; d++)
-            o[d] = o[d] * shrink + e * p.values.v[at + d];
+            o[d] = o[d] * shrink + e * VALUE(at + d);
     }
     tops[lane] = top;
     sums[lane] = sum;

@@ -22,4 +22,6 @@ TUFF_PARAMS_BEGIN(attention_cached)
     tuff_u32 parts;
     tuff_f32 scale;
     tuff_f32 softcap;
+    tuff_u32 keys_at;       /* first texels, with TEXEL only */
+    tuff_u32 values_at;
 TUFF_PARAMS_END(attention_cached)

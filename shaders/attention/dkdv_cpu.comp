@@ -35,7 +35,6 @@ void main()
             uint bh = t.b * arg.shape.H + h, at = bh * arg.T + min(i + lane, int(arg.T) - 1);
             float lse = arg.lse.v[at] * LOG2E, delta = arg.delta.v[at], p[RUN][OWN], ds[RUN][OWN];
             float slope_h = slope(h);
-            float real = i + lane < arg.T && lse < infinity() ? 1.0 : 0.0; // the row exists and sees a key
             vec4 q[FETCHES][RUN], dO[FETCHES][RUN];
             CLEAR(p);
             CLEAR(ds);
@@ -58,12 +57,15 @@ void main()
                     ds[r][c] = visible ? x * (ds[r][c] * keep - row_delta) * cap_grad(y) : 0.0;
                 }
             }
-            [[unroll]] for (int f = 0; f < FETCHES; f++) {
-                [[unroll]] for (int r = 0; r < RUN; r++) { // other rows may hold NaN
-                    bool use = subgroupShuffle(real, r) > 0.0;
-                    dO[f][r] = use ? dO[f][r] : vec4(0);
-                    q[f][r] = use ? q[f][r] : vec4(0);
+            [[unroll]] for (int r = 0; r < RUN; r++) { // those who see a NaN of q have it in ds
+                float bad = 0.0, of_q = 0.0;
+                [[unroll]] for (int f = 0; f < FETCHES; f++) {
+                    dO[f][r] = tame(dO[f][r], bad);
+                    q[f][r] = tame(q[f][r], of_q);
                 }
+                POISON(p, r, bad)
+            }
+            [[unroll]] for (int f = 0; f < FETCHES; f++) {
                 ACCUMULATE(dv, p, dO[f], f);
                 ACCUMULATE(dk, ds, q[f], f);
             }

@@ -63,8 +63,10 @@ void main()
                 }
             }
         [[unroll]] for (int f = 0; f < FETCHES; f++) {
-            [[unroll]] for (int r = 0; r < RUN; r++) // what lies in padding may be NaN
-                k[f][r] = j + r >= keys.x && j + r < keys.y ? k[f][r] : vec4(0);
+            [[unroll]] for (int r = 0; r < RUN; r++) { // those who see a NaN have it in ds
+                float bad = 0.0;
+                k[f][r] = tame(k[f][r], bad);
+            }
             ACCUMULATE(dq, ds, k[f], f);
         }
     }

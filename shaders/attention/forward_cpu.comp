@@ -61,13 +61,19 @@ void main()
             [[unroll]] for (int d = 0; d < Q4; d++)
                 o[d][c] *= shrink;
         }
+        vec4 v[FETCHES][RUN];
+        float bad[RUN];
+        [[unroll]] for (int r = 0; r < RUN; r++)
+            bad[r] = 0.0;
         [[unroll]] for (int f = 0; f < FETCHES; f++) {
-            vec4 v[RUN];
-            STREAM(v, V, arg.shape.tv, arg.shape.sv, t.b, j, arg.S, g, f);
-            [[unroll]] for (int r = 0; r < RUN; r++) // what lies in padding may be NaN
-                v[r] = j + r >= keys.x && j + r < keys.y ? v[r] : vec4(0);
-            ACCUMULATE(o, p, v, f);
+            STREAM(v[f], V, arg.shape.tv, arg.shape.sv, t.b, j, arg.S, g, f);
+            [[unroll]] for (int r = 0; r < RUN; r++)
+                v[f][r] = tame(v[f][r], bad[r]);
         }
+        [[unroll]] for (int r = 0; r < RUN; r++)
+            POISON(p, r, bad[r])
+        [[unroll]] for (int f = 0; f < FETCHES; f++)
+            ACCUMULATE(o, p, v[f], f);
     }
     [[unroll]] for (int c = 0; c < OWN; c++) {
         int i = t.first + c * SG + lane;

@@ -1,12 +1,16 @@
 #ifndef TUFF_ATTENTION_SHAPE_KERNELS_H
 #define TUFF_ATTENTION_SHAPE_KERNELS_H
 #include "lib/shared.h"
-/* What an attention is, for all its kernels. Strides in floats, multiples of 4. */
+/* What an attention is, for all its kernels. Strides in floats, multiples of 4; addresses are those
+ * of 4-byte elements. */
 #define TUFF_ATTENTION_CAUSAL 1u /* flags: query i sees keys j <= i + S - T */
 #define TUFF_ATTENTION_PAD 2u    /* flags: pad holds first and end of the visible keys a batch row */
 
 /* Per op, behind an address: shape and views. */
 #define TUFF_ATTENTION_SHAPE                                                                       \
+    TUFF_PTR(U32) pad;    /* [B, 2] */                                                             \
+    TUFF_PTR(U32) seed;   /* [2] */                                                                \
+    TUFF_PTR(F32) slopes; /* [H], with ALIBI only */                                               \
     tuff_u32 B; tuff_u32 H; tuff_u32 Hkv; tuff_u32 flags;                                          \
     tuff_f32 scale; tuff_f32 drop; tuff_u32 stream; /* of dropout, with DROPOUT only */            \
     tuff_u32 window; /* keys j with i + S - T - window < j (and < i + S - T + window); 0: all */   \
@@ -23,6 +27,6 @@ layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer At
 struct tuff_attention_shape {
     TUFF_ATTENTION_SHAPE
 };
-_Static_assert(sizeof(struct tuff_attention_shape) == 38 * 4, "the layout of the shader's block");
+_Static_assert(sizeof(struct tuff_attention_shape) == 44 * 4, "the layout of the shader's block");
 #endif
 #endif

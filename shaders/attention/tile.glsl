@@ -76,3 +76,28 @@ int texel(uint base, uint stride[3], uint b, int t, uint h) { return int(base + 
                     [[unroll]] for (int c = 0; c < OWN; c++)                                                           \
                         sum[f * SG + l][c][e] += broadcast * p[r][c];                                                  \
                 }
+
+// Keys that a row does not see must not reach it, NaN included, but 0 NaN is NaN: the streamed factor
+// of a masked product is made finite. bad becomes NaN where a lane had to.
+vec4 tame(vec4 x, inout float bad)
+{
+    bvec4 wild = equal(floatBitsToUint(x) & 0x7f800000u, uvec4(0x7f800000u));
+    bad = any(wild) ? uintBitsToFloat(0x7fc00000u) : bad;
+    return mix(x, vec4(0), wild);
+}
+
+// bad of all lanes: what those who see the row get.
+float spread(float bad)
+{
+    float all = 0;
+    [[unroll]] for (int l = 0; l < SG; l++)
+        all += subgroupShuffle(bad, l);
+    return all;
+}
+
+#define POISON(p, r, bad)                                                                                              \
+    {                                                                                                                  \
+        float poison = spread(bad);                                                                                    \
+        [[unroll]] for (int c = 0; c < OWN; c++)                                                                       \
+            p[r][c] += p[r][c] != 0.0 ? poison : 0.0;                                                                  \
+    }

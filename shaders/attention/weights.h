@@ -10,9 +10,6 @@ TUFF_PARAMS_BEGIN(attention_weights)
     TUFF_PTR(F32) lse; /* [B, H, T] */
     TUFF_PTR(F32) dy;
     TUFF_PTR(F32) dx;
-    TUFF_PTR(U32) pad; /* as attention.h's */
-    TUFF_PTR(U32) seed;
-    TUFF_PTR(F32) slopes;
     tuff_u32 T;
     tuff_u32 S;
 TUFF_PARAMS_END_AS(attention_weights, arg)

@@ -10,15 +10,7 @@ shared float part[S * V * SG];
 
 uint lane = gl_SubgroupInvocationID;
 
-// Declares y: lane l holds element(l). All loads first, then the choice: a load inside ?: would
-// become a branch.
-#define ROW(y, element) \
-    float y; \
-    { \
-        y = element(0); \
-        [[unroll]] for (int l = 1; l < SG; l++) \
-            y = mix(y, element(l), lane == l); \
-    }
+#include "matmul/row.glsl"
 
 float acc[R][NC];
 

@@ -19,16 +19,22 @@
 layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Source { volatile float v[]; };
 const uint DROP = 0x3fffffffu;
 
-// x < 16^digits, from its base-16 digits.
+#ifndef DIGIT_BITS // the table has 2^DIGIT_BITS numbers
+#define DIGIT_BITS 4u
+#define NUMBERS p.t
+#endif
+
+// x < 2^(DIGIT_BITS digits), from its digits.
 uint uniformly(uint x, uint digits)
 {
-    uint u = p.t[x & 15u];
+    const uint mask = (1u << DIGIT_BITS) - 1u;
+    uint u = NUMBERS[x & mask];
     if (digits > 1u)
-        u |= p.t[x >> 4 & 15u] << 4;
+        u |= NUMBERS[x >> DIGIT_BITS & mask] << DIGIT_BITS;
     if (digits > 2u)
-        u |= p.t[x >> 8 & 15u] << 8;
+        u |= NUMBERS[x >> 2u * DIGIT_BITS & mask] << 2u * DIGIT_BITS;
     if (digits > 3u)
-        u |= p.t[x >> 12 & 15u] << 12;
+        u |= NUMBERS[x >> 3u * DIGIT_BITS & mask] << 3u * DIGIT_BITS;
     return u;
 }
 

@@ -4,10 +4,6 @@
 
 #include <math.h>
 
-#include "attention/attention.h"
-
-/* The packed form gives one tensor three times. */
-enum { IN_Q, IN_K, IN_V, IN_VISIBLE, IN_SEED, IN_SLOPES, IN_O, IN_LSE, IN_DO, N_IN };
 enum { OUT_O, OUT_LSE };
 
 /* Rows a lane of the cpu kernels owns, and streamed rows at a time: measured on lavapipe 22.3. */
@@ -85,13 +81,13 @@ struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor
     struct tuff_attention_attr attr;
     if (!q || (!packed && (!k || !v)) || !tuff_attention_check(g, q, k, v, a, &attr))
         return NULL;
-    struct tuff_tensor *in[N_IN] = {q, packed ? q : k, packed ? q : v, a->visible,
+    struct tuff_tensor *in[ATTENTION_INPUTS] = {q, packed ? q : k, packed ? q : v, a->visible,
                                     a->dropout > 0 ? a->seed : NULL, a->slopes};
     if (a->head_mask || a->weights)
-        return tuff_attention_by_weights(g, q, in[IN_K], in[IN_V], a, &attr);
-    for (int i = IN_Q; i <= IN_V; i++) {
+        return tuff_attention_by_weights(g, q, in[ATTENTION_K], in[ATTENTION_V], a, &attr);
+    for (int i = ATTENTION_Q; i <= ATTENTION_V; i++) {
         if (!view_fits(in[i]))
-            in[i] = packed && i > IN_Q ? in[IN_Q] : tuff_copy(g, in[i]);
+            in[i] = packed && i > ATTENTION_Q ? in[ATTENTION_Q] : tuff_copy(g, in[i]);
         if (!in[i])
             return NULL;
     }
@@ -99,7 +95,7 @@ struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor
     int64_t lse_dims[3] = {q->dims[0], attr.heads, q->dims[1]};
     struct tuff_tensor *out[2] = {tuff_tensor_new(g, TUFF_F32, 3, o_dims),
                                   tuff_tensor_new(g, TUFF_F32, 3, lse_dims)};
-    if (!out[1] || !tuff_node_add(g, &tuff_op_attention, in, IN_O, out, 2, &attr, sizeof attr))
+    if (!out[1] || !tuff_node_add(g, &tuff_op_attention, in, ATTENTION_O, out, 2, &attr, sizeof attr))
         return NULL;
     return out[0];
 }
@@ -120,11 +116,6 @@ void tuff_attention_shape(const struct tuff_attention_attr *attr, int64_t batch,
 
 /* ---- recording: forward and backward share their parameters ---- */
 
-struct call {
-    struct tuff_attention_shape shape;
-    struct tuff_attention_params push;
-};
-
 /* Address, texel and strides of q, k or v (which: 0, 1, 2) or their gradients in a tensor. */
 static uint64_t part(const struct tuff_recorder *r, const struct tuff_attention_attr *attr,
                      const struct tuff_tensor *x, int which, uint32_t stride[3], uint32_t *texel)
@@ -142,20 +133,20 @@ static uint64_t part(const struct tuff_recorder *r, const struct tuff_attention_
     return tuff_address(r, x) + (uint64_t) offset * 4;
 }
 
-static void describe(struct tuff_recorder *r, const struct tuff_node *node, struct call *c)
+static void describe(struct tuff_recorder *r, const struct tuff_node *node, struct tuff_attention_call *c)
 {
     const struct tuff_attention_attr *attr = node->attr;
-    const struct tuff_tensor *q = node->in[IN_Q], *k = node->in[IN_K];
-    *c = (struct call) {0};
-    tuff_attention_shape(attr, q->dims[0], node->in[IN_VISIBLE] != NULL, &c->shape);
+    const struct tuff_tensor *q = node->in[ATTENTION_Q], *k = node->in[ATTENTION_K];
+    *c = (struct tuff_attention_call) {0};
+    tuff_attention_shape(attr, q->dims[0], node->in[ATTENTION_VISIBLE] != NULL, &c->shape);
     c->push.T = (uint32_t) q->dims[1];
     c->push.S = (uint32_t) k->dims[1];
     c->push.q = part(r, attr, q, 0, c->shape.sq, &c->shape.tq);
     c->push.k = part(r, attr, k, 1, c->shape.sk, &c->shape.tk);
-    c->push.v = part(r, attr, node->in[IN_V], 2, c->shape.sv, &c->shape.tv);
-    c->push.pad = tuff_address(r, node->in[IN_VISIBLE]);
-    c->push.seed = tuff_address(r, node->in[IN_SEED]);
-    c->push.slopes = tuff_address(r, node->in[IN_SLOPES]);
+    c->push.v = part(r, attr, node->in[ATTENTION_V], 2, c->shape.sv, &c->shape.tv);
+    c->shape.pad = tuff_address(r, node->in[ATTENTION_VISIBLE]);
+    c->shape.seed = tuff_address(r, node->in[ATTENTION_SEED]);
+    c->shape.slopes = tuff_address(r, node->in[ATTENTION_SLOPES]);
 }
 
 /* The typed-load kernels can run: class, and every operand can be viewed as texels. */
@@ -163,22 +154,22 @@ static const char *cpu_variant(const struct tuff_recorder *r, const struct tuff_
 {
     if (!tuff_use_cpu_kernels(r) || ((const struct tuff_attention_attr *) node->attr)->head_size > 128)
         return NULL;
-    for (int i = 0; i < N_IN; i++)
-        if (node->in[i] && i != IN_VISIBLE && i != IN_SEED && i != IN_SLOPES && i != IN_LSE &&
+    for (int i = 0; i < ATTENTION_INPUTS; i++)
+        if (node->in[i] && i != ATTENTION_VISIBLE && i != ATTENTION_SEED && i != ATTENTION_SLOPES && i != ATTENTION_LSE &&
             !tuff_texels_possible(r, node->in[i]))
             return NULL;
     return tuff_record_device(r)->subgroup_size == 8 ? "sg8" : "sg4";
 }
 
 /* `rows` rows of one (b, h) side by side, `heads` of them a batch row. */
-static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct call *c,
+static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct tuff_attention_call *c,
                    const char *kernel, const char *variant, uint32_t rows, uint32_t heads,
                    struct tuff_launch_params *params)
 {
     const struct tuff_attention_attr *attr = node->attr;
     char name[64];
     uint32_t spec[] = {(uint32_t) attr->head_size, attr->dropout > 0, OWN, RUN, attr->softcap > 0,
-                       node->in[IN_SLOPES] != NULL};
+                       node->in[ATTENTION_SLOPES] != NULL};
     uint32_t tile = tuff_record_device(r)->subgroup_size * OWN;
     uint64_t groups = variant ? tuff_div_up(rows, tile) * heads * c->shape.B
                               : tuff_div_up((uint64_t) rows * heads * c->shape.B, 64);
@@ -190,11 +181,11 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct
     params->spec = spec;
     params->n_spec = TUFF_COUNT(spec);
     for (int i = 0; i < 3; i++)
-        params->views[i] = node->in[IN_Q + i];
-    params->views[3] = node->in[IN_DO];
-    params->views[4] = node->in[IN_O];
-    if (!node->in[IN_DO]) /* forward: the last two views are bound and not read */
-        params->views[3] = params->views[4] = node->in[IN_Q];
+        params->views[i] = node->in[ATTENTION_Q + i];
+    params->views[3] = node->in[ATTENTION_DO];
+    params->views[4] = node->in[ATTENTION_O];
+    if (!node->in[ATTENTION_DO]) /* forward: the last two views are bound and not read */
+        params->views[3] = params->views[4] = node->in[ATTENTION_Q];
     double flops = params->flops;
     for (uint64_t first = 0; first < groups; first += 65535) {
         c->push.base = (uint32_t) first;
@@ -206,18 +197,22 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct
 
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    struct call c;
+    struct tuff_attention_call c;
     const struct tuff_attention_attr *attr = node->attr;
     describe(r, node, &c);
-    c.push.o = part(r, &(struct tuff_attention_attr) {.head_size = attr->head_size}, node->out[OUT_O], 0,
-                    c.shape.so, NULL);
+    c.push.o = part(r, &(struct tuff_attention_attr) {.head_size = attr->head_size},
+                    node->out[OUT_O], 0, c.shape.so, &c.o_at);
     /* Without a backward pass nobody needs the log-sum-exp, but kernels write it: to scratch. */
     bool saved = tuff_needed(node->out[OUT_LSE]);
     c.push.lse = saved ? tuff_address(r, node->out[OUT_LSE]) : tuff_scratch_address(r, node);
     c.push.shape = tuff_constants(r, &c.shape, sizeof c.shape);
+    if (tuff_attention_blocks_fit(r, node)) {
+        tuff_attention_blocks_forward(r, node, &c);
+        return;
+    }
     struct tuff_launch_params params = {
-        .in = {node->in[IN_Q], node->in[IN_K], node->in[IN_V], node->in[IN_VISIBLE],
-               node->in[IN_SEED], node->in[IN_SLOPES]},
+        .in = {node->in[ATTENTION_Q], node->in[ATTENTION_K], node->in[ATTENTION_V], node->in[ATTENTION_VISIBLE],
+               node->in[ATTENTION_SEED], node->in[ATTENTION_SLOPES]},
         .out = {node->out[OUT_O], node->out[OUT_LSE]},
         .writes_scratch = !saved};
     launch(r, node, &c, "forward", cpu_variant(r, node), c.push.T, c.shape.H, &params);
@@ -225,18 +220,17 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
 
 static uint64_t forward_scratch(const struct tuff_node *node, const struct tuff_device_info *device)
 {
-    (void) device;
-    return tuff_needed(node->out[OUT_LSE])
-               ? 0
-               : (uint64_t) tuff_elements(node->out[OUT_LSE]) * 4;
+    const struct tuff_tensor *lse = node->out[OUT_LSE];
+    uint64_t bytes = tuff_needed(lse) ? 0 : (uint64_t) tuff_elements(lse) * 4;
+    return TUFF_MAX(bytes, tuff_attention_blocks_scratch(node, device));
 }
 
 /* 2 GEMMs of 2 T S D FLOP a head forward, 5 backward; half of it when causal. */
 static double gemm_flops(const struct tuff_node *node)
 {
     const struct tuff_attention_attr *attr = node->attr;
-    double pairs = (double) (node->in[IN_Q]->dims[0] * attr->heads) *
-                   (double) node->in[IN_Q]->dims[1] * (double) node->in[IN_K]->dims[1];
+    double pairs = (double) (node->in[ATTENTION_Q]->dims[0] * attr->heads) *
+                   (double) node->in[ATTENTION_Q]->dims[1] * (double) node->in[ATTENTION_K]->dims[1];
     return 2 * pairs * (double) attr->head_size * (attr->causal ? 0.5 : 1);
 }
 
@@ -249,20 +243,24 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 
 static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    struct call c;
+    struct tuff_attention_call c;
     const struct tuff_attention_attr *attr = node->attr;
     const struct tuff_attention_attr plain = {.head_size = attr->head_size};
     const struct tuff_tensor *dq = node->out[0], *dk = node->out[attr->packed ? 0 : 1],
                              *dv = node->out[attr->packed ? 0 : 2];
     describe(r, node, &c);
-    c.push.o = part(r, &plain, node->in[IN_O], 0, c.shape.so, &c.shape.to);
-    c.push.dO = part(r, &plain, node->in[IN_DO], 0, c.shape.sdo, &c.shape.tdo);
-    c.push.lse = tuff_address(r, node->in[IN_LSE]);
+    c.push.o = part(r, &plain, node->in[ATTENTION_O], 0, c.shape.so, &c.shape.to);
+    c.push.dO = part(r, &plain, node->in[ATTENTION_DO], 0, c.shape.sdo, &c.shape.tdo);
+    c.push.lse = tuff_address(r, node->in[ATTENTION_LSE]);
     c.push.delta = tuff_scratch_address(r, node);
-    c.push.dq = part(r, attr, dq, 0, c.shape.sdq, NULL);
-    c.push.dk = part(r, attr, dk, 1, c.shape.sdk, NULL);
-    c.push.dv = part(r, attr, dv, 2, c.shape.sdv, NULL);
+    c.push.dq = part(r, attr, dq, 0, c.shape.sdq, &c.dq_at);
+    c.push.dk = part(r, attr, dk, 1, c.shape.sdk, &c.dk_at);
+    c.push.dv = part(r, attr, dv, 2, c.shape.sdv, &c.dv_at);
     c.push.shape = tuff_constants(r, &c.shape, sizeof c.shape);
+    if (tuff_attention_blocks_fit(r, node)) {
+        tuff_attention_blocks_backward(r, node, &c);
+        return;
+    }
     const char *variant = cpu_variant(r, node);
     struct tuff_launch_params params = {.out = {node->out[0], node->out[1], node->out[2]}};
     memcpy(params.in, node->in, sizeof params.in);
@@ -278,8 +276,8 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 
 static uint64_t grad_scratch(const struct tuff_node *node, const struct tuff_device_info *device)
 {
-    (void) device;
-    return (uint64_t) tuff_elements(node->in[IN_LSE]) * 4; /* delta */
+    uint64_t delta = (uint64_t) tuff_elements(node->in[ATTENTION_LSE]) * 4;
+    return TUFF_MAX(delta, tuff_attention_blocks_scratch(node, device));
 }
 
 static void grad_cost(const struct tuff_node *node, struct tuff_cost *cost)
@@ -296,18 +294,18 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
                  struct tuff_tensor *dx[])
 {
     const struct tuff_attention_attr *attr = node->attr;
-    struct tuff_tensor *in[N_IN], *out[3] = {0};
+    struct tuff_tensor *in[ATTENTION_INPUTS], *out[3] = {0};
     if (!dy[OUT_O])
         return;
     memcpy(in, node->in, sizeof in);
-    in[IN_O] = node->out[OUT_O];
-    in[IN_LSE] = node->out[OUT_LSE];
-    in[IN_DO] = view_fits(dy[OUT_O]) ? dy[OUT_O] : tuff_copy(g, dy[OUT_O]);
+    in[ATTENTION_O] = node->out[OUT_O];
+    in[ATTENTION_LSE] = node->out[OUT_LSE];
+    in[ATTENTION_DO] = view_fits(dy[OUT_O]) ? dy[OUT_O] : tuff_copy(g, dy[OUT_O]);
     int n_out = attr->packed ? 1 : 3;
     for (int i = 0; i < n_out; i++)
-        out[i] = tuff_tensor_new(g, TUFF_F32, 3, node->in[IN_Q + i]->dims);
-    if (!out[n_out - 1] || !in[IN_DO] ||
-        !tuff_node_add(g, &attention_grad_op, in, N_IN, out, n_out, attr, sizeof *attr))
+        out[i] = tuff_tensor_new(g, TUFF_F32, 3, node->in[ATTENTION_Q + i]->dims);
+    if (!out[n_out - 1] || !in[ATTENTION_DO] ||
+        !tuff_node_add(g, &attention_grad_op, in, ATTENTION_INPUTS, out, n_out, attr, sizeof *attr))
         return;
     for (int i = 0; i < n_out; i++)
         dx[i] = out[i];

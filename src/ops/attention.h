@@ -5,7 +5,13 @@
 #include "graph/op.h"
 #include "tuff/ops.h"
 
-#include "attention/shape.h"
+#include "attention/attention.h"
+
+/* The packed form gives one tensor three times; the gradient has O, LSE and DO. */
+enum {
+    ATTENTION_Q, ATTENTION_K, ATTENTION_V, ATTENTION_VISIBLE, ATTENTION_SEED, ATTENTION_SLOPES,
+    ATTENTION_O, ATTENTION_LSE, ATTENTION_DO, ATTENTION_INPUTS
+};
 
 struct tuff_attention_attr {
     int64_t heads, kv_heads, head_size;
@@ -22,6 +28,24 @@ bool tuff_attention_check(struct tuff_graph *g, struct tuff_tensor *q, struct tu
 /* All of a kernel's shape but strides and texels. */
 void tuff_attention_shape(const struct tuff_attention_attr *attr, int64_t batch, bool pad,
                           struct tuff_attention_shape *shape);
+
+/* A node's addresses, places in storages and strides, as kernels take them. */
+struct tuff_attention_call {
+    struct tuff_attention_shape shape;
+    struct tuff_attention_params push;
+    uint32_t dq_at, dk_at, dv_at, o_at; /* first element in its storage */
+};
+
+/* ---- attention_blocks.c: the kernels for devices with uniform_loads ---- */
+
+/* Bytes of scratch; 0: the node cannot be computed so. */
+uint64_t tuff_attention_blocks_scratch(const struct tuff_node *node,
+                                       const struct tuff_device_info *device);
+bool tuff_attention_blocks_fit(const struct tuff_recorder *r, const struct tuff_node *node);
+void tuff_attention_blocks_forward(struct tuff_recorder *r, const struct tuff_node *node,
+                                   const struct tuff_attention_call *c);
+void tuff_attention_blocks_backward(struct tuff_recorder *r, const struct tuff_node *node,
+                                    const struct tuff_attention_call *c);
 
 /* ---- attention_weights.c ---- */
 

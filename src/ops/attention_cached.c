@@ -120,7 +120,11 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         .window = (uint32_t) TUFF_MIN(attr->window, 1 << 30),
         .parts = parts_of(node),
         .scale = attr->scale,
-        .softcap = attr->softcap};
+        .softcap = attr->softcap,
+        .keys_at = (uint32_t) (node->in[IN_KEYS]->offset / 4),
+        .values_at = (uint32_t) (node->in[IN_VALUES]->offset / 4)};
+    bool texels = tuff_use_cpu_kernels(r) && tuff_texels_possible(r, node->in[IN_KEYS]) &&
+                  tuff_texels_possible(r, node->in[IN_VALUES]);
     if (p.parts > 1)
         p.partial = tuff_scratch_address(r, node);
     while ((1 << p.block_log2) < attr->block)
@@ -132,7 +136,9 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
     uint32_t spec[] = {(uint32_t) attr->head_size, lanes, attr->softcap > 0,
                        node->in[IN_SLOPES] != NULL};
     uint64_t groups = (uint64_t) p.rows * p.heads * p.parts;
-    struct tuff_launch_params launch = {.kernel = "attention/cached.plain",
+    struct tuff_launch_params launch = {.kernel = texels ? "attention/cached.texel"
+                                                         : "attention/cached.plain",
+                                        .views = {node->in[IN_KEYS], node->in[IN_VALUES]},
                                         .push = &p,
                                         .push_bytes = sizeof p,
                                         .spec = spec,

@@ -89,11 +89,11 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, bool g
     const struct tuff_tensor *x = node->in[IN_X];
     struct tuff_attention_shape shape = {0};
     tuff_attention_shape(attr, x->dims[0], node->in[IN_VISIBLE] != NULL, &shape);
+    shape.pad = tuff_address(r, node->in[IN_VISIBLE]);
+    shape.seed = tuff_address(r, node->in[IN_SEED]);
+    shape.slopes = tuff_address(r, node->in[IN_SLOPES]);
     p->shape = tuff_constants(r, &shape, sizeof shape);
     p->x = tuff_address(r, x);
-    p->pad = tuff_address(r, node->in[IN_VISIBLE]);
-    p->seed = tuff_address(r, node->in[IN_SEED]);
-    p->slopes = tuff_address(r, node->in[IN_SLOPES]);
     p->T = (uint32_t) x->dims[2];
     p->S = (uint32_t) x->dims[3];
     enum tuff_row_form form = tuff_row_form(r, false, tuff_rows(x), p->S);
