@@ -12,7 +12,7 @@ enum {
     BAND = TUFF_ATTENTION_BAND,
     SUBGROUPS = 8,     /* a group, of scores and sums; pack has 4 */
     LEAST = 33,        /* queries, keys: where most of a band would be empty, other kernels win */
-    WIDE = 129,        /* channels from which on the forward pass too has no faster kernel */
+    WIDE = 129,        /* channels from which on there is no faster kernel */
     MOST_BANDS = 32,   /* of queries in a block */
     MOST_TILES = 4096, /* group numbers have four octal digits */
     SCORES = 4 << 20   /* bytes of p and dS at a time */
@@ -87,7 +87,7 @@ static bool describe(const struct tuff_node *node, const struct tuff_device_info
     /* Of 4 lanes it would take twice the code for as many sums: minutes to compile on SwiftShader. */
     if (!device->uniform_loads || device->subgroup_size != 8 || T < LEAST ||
         S < LEAST || T > most || S > most || all > INT32_MAX / attr->heads ||
-        (!node->in[ATTENTION_DO] && attr->head_size < WIDE))
+        attr->head_size < WIDE)
         return false;
     *b = (struct blocks) {.node = node, .T = (uint32_t) T, .S = (uint32_t) S,
                           .d = (uint32_t) attr->head_size, .all_z = (uint32_t) all,

@@ -93,7 +93,7 @@ static const struct ot_case cases[] = {
              .window = 9, .softcap = 2, .slopes = true, .dropout = 0.2, .scale = 0.4f),
          {3, {2, 22, 64}}, {3, {2, 29, 32}}, {3, {2, 29, 32}}, U32_VALUES(2, 2, 2, 4, 27, 0, 29),
          U32_VALUES(1, 2, 0, 5, 6), SLOPES(4, 0.5, 0.25, 0.125, 0.0625)),
-    /* Bands of 64 queries and keys: shaders/attention/blocks.glsl. */
+    /* Bands of 64 queries and keys, above 128 channels: shaders/attention/blocks.glsl. */
     CASE("bands, causal", 1, ARG(.heads = 2, .head_size = 16, .packed = true, .causal = true),
          {3, {2, 150, 96}}),
     CASE("bands, 76 channels", 1, ARG(.heads = 1, .head_size = 76, .packed = true),
@@ -114,6 +114,13 @@ static const struct ot_case cases[] = {
          {3, {2, 72, 64}}, {3, {2, 135, 32}}, {3, {2, 135, 32}},
          U32_VALUES(2, 2, 2, 4, 127, 60, 60), U32_VALUES(1, 2, 0, 5, 6),
          SLOPES(4, 0.05, 0.025, 0.0125, 0.00625)),
+    CASE("bands, wide, more keys, causal", 3, ARG(.heads = 1, .head_size = 144, .causal = true),
+         {3, {2, 130, 144}}, {3, {2, 150, 144}}, {3, {2, 150, 144}}),
+    CASE("bands, wide, fewer keys", 3, ARG(.heads = 1, .head_size = 144, .causal = true),
+         {3, {1, 200, 144}}, {3, {1, 40, 144}}, {3, {1, 40, 144}}),
+    CASE("bands, wide, window", 3,
+         ARG(.heads = 1, .head_size = 144, .causal = true, .window = 9),
+         {3, {1, 70, 144}}, {3, {1, 260, 144}}, {3, {1, 260, 144}}),
     CASE("bands, all, 132 channels", 6,
          ARG(.heads = 2, .kv_heads = 1, .head_size = 132, .causal = true, .visible = true,
              .window = 50, .softcap = 2, .slopes = true, .dropout = 0.2, .scale = 0.1f),
