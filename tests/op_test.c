@@ -9,11 +9,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { MOST_IN_HALVES = 6000 }; /* elements of a case's inputs */
+
 struct run {
     const struct ot_case *c;
     struct tuff_ctx *ctx;
     struct tuff_device *device;
     bool generic;
+    enum tuff_dtype dtype; /* of the op's differentiable inputs */
     size_t n[OT_INPUTS];
     double *x[OT_INPUTS];   /* inputs, exactly representable in F32 */
     double *w, *y;          /* loss = sum w y */
@@ -31,6 +34,20 @@ static bool is_variable(const struct ot_input *in)
 static enum tuff_dtype dtype_of(const struct ot_input *in)
 {
     return in->fill == OT_IDS ? TUFF_U32 : in->dtype;
+}
+
+static double rounded(enum tuff_dtype dtype, double x)
+{
+    return dtype == TUFF_F16    ? (double) tuff_f16_to_f32(tuff_f32_to_f16((float) x))
+           : dtype == TUFF_BF16 ? (double) tuff_bf16_to_f32(tuff_f32_to_bf16((float) x))
+                                : (double) (float) x;
+}
+
+/* Half a unit in the last place, relative: 11 and 8 significant bits. F32's is part of the case's
+ * tolerance. */
+static double unit(enum tuff_dtype dtype)
+{
+    return dtype == TUFF_F16 ? 0x1p-11 : dtype == TUFF_BF16 ? 0x1p-8 : 0;
 }
 
 static void fill_inputs(struct run *r)
@@ -51,6 +68,8 @@ static void fill_inputs(struct run *r)
                 r->x[i][k] = dtype_of(in) == TUFF_U32 ? in->values[k] : (float) in->values[k];
                 break;
             }
+            if (is_variable(in) && !in->f32)
+                r->x[i][k] = rounded(r->dtype, r->x[i][k]);
         }
     }
 }
@@ -89,11 +108,15 @@ static bool build(struct run *r, struct built *b, enum tuff_order order, uint32_
             memcpy(params.dims, in->dims, sizeof params.dims);
             CHECK_OK(r->ctx, tuff_store_add(b->store, &params, &b->variable[i]));
             b->in[i] = tuff_use(g, b->variable[i]);
+            if (!in->f32)
+                b->in[i] = tuff_cast(g, b->in[i], r->dtype);
         } else {
             b->in[i] = tuff_input(g, name, dtype_of(in), in->rank, in->dims);
         }
     }
     struct tuff_tensor *y = c->build(g, b->in, c->arg);
+    if (y && tuff_dtype_is_half(tuff_dtype_of(y)))
+        y = tuff_cast(g, y, TUFF_F32);
     if (y && c->view_output)
         y = tuff_copy(g, y);
     if (y) {
@@ -225,9 +248,17 @@ static double rms(const double *x, size_t n)
     return sqrt(sum / (double) n);
 }
 
+static const char *dtype_text(const struct run *r)
+{
+    return r->dtype == TUFF_F16 ? " (F16)" : r->dtype == TUFF_BF16 ? " (BF16)" : "";
+}
+
 static void check_forward(struct run *r, bool u32)
 {
+    /* In half precision the inputs are exact, sums are F32, and the result is rounded once: 1 unit
+     * relative to |ref|, of which 1 / 8 more is allowed for what F16 loses below 2^-14. */
     double tolerance = r->c->tolerance > 0 ? r->c->tolerance : 1e-5, worst = 0;
+    tolerance += (TUFF_MAX(r->c->roundings, 1) + 0.125) * unit(r->dtype);
     size_t at = 0;
     r->c->ref(r->c, (const double *const *) r->x, r->y, r->n_y);
     double scale = rms(r->y, r->n_y);
@@ -241,8 +272,8 @@ static void check_forward(struct run *r, bool u32)
             at = i;
         }
     }
-    CHECK_MSG(worst <= tolerance, "%s%s: result[%zu] is %.9g, reference %.9g (error %.2e > %.2e)",
-              r->c->name, r->generic ? " (generic)" : "", at, (double) r->got[at], r->y[at], worst,
+    CHECK_MSG(worst <= tolerance, "%s%s%s: result[%zu] is %.9g, reference %.9g (error %.2e > %.2e)",
+              r->c->name, r->generic ? " (generic)" : "", dtype_text(r), at, (double) r->got[at], r->y[at], worst,
               tolerance);
 }
 
@@ -264,7 +295,12 @@ static double slope(struct run *r, int i, const double *direction)
 
 static void check_gradient(struct run *r, int i)
 {
+    /* In half precision an input's gradient is rounded, and so is the gradient that comes in or one
+     * that is made on the way (of two uses, of a product's factor): two roundings, each 1 unit of an
+     * element at most. Along a random direction they add up like independent errors of 1 / sqrt 3
+     * unit of `size` each, of which three deviations are allowed: 2 x 3 / sqrt 3 = 3.5 units. */
     double tolerance = r->c->grad_tolerance > 0 ? r->c->grad_tolerance : 1e-4;
+    tolerance += 3.5 * unit(r->dtype);
     size_t n = r->n[i], trials = n <= 64 ? n : 4;
     double *direction = tuff_calloc(n, sizeof *direction), *g = tuff_calloc(n, sizeof *g);
     struct tuff_rng rng;
@@ -288,8 +324,8 @@ static void check_gradient(struct run *r, int i)
          * by subtracting what the arena held (about 1). */
         double allowed = tolerance * (fabs(want) + size * sqrt(norm)) + 1e-6 * sqrt(norm);
         CHECK_MSG(fabs(dot - want) <= allowed,
-                  "%s%s: gradient of input %d along direction %zu is %.9g, reference %.9g",
-                  r->c->name, r->generic ? " (generic)" : "", i, t, dot, want);
+                  "%s%s%s: gradient of input %d along direction %zu is %.9g, reference %.9g",
+                  r->c->name, r->generic ? " (generic)" : "", dtype_text(r), i, t, dot, want);
     }
     free(direction);
     free(g);
@@ -303,7 +339,7 @@ static void allocate_results(struct run *r)
     r->y = tuff_calloc(r->n_y, sizeof *r->y);
     r->got = tuff_calloc(r->n_y, sizeof *r->got);
     for (size_t i = 0; i < r->n_y; i++)
-        r->w[i] = (float) tuff_rng_normal(&rng);
+        r->w[i] = rounded(r->dtype, tuff_rng_normal(&rng));
     for (int i = 0; i < r->c->n_in; i++) {
         r->grad[i] = tuff_calloc(r->n[i], sizeof *r->grad[i]);
         r->base[i] = tuff_calloc(r->n[i], sizeof *r->base[i]);
@@ -324,10 +360,23 @@ static void release(struct run *r)
     free(r->got);
 }
 
-static void run_case(struct tuff_ctx *ctx, struct tuff_device *device, const struct ot_case *c,
-                     bool generic)
+/* Few shapes are enough in half precision: small ones with random values. */
+static bool in_halves(const struct ot_case *c)
 {
-    struct run r = {.c = c, .ctx = ctx, .device = device, .generic = generic};
+    size_t n = 0, differentiable = 0;
+    for (int i = 0; i < c->n_in; i++) {
+        n += ot_count(&c->in[i]);
+        differentiable += is_variable(&c->in[i]);
+        if (is_variable(&c->in[i]) && c->in[i].fill == OT_VALUES)
+            return false;
+    }
+    return !c->f32_only && differentiable && n <= MOST_IN_HALVES;
+}
+
+static void run_case(struct tuff_ctx *ctx, struct tuff_device *device, const struct ot_case *c,
+                     bool generic, enum tuff_dtype dtype)
+{
+    struct run r = {.c = c, .ctx = ctx, .device = device, .generic = generic, .dtype = dtype};
     struct built b;
     fill_inputs(&r);
     if (build(&r, &b, TUFF_ORDER_GIVEN, 256)) {
@@ -338,9 +387,11 @@ static void run_case(struct tuff_ctx *ctx, struct tuff_device *device, const str
         for (int i = 0; i < c->n_in && !c->no_grad; i++)
             if (is_variable(&c->in[i]))
                 check_gradient(&r, i);
-        for (int order = TUFF_ORDER_GIVEN; order <= TUFF_ORDER_SHUFFLED; order++) {
+        int first = dtype == TUFF_F32 ? TUFF_ORDER_GIVEN : TUFF_ORDER_SHUFFLED;
+        for (int order = first; order <= TUFF_ORDER_SHUFFLED; order++) {
             struct built again;
-            struct run s = {.c = c, .ctx = ctx, .device = device, .generic = generic};
+            struct run s = {.c = c, .ctx = ctx, .device = device, .generic = generic,
+                            .dtype = dtype};
             fill_inputs(&s);
             if (build(&s, &again, (enum tuff_order) order, 0)) {
                 allocate_results(&s);
@@ -401,7 +452,10 @@ static int child(const struct ot_case *cases, size_t n_cases, const char *only,
                 device = open_device(ctx, kernels = c->kernels);
             }
             if (device)
-                run_case(ctx, device, c, generic);
+                run_case(ctx, device, c, generic, TUFF_F32);
+            if (device && in_halves(c))
+                run_case(ctx, device, c, generic,
+                         shared->next / 2 % 2 ? TUFF_BF16 : TUFF_F16);
         }
         shared->checks += test_checks;
         shared->failures += test_failures;

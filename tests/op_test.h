@@ -7,7 +7,9 @@
  *   - the gradient of every differentiable input against central differences of the reference,
  *     along random directions, and element by element where there are few;
  *   - the gradient added to what the arena held before;
- *   - the same bits when run twice, and with independent dispatches reversed and shuffled.
+ *   - the same bits when run twice, and with independent dispatches reversed and shuffled;
+ *   - small cases once more in half precision, F16 and BF16 in turn: the differentiable inputs, in
+ *     F32 variables, are rounded to it before the reference sees them, and cast to it for the op.
  * Cases run in a child process: a crash is a failed case with its name. */
 #ifndef TUFF_OP_TEST_H
 #define TUFF_OP_TEST_H
@@ -31,6 +33,7 @@ struct ot_input {
     double scale;
     const double *values;
     enum tuff_dtype dtype; /* F32 or U32 (OT_IDS implies U32) */
+    bool f32;              /* stays so when the case is run in half precision */
     bool constant;         /* F32, but not differentiated: given as an input, not as a variable */
 };
 
@@ -48,6 +51,8 @@ struct ot_case {
     double grad_tolerance; /* likewise, of gradients; 0: 1e-4 */
     bool no_grad;          /* not differentiable: forward only */
     bool view_output;      /* the result is a view: tuff_copy is applied before reading it */
+    int roundings;         /* of a result in half precision: by so many ops in a row; 0: 1 */
+    bool f32_only;         /* not in half precision */
     const char *kernels;   /* only with these: tuff_device_params.force_kernels */
 };
 

@@ -550,7 +550,7 @@ static const struct variant {
     {"attention/dq", "D 128", 1, {128}},
     {"attention/dkdv", "D 128", 1, {128}},
     {"attention/cached", "D 128", 1, {128}},
-    {"matmul/generic", "bias, gelu, pre, residual", 4, {1, 1, 1, 1}},
+    {"matmul/generic.f32", "bias, gelu, pre, residual", 4, {1, 1, 1, 1}},
     {"matmul/sum_parts", "bias, gelu, pre, residual, quads", 6, {1, 1, 1, 1, 0, 1}},
 };
 

@@ -27,6 +27,8 @@ enum tuff_dtype {
 
 /* Bytes of one element; 0 for a value outside the enum. */
 TUFF_API size_t tuff_dtype_size(enum tuff_dtype dtype);
+/* F16 or BF16. */
+TUFF_API bool tuff_dtype_is_half(enum tuff_dtype dtype);
 /* safetensors' spelling: "F32", "BF16", ..., "BOOL"; "?" for a value outside the enum. */
 TUFF_API const char *tuff_dtype_name(enum tuff_dtype dtype);
 /* The type with that spelling into *dtype; false when there is none. */

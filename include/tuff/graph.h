@@ -51,7 +51,7 @@ struct tuff_file_order {
 };
 struct tuff_variable_params {
     const char *name;      /* copied; unique in the store */
-    enum tuff_dtype dtype; /* F32, or U32 for TUFF_STATE and TUFF_FROZEN */
+    enum tuff_dtype dtype; /* F32; for TUFF_STATE and TUFF_FROZEN also U32, F16, BF16 */
     int rank;
     int64_t dims[TUFF_RANK_MAX];
     enum tuff_role role;
@@ -75,7 +75,8 @@ TUFF_API struct tuff_variable *tuff_store_get(const struct tuff_store *store, si
 
 /* Which copy of a variable's elements. */
 enum tuff_copy { TUFF_VALUE, TUFF_GRADIENT, TUFF_STATE_0, TUFF_STATE_1, TUFF_COPIES };
-/* Blocking copies of all elements to and from the host; no program may be running. */
+/* Blocking copies of all elements, in the variable's dtype, to and from the host; no program may be
+ * running. */
 TUFF_API enum tuff_status tuff_variable_write(struct tuff_store *store, struct tuff_variable *v,
                                               enum tuff_copy copy, const void *data);
 TUFF_API enum tuff_status tuff_variable_read(struct tuff_store *store,
@@ -85,6 +86,7 @@ TUFF_API const char *tuff_variable_name(const struct tuff_variable *v);
 TUFF_API int64_t tuff_variable_elements(const struct tuff_variable *v);
 TUFF_API int tuff_variable_rank(const struct tuff_variable *v);
 TUFF_API const int64_t *tuff_variable_dims(const struct tuff_variable *v);
+TUFF_API enum tuff_dtype tuff_variable_dtype(const struct tuff_variable *v);
 TUFF_API enum tuff_role tuff_variable_role(const struct tuff_variable *v);
 TUFF_API const struct tuff_file_order *tuff_variable_file_order(const struct tuff_variable *v);
 

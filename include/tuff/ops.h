@@ -2,7 +2,9 @@
  *
  * All take and return graph-owned tensors; NULL in gives NULL out; a wrong shape or dtype makes the
  * graph's sticky error (TUFF_E_SHAPE, TUFF_E_DTYPE, TUFF_E_RANGE) whose text names op and argument.
- * Every op is differentiable in its F32 inputs unless it says otherwise. All sums are taken in F32
+ * Every op is differentiable in its float inputs unless it says otherwise. Where F32 is said, F16
+ * and BF16 may be given too: the result then has the dtype of the first such argument, computed in
+ * F32 and rounded once, and a value's gradient its own dtype. All sums are taken in F32
  * in a fixed order: a device gives the same bits twice. Inputs must be contiguous unless said
  * otherwise; tuff_copy makes them so. N is the number of rows: all axes but the last. */
 #ifndef TUFF_OPS_H
@@ -35,8 +37,9 @@ TUFF_API struct tuff_tensor *tuff_copy(struct tuff_graph *g, struct tuff_tensor 
 /* Joins n tensors, equal but for `axis`, along it. Views allowed. */
 TUFF_API struct tuff_tensor *tuff_concat(struct tuff_graph *g, struct tuff_tensor *const *x, int n,
                                          int axis);
-/* y = x as another dtype. F32 <-> U32 by value (towards zero; out of range is undefined). The half
- * types come later. Not differentiable towards U32. */
+/* y = x as another dtype. F32 <-> U32 by value (towards zero; out of range is undefined; no
+ * gradient). F32 <-> F16, BF16 to the nearest value, ties to even, beyond the largest to infinity;
+ * any view; the gradient is dy as x's dtype. F16 <-> BF16 by way of F32. cost 6 bytes an element. */
 TUFF_API struct tuff_tensor *tuff_cast(struct tuff_graph *g, struct tuff_tensor *x,
                                        enum tuff_dtype dtype);
 /* y[n, ..] = x[index[n], ..]: rows of the first axis by a U32 index of any shape; an index out of
@@ -113,12 +116,14 @@ struct tuff_matmul_args {
     struct tuff_tensor *bias;      /* [N] */
     enum tuff_activation activation;
     struct tuff_tensor *residual;  /* y's shape; added last */
+    enum tuff_dtype dtype;         /* of y: F32 unless said; half precision is rounded once */
     bool pad_rows;                 /* y's rows stand a multiple of 8 apart (its gradient then suits
                                       wide loads): for consumers that take padded rows */
 };
 /* y = act(alpha op(a) op(b) + bias) + residual.
  * a [.., M, K] or [.., K, M]; b [.., K, N] or [.., N, K]; leading axes equal, or absent in b (then
- * a's are rows). The last axis of a and b contiguous, others strided. F32.
+ * a's are rows). The last axis of a and b contiguous, others strided. a and b F32, F16 or BF16, each
+ * as it likes; sums in F32.
  * grad: a, b, bias, residual; saves a, b and, with an activation, its argument.
  * cost 2 M N K FLOP a batch. */
 TUFF_API struct tuff_tensor *tuff_matmul_with(struct tuff_graph *g, struct tuff_tensor *a,

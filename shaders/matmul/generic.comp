@@ -1,13 +1,30 @@
 #version 450
+//! variant f32
+//! variant f16 -DHALF
+//! variant bf16 -DHALF -DBF16
 // Matmul that runs anywhere: no shared memory, no subgroups, any strides.
 // A group of 8 x 8 invocations owns 32 x 32 of c; an invocation owns 4 x 4, rows and columns 8
 // apart so that neighbours read neighbouring columns. 2 M N K FLOP; reads (M/32 N K + N/32 M K) 4
-// bytes through the cache.
+// bytes through the cache (2 of half precision).
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
+#ifdef HALF
+#include "lib/half.glsl"
+#define OPERAND U32
+#endif
 #include "matmul/matmul.h"
 #include "matmul/epilogue.glsl"
 layout(local_size_x = 64) in;
+
+#ifdef HALF
+layout(constant_id = 5) const bool HALF_A = true; // else f32
+layout(constant_id = 6) const bool HALF_B = true;
+#define A(i) (HALF_A ? half_of(p.a, i) : uintBitsToFloat(p.a.v[i]))
+#define B(i) (HALF_B ? half_of(p.b, i) : uintBitsToFloat(p.b.v[i]))
+#else
+#define A(i) p.a.v[i]
+#define B(i) p.b.v[i]
+#endif
 
 void main()
 {
@@ -29,8 +46,8 @@ void main()
         for (uint k = 0u; k < p.k; k++) {
             float a[4], b[4];
             [[unroll]] for (uint i = 0u; i < 4u; i++) {
-                a[i] = p.a.v[a_at[i] + k * p.a_col];
-                b[i] = p.b.v[b_at[i] + k * p.b_row];
+                a[i] = A(a_at[i] + k * p.a_col);
+                b[i] = B(b_at[i] + k * p.b_row);
             }
             [[unroll]] for (uint i = 0u; i < 4u; i++)
                 [[unroll]] for (uint j = 0u; j < 4u; j++)

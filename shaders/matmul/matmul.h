@@ -1,11 +1,14 @@
 #ifndef TUFF_MATMUL_KERNELS_H
 #define TUFF_MATMUL_KERNELS_H
 #include "lib/shared.h"
+#ifndef OPERAND
+#define OPERAND F32
+#endif
 /* c[z][m, n] = act(alpha sum_k a[z][m, k] b[z][k, n] + bias[n]) + residual[z][m, n]; any strides,
  * in elements. c's rows are contiguous; residual has c's layout. */
 TUFF_PARAMS_BEGIN(matmul)
-    TUFF_PTR(F32) a;
-    TUFF_PTR(F32) b;
+    TUFF_PTR(OPERAND) a;
+    TUFF_PTR(OPERAND) b;
     TUFF_PTR(F32) c;
     TUFF_PTR(F32) bias;
     TUFF_PTR(F32) residual;

@@ -6,6 +6,7 @@
  * per_line of line z / per_line. */
 TUFF_PARAMS_BEGIN(matmul_pack)
     tuff_u64 from;
+    tuff_u32 from_first; /* element */
     tuff_u32 size; /* of the axis that is cut into panels */
     tuff_u32 k;
     tuff_u32 k_end; /* at most k rounded up to 16 */

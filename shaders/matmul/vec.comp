@@ -1,10 +1,15 @@
 #version 450
-//! variant nn
-//! variant nt -DNT
+//! variant nn.f32
+//! variant nn.f16 -DHALF
+//! variant nn.bf16 -DHALF -DBF16
+//! variant nt.f32 -DNT
+//! variant nt.f16 -DNT -DHALF
+//! variant nt.bf16 -DNT -DHALF -DBF16
 // Mat-vec: M <= 8 rows of a, not transposed. A group of CW * KS invocations owns 4 CW columns of c;
 // KS of them share four columns and sum every KS-th k (nt, WIDE: every KS-th four k): a group thus
 // reads b in long runs, along n for nn and along k for nt. The KS sums are added in order by way of
-// shared memory (16 M CW KS bytes). 2 M N K FLOP, 4 N K bytes: bound by memory.
+// shared memory (16 M CW KS bytes). 2 M N K FLOP, 4 N K bytes (2 of half
+// precision): bound by memory.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_buffer_reference_uvec2 : require
 #include "lib/prelude.glsl"
@@ -15,6 +20,23 @@ layout(constant_id = 6) const uint CW = 4u;
 layout(constant_id = 7) const uint KS = 16u;
 layout(local_size_x_id = 8) in;                   // CW * KS
 layout(constant_id = 9) const bool WIDE = false;  // rows and pitches of a and b suit vec4 loads
+
+#ifdef HALF
+#include "lib/half.glsl"
+layout(constant_id = 10) const bool HALF_A = true; // else f32
+layout(constant_id = 11) const bool HALF_B = true;
+#define LOAD(half, x, i) (half ? half_of(U32(x), i) : F32(x).v[i])
+#define LOAD4(half, x, i) (half ? from_half4(U32x2(x).v[i]) : F32x4(x).v[i])
+#define A(i) LOAD(HALF_A, p.a, i)
+#define B(i) LOAD(HALF_B, p.b, i)
+#define A4(i) LOAD4(HALF_A, p.a, i)
+#define B4(i) LOAD4(HALF_B, p.b, i)
+#else
+#define A(i) F32(p.a).v[i]
+#define B(i) F32(p.b).v[i]
+#define A4(i) F32x4(p.a).v[i]
+#define B4(i) F32x4(p.b).v[i]
+#endif
 
 shared vec4 part[M * CW * KS];
 vec4 acc[M];
@@ -29,9 +51,9 @@ void sum_products(uint col, uint ks)
         for (uint k = ks; k < p.k / 4u; k += KS) {
             vec4 b[4];
             [[unroll]] for (int e = 0; e < 4; e++)
-                b[e] = F32x4(p.b).v[at[e] / 4u + k];
+                b[e] = B4(at[e] / 4u + k);
             [[unroll]] for (int m = 0; m < M; m++) {
-                vec4 a = F32x4(p.a).v[m * p.a_pitch / 4u + k];
+                vec4 a = A4(m * p.a_pitch / 4u + k);
                 acc[m] += vec4(dot(a, b[0]), dot(a, b[1]), dot(a, b[2]), dot(a, b[3]));
             }
         }
@@ -40,9 +62,9 @@ void sum_products(uint col, uint ks)
     for (uint k = ks; k < p.k; k += KS) {
         vec4 b;
         [[unroll]] for (int e = 0; e < 4; e++)
-            b[e] = F32(p.b).v[at[e] + k];
+            b[e] = B(at[e] + k);
         [[unroll]] for (int m = 0; m < M; m++)
-            acc[m] += F32(p.a).v[m * p.a_pitch + k] * b;
+            acc[m] += A(m * p.a_pitch + k) * b;
     }
 }
 #else
@@ -51,18 +73,18 @@ void sum_products(uint col, uint ks)
     if (WIDE) {
         uint quad = min(col, p.n - 4u) / 4u;
         for (uint k = ks; k < p.k; k += KS) {
-            vec4 b = F32x4(p.b).v[k * p.b_pitch / 4u + quad];
+            vec4 b = B4(k * p.b_pitch / 4u + quad);
             [[unroll]] for (int m = 0; m < M; m++)
-                acc[m] += F32(p.a).v[m * p.a_pitch + k] * b;
+                acc[m] += A(m * p.a_pitch + k) * b;
         }
         return;
     }
     for (uint k = ks; k < p.k; k += KS) {
         vec4 b;
         [[unroll]] for (uint e = 0u; e < 4u; e++)
-            b[e] = F32(p.b).v[k * p.b_pitch + min(col + e, p.n - 1u)];
+            b[e] = B(k * p.b_pitch + min(col + e, p.n - 1u));
         [[unroll]] for (int m = 0; m < M; m++)
-            acc[m] += F32(p.a).v[m * p.a_pitch + k] * b;
+            acc[m] += A(m * p.a_pitch + k) * b;
     }
 }
 #endif

@@ -1,5 +1,6 @@
 #version 450
-// Rows into a table by index: 8 bytes an element moved. The indices below the limit are distinct.
+// Rows into a table by index: 8 bytes an element moved; of half
+// precision, two elements, which are one word here. The indices below the limit are distinct.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "rows/scatter.h"

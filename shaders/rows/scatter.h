@@ -1,8 +1,8 @@
 #include "lib/shared.h"
-/* a[index[r], :] = x[r, :] for n = rows x width elements; an index >= limit is left out. */
+/* a[index[r], :] = x[r, :] for n = rows x width words; an index >= limit is left out. */
 TUFF_PARAMS_BEGIN(scatter)
-    TUFF_PTR(F32) a;
-    TUFF_PTR(F32) x;
+    TUFF_PTR(U32) a;
+    TUFF_PTR(U32) x;
     TUFF_PTR(U32) index;
     tuff_u32 n;
     tuff_u32 width;

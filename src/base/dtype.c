@@ -18,6 +18,11 @@ size_t tuff_dtype_size(enum tuff_dtype dtype)
     return (unsigned) dtype < TUFF_DTYPE_COUNT ? dtypes[dtype].size : 0;
 }
 
+bool tuff_dtype_is_half(enum tuff_dtype dtype)
+{
+    return dtype == TUFF_F16 || dtype == TUFF_BF16;
+}
+
 const char *tuff_dtype_name(enum tuff_dtype dtype)
 {
     return (unsigned) dtype < TUFF_DTYPE_COUNT ? dtypes[dtype].name : "?";

@@ -162,7 +162,7 @@ struct tuff_tensor *tuff_use_copy(struct tuff_graph *g, struct tuff_variable *v,
         if (g->storages.items[i]->variable == v && g->storages.items[i]->copy == copy)
             s = g->storages.items[i];
     if (!s) {
-        s = storage_new(g, TUFF_STORAGE_VARIABLE, (uint64_t) v->elements * 4);
+        s = storage_new(g, TUFF_STORAGE_VARIABLE, (uint64_t) v->elements * tuff_dtype_size(v->dtype));
         if (!s)
             return NULL;
         s->variable = v;

@@ -306,7 +306,7 @@ void tuff_program_sizes(const struct tuff_program *p, struct tuff_plan_sizes *si
         sizes->nodes += p->graph->nodes.items[i]->live;
     for (size_t i = 0; i < p->store->variables.n; i++) {
         const struct tuff_variable *v = p->store->variables.items[i];
-        uint64_t bytes = tuff_align_up((uint64_t) v->elements, TUFF_SEGMENT) * 4;
+        uint64_t bytes = tuff_variable_words(v) * 4;
         *(v->role == TUFF_TRAINABLE ? &sizes->parameters
           : v->role == TUFF_FROZEN  ? &sizes->frozen
                                     : &sizes->states) += bytes;

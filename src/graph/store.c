@@ -74,7 +74,8 @@ enum tuff_status tuff_store_add(struct tuff_store *store, const struct tuff_vari
         return tuff_fail(store->ctx, TUFF_E_ARG, "variable %s: there is one of that name",
                          params->name);
     bool dtype_ok = params->dtype == TUFF_F32 ||
-                    (params->dtype == TUFF_U32 && params->role != TUFF_TRAINABLE);
+                    (params->role != TUFF_TRAINABLE &&
+                     (params->dtype == TUFF_U32 || tuff_dtype_is_half(params->dtype)));
     if (!dtype_ok || params->rank < 0 || params->rank > TUFF_RANK_MAX ||
         params->group >= TUFF_GROUPS_MAX)
         return tuff_fail(store->ctx, TUFF_E_ARG, "variable %s: dtype, rank or group not supported",
@@ -174,12 +175,18 @@ void tuff_store_order(struct tuff_store *store, const struct tuff_graph *graph)
     }
 }
 
+uint64_t tuff_variable_words(const struct tuff_variable *v)
+{
+    return tuff_align_up(tuff_div_up((uint64_t) v->elements * tuff_dtype_size(v->dtype), 4),
+                         TUFF_SEGMENT);
+}
+
 /* First chunk with room, else a new one; a variable never straddles two. */
 static enum tuff_status place(struct tuff_store *store, struct tuff_variable *v, uint64_t **items,
                               size_t *n, size_t *cap)
 {
     uint64_t limit = tuff_store_chunk_bytes(store) / 4;
-    uint64_t need = tuff_align_up((uint64_t) v->elements, TUFF_SEGMENT);
+    uint64_t need = tuff_variable_words(v);
     if (need > limit)
         return tuff_fail(store->ctx, TUFF_E_DEVICE_MEMORY,
                          "variable %s: %.1f MiB do not fit into one allocation of this device "
@@ -346,7 +353,7 @@ static enum tuff_status transfer(struct tuff_store *store, const struct tuff_var
     if (!buffer)
         return tuff_fail(store->ctx, TUFF_E_STATE, "variable %s: that copy is not allocated",
                          v->name);
-    uint64_t offset = v->offset * 4, bytes = (uint64_t) v->elements * 4;
+    uint64_t offset = v->offset * 4, bytes = (uint64_t) v->elements * tuff_dtype_size(v->dtype);
     return write ? tuff_buffer_write(store->device, buffer, offset, data, bytes)
                  : tuff_buffer_read(store->device, buffer, offset, data, bytes);
 }
@@ -404,6 +411,11 @@ const int64_t *tuff_variable_dims(const struct tuff_variable *v)
 const struct tuff_file_order *tuff_variable_file_order(const struct tuff_variable *v)
 {
     return &v->file;
+}
+
+enum tuff_dtype tuff_variable_dtype(const struct tuff_variable *v)
+{
+    return v->dtype;
 }
 
 enum tuff_role tuff_variable_role(const struct tuff_variable *v)

@@ -18,8 +18,11 @@ struct tuff_variable {
     uint32_t group;
     struct tuff_file_order file;
     uint32_t chunk;  /* of its role's arena */
-    uint64_t offset; /* elements into the chunk: the same in value, gradient and states */
+    uint64_t offset; /* words into the chunk (F32: elements): the same in value, gradient, states */
 };
+
+/* 32-bit words it takes in its arena. */
+uint64_t tuff_variable_words(const struct tuff_variable *v);
 
 /* A list of buffers, none larger than the device gives in one piece. */
 struct tuff_chunks {

@@ -1,6 +1,7 @@
 /* ops/accumulate: adds a value to a variable's copy: the fallback where the op that makes a
  * gradient cannot add it to the arena itself. */
 #include "ops/flat_cpu.h"
+#include "ops/half.h"
 #include "tuff/ops.h"
 
 #include "elementwise/accumulate.h"
@@ -8,6 +9,7 @@
 struct tuff_tensor *tuff_accumulate(struct tuff_graph *g, struct tuff_tensor *a,
                                     struct tuff_tensor *x)
 {
+    x = tuff_widen(g, x);
     if (!a || !x || !tuff_check_f32(g, "accumulate", "x", x))
         return NULL;
     if (!tuff_same_shape(a, x) || a->storage->kind != TUFF_STORAGE_VARIABLE)

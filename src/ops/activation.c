@@ -2,6 +2,7 @@
 #include "ops/activation.h"
 
 #include "ops/flat_cpu.h"
+#include "ops/half.h"
 
 #include "elementwise/activation.h"
 
@@ -40,6 +41,8 @@ static void launch(struct tuff_recorder *r, enum tuff_activation act, const stru
 struct tuff_tensor *tuff_activation_op(struct tuff_graph *g, const struct tuff_op *op,
                                        struct tuff_tensor *x, enum tuff_activation act)
 {
+    if (tuff_is_half(x))
+        return tuff_narrow(g, tuff_activation_op(g, op, tuff_widen(g, x), act), x);
     if (!x || !tuff_check_f32(g, op->name, "x", x))
         return NULL;
     if (!tuff_contiguous(x))

@@ -1,6 +1,7 @@
 /* ops/attention: scaled dot-product attention, flash style, and its gradient: dQ (which also makes
  * delta = sum_d dO O on the way, or a kernel before it does), then dK and dV. */
 #include "ops/attention.h"
+#include "ops/half.h"
 
 #include <math.h>
 
@@ -79,7 +80,15 @@ struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor
 {
     bool packed = !k && !v;
     struct tuff_attention_attr attr;
-    if (!q || (!packed && (!k || !v)) || !tuff_attention_check(g, q, k, v, a, &attr))
+    if (!q || (!packed && (!k || !v)))
+        return NULL;
+    if (tuff_is_half(q) || tuff_is_half(k) || tuff_is_half(v) || tuff_is_half(a->head_mask)) {
+        struct tuff_attention_args wide = *a;
+        wide.head_mask = tuff_widen(g, a->head_mask);
+        return tuff_narrow(g, tuff_attention_with(g, tuff_widen(g, q), tuff_widen(g, k),
+                                                  tuff_widen(g, v), &wide), q);
+    }
+    if (!tuff_attention_check(g, q, k, v, a, &attr))
         return NULL;
     struct tuff_tensor *in[ATTENTION_INPUTS] = {q, packed ? q : k, packed ? q : v, a->visible,
                                     a->dropout > 0 ? a->seed : NULL, a->slopes};

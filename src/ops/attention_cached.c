@@ -1,4 +1,5 @@
 /* ops/attention_cached: single queries against a paged key-value cache. */
+#include "ops/half.h"
 #include "graph/op.h"
 #include "tuff/ops.h"
 
@@ -58,6 +59,9 @@ struct tuff_tensor *tuff_attention_cached_with(struct tuff_graph *g, struct tuff
                                                struct tuff_tensor *keys, struct tuff_tensor *values,
                                                const struct tuff_attention_cached_args *a)
 {
+    if (tuff_is_half(q) || tuff_is_half(keys) || tuff_is_half(values))
+        return tuff_narrow(g, tuff_attention_cached_with(g, tuff_widen(g, q), tuff_widen(g, keys),
+                                                         tuff_widen(g, values), a), q);
     if (!q || !keys || !values || !tuff_check_f32(g, "attention_cached", "q", q) ||
         !tuff_check_f32(g, "attention_cached", "keys", keys) ||
         !tuff_check_f32(g, "attention_cached", "values", values))

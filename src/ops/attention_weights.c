@@ -1,5 +1,6 @@
 /* ops/attention_weights: attention whose probabilities exist in memory, made of products and a masked
  * softmax, which is the op here. Memory grows with T S. */
+#include "ops/half.h"
 #include "ops/attention.h"
 #include "ops/rows.h"
 
@@ -55,6 +56,9 @@ struct tuff_tensor *tuff_attention_weights_with(struct tuff_graph *g, struct tuf
                                                 const struct tuff_attention_args *a)
 {
     struct tuff_attention_attr attr;
+    if (tuff_is_half(q) || tuff_is_half(k))
+        return tuff_narrow(g, tuff_attention_weights_with(g, tuff_widen(g, q), tuff_widen(g, k), a),
+                           q);
     if (!q || !tuff_attention_check(g, q, k, k, a, &attr))
         return NULL;
     return weights(g, q, k ? k : q, a, &attr);

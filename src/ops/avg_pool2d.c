@@ -1,9 +1,12 @@
 /* ops/avg_pool2d: means over square windows. */
+#include "ops/half.h"
 #include "ops/window.h"
 
 struct tuff_tensor *tuff_avg_pool2d(struct tuff_graph *g, struct tuff_tensor *x, int kernel,
                                     int stride, int padding)
 {
+    if (tuff_is_half(x))
+        return tuff_narrow(g, tuff_avg_pool2d(g, tuff_widen(g, x), kernel, stride, padding), x);
     if (!x || !tuff_check_image(g, "avg_pool2d", "x", x))
         return NULL;
     if (!stride)

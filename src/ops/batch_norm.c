@@ -1,4 +1,5 @@
 /* ops/batch_norm: see tuff/ops.h. The work is in ops/image_norm.c: one image, groups of one channel. */
+#include "ops/half.h"
 #include "ops/image_norm.h"
 #include "ops/rows.h"
 
@@ -80,6 +81,10 @@ struct tuff_tensor *tuff_batch_norm_with(struct tuff_graph *g, struct tuff_tenso
                                          struct tuff_tensor *weight, struct tuff_tensor *bias,
                                          const struct tuff_batch_norm_args *args)
 {
+    weight = tuff_widen(g, weight);
+    bias = tuff_widen(g, bias);
+    if (tuff_is_half(x))
+        return tuff_narrow(g, tuff_batch_norm_with(g, tuff_widen(g, x), weight, bias, args), x);
     if (!x || !weight ||
         !tuff_image_norm_valid(g, "batch_norm", x, weight, bias, args->eps, args->activation) ||
         !valid(g, x, args))

@@ -1,4 +1,5 @@
 /* ops/binary: broadcasting for elementwise ops of two operands. Not an op itself. */
+#include "ops/half.h"
 #include "ops/binary.h"
 
 #include "ops/flat_cpu.h"
@@ -16,6 +17,10 @@ static int64_t broadcast_dim(const struct tuff_tensor *a, const struct tuff_tens
 struct tuff_tensor *tuff_binary(struct tuff_graph *g, const struct tuff_op *op,
                                 struct tuff_tensor *a, struct tuff_tensor *b)
 {
+    if (tuff_is_half(a) || tuff_is_half(b)) {
+        struct tuff_tensor *y = tuff_binary(g, op, tuff_widen(g, a), tuff_widen(g, b));
+        return a && b && a->dtype == b->dtype ? tuff_narrow(g, y, a) : y;
+    }
     if (!a || !b || !tuff_check_f32(g, op->name, "a", a) || !tuff_check_f32(g, op->name, "b", b))
         return NULL;
     int rank = TUFF_MAX(a->rank, b->rank);

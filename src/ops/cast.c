@@ -1,20 +1,36 @@
 /* ops/cast: another dtype by value. */
 #include "ops/flat_cpu.h"
-#include "tuff/ops.h"
+#include "ops/half.h"
 
 #include "elementwise/cast.h"
+
+static const struct tuff_op half_op;
+
+static bool possible(enum tuff_dtype from, enum tuff_dtype to)
+{
+    enum tuff_dtype other = from == TUFF_F32 ? to : from;
+    return (from == TUFF_F32 || to == TUFF_F32) && (other == TUFF_U32 || tuff_dtype_is_half(other));
+}
 
 struct tuff_tensor *tuff_cast(struct tuff_graph *g, struct tuff_tensor *x, enum tuff_dtype dtype)
 {
     if (!x || x->dtype == dtype)
         return x;
-    if ((x->dtype != TUFF_F32 && x->dtype != TUFF_U32) || (dtype != TUFF_F32 && dtype != TUFF_U32))
-        return tuff_graph_fail(g, TUFF_E_DTYPE, "cast: from %s to %s; only F32 and U32 are supported",
-                               tuff_dtype_name(x->dtype), tuff_dtype_name(dtype));
-    if (!tuff_contiguous(x))
+    if (dtype != TUFF_F32)
+        x = tuff_widen(g, x); /* between the two half types: by way of F32, which holds both */
+    if (!x)
+        return NULL;
+    if (!possible(x->dtype, dtype))
+        return tuff_graph_fail(
+            g, TUFF_E_DTYPE, "cast: from %s to %s; only F32 to and from U32, F16, BF16 is supported",
+            tuff_dtype_name(x->dtype), tuff_dtype_name(dtype));
+    bool half = tuff_is_half(x) || tuff_dtype_is_half(dtype); /* takes any view */
+    if (!half && !tuff_contiguous(x))
         x = tuff_copy(g, x);
     struct tuff_tensor *y = x ? tuff_tensor_new(g, dtype, x->rank, x->dims) : NULL;
-    return y && tuff_node_add(g, &tuff_op_cast, &x, 1, &y, 1, NULL, 0) ? y : NULL;
+    return y && tuff_node_add(g, half ? &half_op : &tuff_op_cast, &x, 1, &y, 1, NULL, 0)
+               ? y
+               : NULL;
 }
 
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
@@ -39,3 +55,24 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
 
 /* No gradient: whole numbers have none. */
 const struct tuff_op tuff_op_cast = {.name = "cast", .record = record, .inplace_input = 1};
+
+static void record_half(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    tuff_half_convert(r, node->in[0], node->out[0]);
+}
+
+/* Rounding counts as the identity: the backward pass gives dx the dtype of x. */
+static void grad_half(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
+                      struct tuff_tensor *dx[])
+{
+    (void) node;
+    dx[0] = tuff_cast(g, dy[0], node->in[0]->dtype);
+}
+
+static const struct tuff_op half_op = {
+    .name = "cast", .record = record_half, .grad = grad_half};
+
+bool tuff_is_widening(const struct tuff_node *node)
+{
+    return node->op == &half_op && node->out[0]->dtype == TUFF_F32;
+}

@@ -1,9 +1,11 @@
 /* ops/column_sum: over all axes but the last: the gradient of a bias. */
+#include "ops/half.h"
 #include "ops/reduce.h"
 #include "tuff/ops.h"
 
 struct tuff_tensor *tuff_column_sum(struct tuff_graph *g, struct tuff_tensor *x)
 {
+    x = tuff_widen(g, x);
     if (!x || !tuff_check_f32(g, "column_sum", "x", x))
         return NULL;
     if (x->rank < 1)

@@ -1,4 +1,5 @@
 /* ops/conv2d: shapes, choice of kernel, gradients. See tuff/ops.h and docs/conv.md. */
+#include "ops/half.h"
 #include "ops/conv2d_packed.h"
 #include "ops/rows.h"
 #include "ops/window.h"
@@ -41,6 +42,11 @@ static struct tuff_tensor *as_matmul(struct tuff_graph *g, struct tuff_tensor *x
 struct tuff_tensor *tuff_conv2d_with(struct tuff_graph *g, struct tuff_tensor *x,
                                      struct tuff_tensor *w, const struct tuff_conv2d_args *args)
 {
+    if (tuff_is_half(x) || tuff_is_half(w) || tuff_is_half(args->bias)) {
+        struct tuff_conv2d_args wide = *args;
+        wide.bias = tuff_widen(g, args->bias);
+        return tuff_narrow(g, tuff_conv2d_with(g, tuff_widen(g, x), tuff_widen(g, w), &wide), x);
+    }
     if (!x || !w || !valid(g, x, w, args))
         return NULL;
     int64_t stride = args->stride ? args->stride : 1, padding = args->padding;

@@ -263,7 +263,7 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
         .to_batch = dx ? 0u - entry : entry}; /* places are numbers modulo 2^32 */
     identity(p.t);
     char kernel[32];
-    snprintf(kernel, sizeof kernel, "matmul/pack.%s.sg%u", dx ? "rows" : "columns", l->lanes);
+    snprintf(kernel, sizeof kernel, "matmul/pack.%s.f32.sg%u", dx ? "rows" : "columns", l->lanes);
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = kernel,
                        .push = &p,

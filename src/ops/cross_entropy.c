@@ -1,5 +1,6 @@
 /* ops/cross_entropy: log-softmax and negative log-likelihood in one. */
 #include "ops/cross_entropy.h"
+#include "ops/half.h"
 #include "ops/rows.h"
 #include "ops/rows_cpu.h"
 #include "tuff/ops.h"
@@ -37,6 +38,8 @@ struct tuff_tensor *tuff_cross_entropy_stats(struct tuff_graph *g, struct tuff_t
     if (rows)
         *rows = NULL;
     *stats = NULL;
+    logits = tuff_widen(g, logits);
+    weight = tuff_widen(g, weight);
     if (!logits || !targets || !weight || !tuff_check_f32(g, "cross_entropy", "logits", logits) ||
         !tuff_check_f32(g, "cross_entropy", "weight", weight))
         return NULL;

@@ -1,5 +1,6 @@
 /* ops/dropout: y = keep ? x / (1 - p) : 0. The gradient is the same op on dy: the mask comes out
  * of the generator again. */
+#include "ops/half.h"
 #include "ops/flat.h"
 #include "tuff/ops.h"
 
@@ -13,6 +14,8 @@ struct attr {
 struct tuff_tensor *tuff_dropout(struct tuff_graph *g, struct tuff_tensor *x, float p,
                                  struct tuff_tensor *seed, uint32_t stream)
 {
+    if (tuff_is_half(x))
+        return tuff_narrow(g, tuff_dropout(g, tuff_widen(g, x), p, seed, stream), x);
     if (!x || !tuff_check_f32(g, "dropout", "x", x))
         return NULL;
     if (!(p >= 0 && p < 1))

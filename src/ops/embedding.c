@@ -1,4 +1,5 @@
 /* ops/embedding: rows of a table by id, and the table's gradient by buckets. */
+#include "ops/half.h"
 #include "ops/rows.h"
 #include "tuff/data.h"
 #include "tuff/ops.h"
@@ -6,12 +7,12 @@
 #include "elementwise/fill.h"
 #include "embedding/grad.h"
 #include "embedding/lookup.h"
-#include "rows/gather.h"
 
 struct tuff_tensor *tuff_embedding(struct tuff_graph *g, struct tuff_tensor *table,
                                    struct tuff_tensor *ids, struct tuff_tensor *buckets)
 {
-    if (!table || !ids || !tuff_check_f32(g, "embedding", "table", table))
+    if (!table || !ids ||
+        (!tuff_is_half(table) && !tuff_check_f32(g, "embedding", "table", table)))
         return NULL;
     if (ids->dtype != TUFF_U32 || (buckets && buckets->dtype != TUFF_U32))
         return tuff_graph_fail(g, TUFF_E_DTYPE, "embedding: ids and buckets must be U32");
@@ -25,7 +26,9 @@ struct tuff_tensor *tuff_embedding(struct tuff_graph *g, struct tuff_tensor *tab
     for (int i = 0; i < ids->rank; i++)
         dims[i] = ids->dims[i];
     dims[ids->rank] = table->dims[1];
-    struct tuff_tensor *y = tuff_tensor_new(g, TUFF_F32, ids->rank + 1, dims);
+    table = tuff_half_operand(g, table);
+    struct tuff_tensor *y =
+        table ? tuff_tensor_new(g, table->dtype, ids->rank + 1, dims) : NULL;
     return y && tuff_node_add(g, &tuff_op_embedding, (struct tuff_tensor *[]) {table, ids, buckets},
                               3, &y, 1, NULL, 0)
                ? y
@@ -55,31 +58,18 @@ static void record_texels(struct tuff_recorder *r, const struct tuff_node *node)
 
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
-    const struct tuff_tensor *table = node->in[0], *ids = node->in[1], *y = node->out[0];
-    uint64_t n = (uint64_t) tuff_elements(y);
+    const struct tuff_tensor *table = node->in[0];
     if (table->dims[1] % 4 == 0 &&
-        tuff_row_texels(r, (const struct tuff_tensor *[]) {table, NULL})) {
+        tuff_row_texels(r, (const struct tuff_tensor *[]) {table, NULL}))
         record_texels(r, node);
-        return;
-    }
-    struct tuff_gather_params p = {.x = tuff_address(r, table),
-                                   .index = tuff_address(r, ids),
-                                   .y = tuff_address(r, y),
-                                   .n = (uint32_t) n,
-                                   .rows = (uint32_t) table->dims[0],
-                                   .width = (uint32_t) table->dims[1]};
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "rows/gather",
-                                                 .push = &p,
-                                                 .push_bytes = sizeof p,
-                                                 .groups = {tuff_groups(n, 1024)},
-                                                 .in = {table, ids},
-                                                 .out = {y}});
+    else
+        tuff_gather_record(r, node);
 }
 
 /* Only the rows asked for are read. */
 static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 {
-    cost->bytes = 8 * (double) tuff_elements(node->out[0]);
+    cost->bytes = 2 * tuff_tensor_bytes(node->out[0]);
 }
 
 /* ---- gradient: in = dy, buckets ---- */
@@ -137,7 +127,9 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
                         tuff_name(table));
         return;
     }
-    struct tuff_tensor *d = tuff_contiguous(dy[0]) ? dy[0] : tuff_copy(g, dy[0]);
+    struct tuff_tensor *d = tuff_widen(g, dy[0]);
+    if (d && !tuff_contiguous(d))
+        d = tuff_copy(g, d);
     struct tuff_tensor *y = d ? tuff_tensor_new(g, TUFF_F32, 2, table->dims) : NULL;
     if (y && tuff_node_add(g, &embedding_grad_op, (struct tuff_tensor *[]) {d, node->in[2]}, 2, &y,
                            1, NULL, 0))

@@ -1,4 +1,5 @@
 /* ops/group_norm: see tuff/ops.h. The work is in ops/image_norm.c. */
+#include "ops/half.h"
 #include "ops/image_norm.h"
 #include "ops/rows.h"
 
@@ -6,6 +7,11 @@ struct tuff_tensor *tuff_group_norm(struct tuff_graph *g, struct tuff_tensor *x,
                                     struct tuff_tensor *weight, struct tuff_tensor *bias, float eps,
                                     enum tuff_activation activation)
 {
+    weight = tuff_widen(g, weight);
+    bias = tuff_widen(g, bias);
+    if (tuff_is_half(x))
+        return tuff_narrow(
+            g, tuff_group_norm(g, tuff_widen(g, x), groups, weight, bias, eps, activation), x);
     if (!x || !weight || !tuff_image_norm_valid(g, "group_norm", x, weight, bias, eps, activation))
         return NULL;
     int64_t channels = x->dims[x->rank - 1];

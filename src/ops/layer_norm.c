@@ -1,6 +1,7 @@
 /* ops/layer_norm: see tuff/ops.h. Its gradient is two nodes: one for x, one for partial sums over
  * slabs of rows of weight's and bias's, which column_sum then finishes (and adds to the gradient
  * arena). */
+#include "ops/half.h"
 #include "ops/layer_norm.h"
 #include "ops/rows_cpu.h"
 
@@ -39,6 +40,10 @@ struct tuff_tensor *tuff_norm(struct tuff_graph *g, const struct tuff_op *op, bo
                               struct tuff_tensor *x, struct tuff_tensor *weight,
                               struct tuff_tensor *bias, float eps)
 {
+    weight = tuff_widen(g, weight);
+    bias = tuff_widen(g, bias);
+    if (tuff_is_half(x))
+        return tuff_narrow(g, tuff_norm(g, op, rms, tuff_widen(g, x), weight, bias, eps), x);
     if (!x || !weight || !tuff_check_f32(g, op->name, "x", x))
         return NULL;
     if (!x->rank)

@@ -1,6 +1,7 @@
 /* ops/matmul: the GEMM family's op: shapes, choice of kernel, gradients. */
 #include "ops/matmul_tiled.h"
 #include "ops/activation.h"
+#include "ops/half.h"
 #include "ops/matmul_vec.h"
 
 #include "matmul/matmul.h"
@@ -63,11 +64,39 @@ static bool valid(struct tuff_graph *g, const struct tuff_tensor *a, const struc
     return false;
 }
 
+/* Half precision beside the plain case: only a and b stay so, the result is rounded behind it. */
+static struct tuff_tensor *with_halves(struct tuff_graph *g, struct tuff_tensor *a,
+                                       struct tuff_tensor *b, const struct tuff_matmul_args *args)
+{
+    struct tuff_matmul_args plain = *args;
+    plain.dtype = TUFF_F32;
+    plain.bias = tuff_widen(g, args->bias);
+    plain.residual = tuff_widen(g, args->residual);
+    if (args->dtype != TUFF_F32 && args->pad_rows)
+        return tuff_graph_fail(g, TUFF_E_ARG, "matmul: padded rows of %s",
+                               tuff_dtype_name(args->dtype));
+    if (tuff_is_half(a) && tuff_is_half(b) && a->dtype != b->dtype)
+        b = tuff_widen(g, b);
+    if ((args->bias && !plain.bias) || (args->residual && !plain.residual))
+        return NULL;
+    return tuff_cast(g, tuff_matmul_with(g, a, b, &plain), args->dtype);
+}
+
+static bool is_plain(const struct tuff_tensor *a, const struct tuff_tensor *b,
+                     const struct tuff_matmul_args *args)
+{
+    return args->dtype == TUFF_F32 && !tuff_is_half(args->bias) && !tuff_is_half(args->residual) &&
+           (!tuff_is_half(a) || !tuff_is_half(b) || a->dtype == b->dtype);
+}
+
 struct tuff_tensor *tuff_matmul_with(struct tuff_graph *g, struct tuff_tensor *a,
                                      struct tuff_tensor *b, const struct tuff_matmul_args *args)
 {
-    if (!a || !b || !tuff_check_f32(g, "matmul", "a", a) || !tuff_check_f32(g, "matmul", "b", b))
+    if (!a || !b || (!tuff_is_half(a) && !tuff_check_f32(g, "matmul", "a", a)) ||
+        (!tuff_is_half(b) && !tuff_check_f32(g, "matmul", "b", b)))
         return NULL;
+    if (!is_plain(a, b, args))
+        return with_halves(g, a, b, args);
     if (a->rank < 2 || b->rank < 2)
         return tuff_graph_fail(g, TUFF_E_SHAPE, "matmul: a %s and b %s need two axes or more",
                                tuff_shape_text(a), tuff_shape_text(b));
@@ -77,6 +106,8 @@ struct tuff_tensor *tuff_matmul_with(struct tuff_graph *g, struct tuff_tensor *a
         a = tuff_copy(g, a);
     if (!batch_even(b) || b->strides[b->rank - 1] != 1)
         b = tuff_copy(g, b);
+    a = tuff_half_operand(g, a);
+    b = tuff_half_operand(g, b);
     if (!a || !b)
         return NULL;
     int64_t m, n, ka, kb, dims[TUFF_RANK_MAX];
@@ -213,8 +244,13 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         return;
     }
     uint64_t tiles = tuff_div_up((uint64_t) m, 32) * tuff_div_up((uint64_t) n, 32) * p.batch;
-    launch.kernel = "matmul/generic";
-    launch.n_spec = 5;
+    bool halves = tuff_is_half(a) || tuff_is_half(b);
+    spec[5] = tuff_is_half(a);
+    spec[6] = tuff_is_half(b);
+    launch.kernel = !halves                       ? "matmul/generic.f32"
+                    : tuff_matmul_half(node) == TUFF_F16 ? "matmul/generic.f16"
+                                                         : "matmul/generic.bf16";
+    launch.n_spec = halves ? 7 : 5;
     launch.groups[0] = tuff_groups(tiles, 1);
     tuff_launch(r, &launch);
 }
@@ -232,6 +268,10 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
     struct tuff_tensor *d = dy[MATMUL_Y];
     if (!d)
         return;
+    /* The gradient of a result that was rounded: products take it as it is. */
+    if (d->producer && tuff_is_widening(d->producer) && attr->act == TUFF_ACT_NONE &&
+        !node->in[MATMUL_BIAS] && !node->in[MATMUL_RESIDUAL])
+        d = d->producer->in[0];
     /* Padded rows may stay where only products read them. */
     if (!tuff_contiguous(d) && (node->in[MATMUL_BIAS] || node->in[MATMUL_RESIDUAL] ||
                                 attr->act != TUFF_ACT_NONE || d->strides[d->rank - 1] != 1))
@@ -254,7 +294,7 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 
 static bool fuse_add(struct tuff_node *node, int index, struct tuff_tensor *other)
 {
-    if (index != MATMUL_Y || node->in[MATMUL_RESIDUAL] || node->accumulate ||
+    if (index != MATMUL_Y || other->dtype != TUFF_F32 || node->in[MATMUL_RESIDUAL] || node->accumulate ||
         !tuff_contiguous(other))
         return false;
     node->in[MATMUL_RESIDUAL] = other;

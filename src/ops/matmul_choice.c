@@ -1,4 +1,5 @@
 /* ops/matmul_choice: which kernels may compute a product, and in which order they are tried. */
+#include "ops/half.h"
 #include "ops/matmul_coopmat.h"
 #include "ops/matmul_vec.h"
 
@@ -37,7 +38,10 @@ void tuff_matmul_call(const struct tuff_node *node, char *text, size_t size)
     const struct tuff_matmul_attr *attr = node->attr;
     int64_t m, k;
     tuff_matmul_sides(node->in[MATMUL_A], attr->ta, &m, &k);
-    snprintf(text, size, "%c%c f32 %lldx%lldx%lldx%llu", attr->ta ? 't' : 'n', attr->tb ? 't' : 'n',
+    const char *a = tuff_half_name(node->in[MATMUL_A]->dtype);
+    const char *b = tuff_half_name(node->in[MATMUL_B]->dtype);
+    snprintf(text, size, "%c%c %s%s%s %lldx%lldx%lldx%llu", attr->ta ? 't' : 'n',
+             attr->tb ? 't' : 'n', a, strcmp(a, b) ? "," : "", strcmp(a, b) ? b : "",
              (long long) m, (long long) node->out[MATMUL_Y]->dims[node->out[MATMUL_Y]->rank - 1],
              (long long) k, (unsigned long long) tuff_matmul_batch(node->out[MATMUL_Y]));
 }
@@ -45,7 +49,7 @@ void tuff_matmul_call(const struct tuff_node *node, char *text, size_t size)
 /* Whole texels, as far as can be told before memory is given out. */
 static bool even(const struct tuff_tensor *x)
 {
-    return x->offset % 4 == 0 && x->strides[x->rank - 1] == 1 && x->strides[x->rank - 2] % 4 == 0 &&
+    return x->dtype == TUFF_F32 && x->offset % 4 == 0 && x->strides[x->rank - 1] == 1 && x->strides[x->rank - 2] % 4 == 0 &&
            (x->rank < 3 || x->strides[x->rank - 3] % 4 == 0);
 }
 

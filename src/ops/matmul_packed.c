@@ -1,6 +1,7 @@
 /* ops/matmul_packed: matmul by packed panels, for software drivers with scalar uniform loads
  * (shaders/matmul/packed.comp says how). b is packed always, a where it is transposed. */
 #include "ops/matmul_packed.h"
+#include "ops/half.h"
 
 #include "matmul/pack.h"
 #include "matmul/packed.h"
@@ -24,6 +25,13 @@ struct shape {
     uint64_t b_panels, a_panels;    /* floats a batch entry */
     uint64_t sums;                  /* floats in all: what all launches but the last leave */
 };
+
+/* a is read in panels: where it is transposed or half (packing makes it F32); else where it lies. */
+static bool a_packed(const struct tuff_node *node)
+{
+    const struct tuff_matmul_attr *attr = node->attr;
+    return attr->ta || tuff_is_half(node->in[MATMUL_A]);
+}
 
 static bool part_of_k(struct shape *s, const struct tuff_device_info *device)
 {
@@ -66,7 +74,6 @@ static bool y_in_parts(const struct tuff_node *node, const struct tuff_device_in
 static bool block(struct shape *s, const struct tuff_node *node,
                   const struct tuff_device_info *device)
 {
-    const struct tuff_matmul_attr *attr = node->attr;
     const struct tuff_tensor *y = node->out[MATMUL_Y];
     uint64_t most_m = (uint64_t) ROWS * TILES, most_n = (uint64_t) s->width * TILES;
     uint64_t panels = TUFF_MIN(MOST_PANELS, device->max_storage_range / 2);
@@ -74,7 +81,7 @@ static bool block(struct shape *s, const struct tuff_node *node,
     s->n_block = s->n;
     if (s->batch == 1) {
         most_n = TUFF_MIN(most_n, panels / (4 * (uint64_t) s->k));
-        if (attr->ta)
+        if (a_packed(node))
             most_m = TUFF_MIN(most_m, panels / (4 * (uint64_t) s->k));
         uint64_t row = (uint64_t) y->strides[y->rank - 2] * 4;
         if (y_in_parts(node, device))
@@ -86,7 +93,7 @@ static bool block(struct shape *s, const struct tuff_node *node,
     }
     uint32_t last = s->m - (s->m - 1) / s->m_block * s->m_block;
     s->b_panels = tuff_align_up(s->n_block, s->width) * s->k;
-    s->a_panels = attr->ta ? tuff_align_up(s->m_block, ROWS) * s->k : 0;
+    s->a_panels = a_packed(node) ? tuff_align_up(s->m_block, ROWS) * s->k : 0;
     s->sums = s->launches > 1 ? (uint64_t) s->m_block * s->n_block * s->batch : 0;
     return s->m_block <= ROWS * TILES && s->n_block <= s->width * TILES && last >= ROWS;
 }
@@ -165,7 +172,8 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
     bool is_a = x == node->in[MATMUL_A];
     uint32_t pitch = (uint32_t) x->strides[x->rank - 2];
     struct tuff_matmul_pack_params p = {
-        .from = tuff_address(r, x) + (along_k ? (uint64_t) first * pitch : first) * 4,
+        .from = tuff_address(r, x),
+        .from_first = along_k ? first * pitch : first,
         .size = size,
         .k = s->k,
         .k_end = s->k,
@@ -176,9 +184,9 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
         .to = (uint32_t) to,
         .to_batch = (uint32_t) (is_a ? s->a_panels : s->b_panels)};
     identity(p.t);
-    char kernel[32];
-    snprintf(kernel, sizeof kernel, "matmul/pack.%s.sg%u", along_k ? "columns" : "rows",
-             tuff_record_device(r)->subgroup_size);
+    char kernel[40];
+    snprintf(kernel, sizeof kernel, "matmul/pack.%s.%s.sg%u", along_k ? "columns" : "rows",
+             tuff_half_name(x->dtype), tuff_record_device(r)->subgroup_size);
     bool whole = (is_a ? s->m : s->n) % 32 == 0 && s->k % 16 == 0 && size % 32 == 0;
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = kernel,
@@ -191,7 +199,7 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
                        .views = {&scratch},
                        .in = {x},
                        .writes_scratch = true,
-                       .bytes_read = 4.0 * size * s->k * s->batch,
+                       .bytes_read = (double) tuff_dtype_size(x->dtype) * size * s->k * s->batch,
                        .bytes_written = 4.0 * size * s->k * s->batch});
 }
 
@@ -276,10 +284,10 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
                        s->batch > 1,
                        digits(tiles[0]),
                        digits(tiles[1]),
-                       attr->ta ? 1 : (uint32_t) a->strides[a->rank - 2],
+                       a_packed(node) ? 1 : (uint32_t) a->strides[a->rank - 2],
                        sums};
     char kernel[32];
-    snprintf(kernel, sizeof kernel, "matmul/packed.%s.sg%u", attr->ta ? "at" : "a", lanes);
+    snprintf(kernel, sizeof kernel, "matmul/packed.%s.sg%u", a_packed(node) ? "at" : "a", lanes);
     struct tuff_launch_params launch = {
         .kernel = kernel,
         .push = p,
@@ -290,7 +298,7 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
         .n_spec = TUFF_COUNT(spec),
         .views = {y, store_pre ? pre : y, residual ? residual : y, bias ? bias : y,
                   sums ? &scratch : y},
-        .in = {attr->ta ? NULL : a, bias, residual},
+        .in = {a_packed(node) ? NULL : a, bias, residual},
         .out = {y, pre},
         .reads_scratch = true,
         .flops = 2.0 * block->m * block->n * s->k * s->batch / s->launches};
@@ -311,13 +319,13 @@ void tuff_matmul_packed_record(struct tuff_recorder *r, const struct tuff_node *
     if (!describe(node, tuff_record_device(r), &s))
         return;
     uint64_t a_at = s.b_panels * s.batch;
-    uint64_t a_row = attr->ta ? 0 : (uint64_t) a->strides[a->rank - 2];
+    uint64_t a_row = a_packed(node) ? 0 : (uint64_t) a->strides[a->rank - 2];
     struct tuff_matmul_packed_params p = {
         .b = scratch,
         .k = s.k,
         .sum = (uint32_t) (a_at + s.a_panels * s.batch),
         .c_row = (uint32_t) y->strides[y->rank - 2],
-        .a_batch = attr->ta ? (uint32_t) s.a_panels : tuff_matmul_batch_stride(a),
+        .a_batch = a_packed(node) ? (uint32_t) s.a_panels : tuff_matmul_batch_stride(a),
         .b_batch = (uint32_t) s.b_panels,
         .c_batch = tuff_matmul_batch_stride(y),
         .alpha = attr->alpha};
@@ -328,9 +336,9 @@ void tuff_matmul_packed_record(struct tuff_recorder *r, const struct tuff_node *
         pack(r, node, &s, b, attr->tb, at.n0, at.n, 0);
         for (at.m0 = 0; at.m0 < s.m; at.m0 += s.m_block) {
             p.m = at.m = TUFF_MIN(s.m_block, s.m - at.m0);
-            p.a = attr->ta ? scratch + a_at * 4 : tuff_address(r, a) + at.m0 * a_row * 4;
-            if (attr->ta)
-                pack(r, node, &s, a, false, at.m0, at.m, a_at);
+            p.a = a_packed(node) ? scratch + a_at * 4 : tuff_address(r, a) + at.m0 * a_row * 4;
+            if (a_packed(node))
+                pack(r, node, &s, a, !attr->ta, at.m0, at.m, a_at);
             multiply(r, node, &s, &at, &p);
         }
     }

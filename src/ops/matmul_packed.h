@@ -32,6 +32,13 @@ static inline uint32_t tuff_matmul_batch_stride(const struct tuff_tensor *x)
     return x->rank > 2 ? (uint32_t) x->strides[x->rank - 3] : 0;
 }
 
+/* The half type of a or b (they share it), or F32. */
+static inline enum tuff_dtype tuff_matmul_half(const struct tuff_node *node)
+{
+    enum tuff_dtype a = node->in[MATMUL_A]->dtype;
+    return a != TUFF_F32 ? a : node->in[MATMUL_B]->dtype;
+}
+
 /* ---- matmul_choice.c: what computes a product ---- */
 
 #define TUFF_MATMUL_VARIANTS 6

@@ -119,7 +119,7 @@ static bool tiling_of_node(const struct tuff_device_info *device, const struct t
     tuff_matmul_sides(node->in[MATMUL_A], attr->ta, &m, &k);
     const struct tuff_matrix_shape *shape = matrix ? tuff_matmul_matrix_shape(device, node) : NULL;
     const uint64_t sides[] = {(uint64_t) m, (uint64_t) y->dims[y->rank - 1], (uint64_t) k};
-    bool f32 = node->in[MATMUL_A]->dtype == TUFF_F32 && node->in[MATMUL_B]->dtype == TUFF_F32;
+    bool f32 = tuff_matmul_half(node) == TUFF_F32;
     return device->device_class == TUFF_CLASS_TILED && (matrix ? shape != NULL : f32) &&
            choose(device, shape, sides, tuff_matmul_batch(y), tiling);
 }

@@ -1,5 +1,6 @@
 /* ops/matmul_vec: the mat-vec kernels (shaders/matmul/vec.comp, vec_uniform.comp) of matmul. */
 #include "ops/matmul_vec.h"
+#include "ops/half.h"
 
 #include "matmul/vec.h"
 #include "matmul/vec_uniform.h"
@@ -27,10 +28,10 @@ static uint32_t part_of(uint32_t k, uint32_t step, uint32_t most)
     return most;
 }
 
-/* Rows of a and of b start on 16 bytes and are whole vectors of four. */
-static bool aligned(const struct tuff_matmul_params *p, bool tb)
+/* Rows of a and of b start on vectors of four and are whole ones. */
+static bool aligned(const struct tuff_matmul_params *p, bool tb, bool half_a, bool half_b)
 {
-    return p->a % 16 == 0 && p->b % 16 == 0 && p->a_row % 4 == 0 && p->k % 4 == 0 &&
+    return p->a % (half_a ? 8 : 16) == 0 && p->b % (half_b ? 8 : 16) == 0 && p->a_row % 4 == 0 && p->k % 4 == 0 &&
            (tb ? p->b_col : p->b_row) % 4 == 0 && (tb || p->n % 4 == 0);
 }
 
@@ -39,7 +40,7 @@ static bool choose_uniform(const struct tuff_device_info *device,
                            struct uniform *u)
 {
     uint32_t lanes = device->subgroup_size, step = attr->tb ? 8 * lanes : 8;
-    if (!aligned(p, attr->tb))
+    if (!aligned(p, attr->tb, false, false))
         return false;
     u->vectors = attr->tb ? 1 : TUFF_MAX(NN_VECTORS / p->m, 1);
     while (u->vectors > 1 && u->vectors * lanes > p->n)
@@ -77,10 +78,12 @@ static void launch_uniform(struct tuff_recorder *r, const struct tuff_matmul_att
     tuff_launch(r, launch);
 }
 
-static void launch_generic(struct tuff_recorder *r, const struct tuff_matmul_attr *attr,
+static void launch_generic(struct tuff_recorder *r, const struct tuff_node *node,
                            const struct tuff_matmul_params *p, uint32_t spec[16],
                            struct tuff_launch_params *launch)
 {
+    const struct tuff_matmul_attr *attr = node->attr;
+    bool half_a = tuff_is_half(node->in[MATMUL_A]), half_b = tuff_is_half(node->in[MATMUL_B]);
     /* Fewer columns a group, and so more invocations a column, until there are enough groups. */
     uint32_t wide = attr->tb ? 4 : 16;
     while (wide > 1 && tuff_div_up(p->n, 4 * wide) < GROUPS)
@@ -89,12 +92,16 @@ static void launch_generic(struct tuff_recorder *r, const struct tuff_matmul_att
         .a = p->a, .b = p->b, .c = p->c, .bias = p->bias, .residual = p->residual, .pre = p->pre,
         .n = p->n, .k = p->k, .a_pitch = p->a_row, .b_pitch = attr->tb ? p->b_col : p->b_row,
         .c_row = p->c_row, .alpha = p->alpha};
-    const uint32_t shape[] = {p->m, wide, GROUP / wide, GROUP, aligned(p, attr->tb)};
+    const uint32_t shape[] = {p->m, wide, GROUP / wide, GROUP,
+                              aligned(p, attr->tb, half_a, half_b), half_a, half_b};
     memcpy(spec + 5, shape, sizeof shape);
-    launch->kernel = attr->tb ? "matmul/vec.nt" : "matmul/vec.nn";
+    char kernel[24];
+    snprintf(kernel, sizeof kernel, "matmul/vec.%s.%s", attr->tb ? "nt" : "nn",
+             tuff_half_name(tuff_matmul_half(node)));
+    launch->kernel = kernel;
     launch->push = &push;
     launch->push_bytes = sizeof push;
-    launch->n_spec = 5 + TUFF_COUNT(shape);
+    launch->n_spec = 5 + TUFF_COUNT(shape) - (half_a || half_b ? 0 : 2);
     launch->groups[0] = tuff_groups(p->n, 4 * wide);
     memset(launch->views, 0, sizeof launch->views);
     tuff_launch(r, launch);
@@ -112,11 +119,12 @@ bool tuff_matmul_vec_record(struct tuff_recorder *r, const struct tuff_node *nod
 {
     const struct tuff_matmul_attr *attr = node->attr;
     const struct tuff_device_info *device = tuff_record_device(r);
+    bool halves = tuff_matmul_half(node) != TUFF_F32;
     struct uniform u;
     if (p->m > MOST_ROWS || p->k < LEAST_K || p->batch != 1 || attr->ta)
         return false;
-    if (device->uniform_loads && compiles_soon(device) && tuff_use_cpu_kernels(r) &&
-        choose_uniform(device, attr, p, &u)) {
+    if (!halves && device->uniform_loads && compiles_soon(device) &&
+        tuff_use_cpu_kernels(r) && choose_uniform(device, attr, p, &u)) {
         launch_uniform(r, attr, p, &u, spec, launch);
         return true;
     }
@@ -124,6 +132,6 @@ bool tuff_matmul_vec_record(struct tuff_recorder *r, const struct tuff_node *nod
     if (tuff_use_cpu_kernels(r) && tuff_texels_possible(r, node->in[MATMUL_A]) &&
         tuff_texels_possible(r, node->in[MATMUL_B]))
         return false;
-    launch_generic(r, attr, p, spec, launch);
+    launch_generic(r, node, p, spec, launch);
     return true;
 }

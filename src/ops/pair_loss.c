@@ -1,4 +1,5 @@
 /* ops/pair_loss: losses of pairs of elements, reduced by sum and scale. Not an op itself. */
+#include "ops/half.h"
 #include "ops/pair_loss.h"
 
 #include "ops/flat.h"
@@ -51,6 +52,8 @@ struct tuff_tensor *tuff_pair_loss_op(struct tuff_graph *g, const struct tuff_op
                                       struct tuff_tensor *x, struct tuff_tensor *target,
                                       enum tuff_pair_loss loss, enum tuff_reduction reduction)
 {
+    x = tuff_widen(g, x);
+    target = tuff_widen(g, target);
     if (!x || !target || !tuff_check_f32(g, op->name, "x", x) ||
         !tuff_check_f32(g, op->name, "target", target))
         return NULL;

@@ -1,4 +1,5 @@
 /* ops/rope: rotary position embedding. Its gradient is the rotation back. */
+#include "ops/half.h"
 #include "graph/op.h"
 #include "tuff/ops.h"
 
@@ -37,6 +38,9 @@ struct tuff_tensor *tuff_rope_with(struct tuff_graph *g, struct tuff_tensor *x,
                                    struct tuff_tensor *table, struct tuff_tensor *positions,
                                    const struct tuff_rope_args *a)
 {
+    if (tuff_is_half(x) || tuff_is_half(table))
+        return tuff_narrow(g, tuff_rope_with(g, tuff_widen(g, x), tuff_widen(g, table), positions, a),
+                           x);
     if (!x || !table || !positions || !tuff_check_f32(g, "rope", "x", x) ||
         !tuff_check_f32(g, "rope", "table", table))
         return NULL;

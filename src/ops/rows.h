@@ -10,6 +10,9 @@ enum tuff_row_form { TUFF_ROW_GROUP, TUFF_ROW_SINGLE, TUFF_ROW_TEXEL };
 /* The names of a kernel's three forms, by tuff_row_form. */
 #define TUFF_ROW_KERNELS(name) ((const char *const[]) {name ".group", name ".row", name ".texel"})
 
+/* gather's and embedding's (ops/gather.c): rows of in[0] by the numbers in in[1]. */
+void tuff_gather_record(struct tuff_recorder *r, const struct tuff_node *node);
+
 /* t itself, or a contiguous copy of it. NULL gives NULL. */
 static inline struct tuff_tensor *tuff_row_operand(struct tuff_graph *g, struct tuff_tensor *t)
 {

@@ -1,5 +1,6 @@
 /* ops/scale: y = alpha x + beta. */
 #include "ops/flat_cpu.h"
+#include "ops/half.h"
 #include "tuff/ops.h"
 
 #include "elementwise/scale.h"
@@ -10,6 +11,8 @@ struct attr {
 
 struct tuff_tensor *tuff_scale(struct tuff_graph *g, struct tuff_tensor *x, float alpha, float beta)
 {
+    if (tuff_is_half(x))
+        return tuff_narrow(g, tuff_scale(g, tuff_widen(g, x), alpha, beta), x);
     if (!x || !tuff_check_f32(g, "scale", "x", x))
         return NULL;
     if (!tuff_contiguous(x))

@@ -1,4 +1,5 @@
 /* ops/scatter: rows into a state variable by index: how a key-value cache grows. */
+#include "ops/half.h"
 #include "graph/op.h"
 #include "tuff/ops.h"
 
@@ -7,8 +8,16 @@
 struct tuff_tensor *tuff_scatter(struct tuff_graph *g, struct tuff_tensor *a,
                                  struct tuff_tensor *index, struct tuff_tensor *x)
 {
-    if (!a || !index || !x || !tuff_check_f32(g, "scatter", "a", a) ||
-        !tuff_check_f32(g, "scatter", "x", x))
+    if (tuff_is_half(a) && x && a->rank == 2 && a->dims[1] % 2)
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "scatter: rows of %s of an odd number of %s",
+                               tuff_shape_text(a), tuff_dtype_name(a->dtype));
+    if (tuff_is_half(a) || tuff_is_half(x))
+        x = a ? tuff_cast(g, x, a->dtype) : NULL;
+    if (tuff_is_half(x) && x->rank == 2 && (x->offset % 2 || x->strides[0] % 2))
+        x = tuff_copy(g, x);
+    if (!a || !index || !x ||
+        (!tuff_is_half(a) &&
+         (!tuff_check_f32(g, "scatter", "a", a) || !tuff_check_f32(g, "scatter", "x", x))))
         return NULL;
     if (index->dtype != TUFF_U32)
         return tuff_graph_fail(g, TUFF_E_DTYPE, "scatter: index is %s, not U32",
@@ -29,13 +38,14 @@ struct tuff_tensor *tuff_scatter(struct tuff_graph *g, struct tuff_tensor *a,
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *a = node->out[0], *index = node->in[1], *x = node->in[2];
-    uint64_t n = (uint64_t) tuff_elements(x);
+    uint32_t unit = tuff_is_half(a) ? 2 : 1; /* elements a word */
+    uint64_t n = (uint64_t) tuff_elements(x) / unit;
     struct tuff_scatter_params p = {.a = tuff_address(r, a),
                                     .x = tuff_address(r, x),
                                     .index = tuff_address(r, index),
                                     .n = (uint32_t) n,
-                                    .width = (uint32_t) x->dims[1],
-                                    .x_row = (uint32_t) x->strides[0],
+                                    .width = (uint32_t) x->dims[1] / unit,
+                                    .x_row = (uint32_t) x->strides[0] / unit,
                                     .limit = (uint32_t) a->dims[0]};
     tuff_launch(r, &(struct tuff_launch_params) {.kernel = "rows/scatter",
                                                  .push = &p,
@@ -47,7 +57,7 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
 
 static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 {
-    cost->bytes = 8 * (double) tuff_elements(node->in[2]);
+    cost->bytes = 2 * tuff_tensor_bytes(node->in[2]);
 }
 
 const struct tuff_op tuff_op_scatter = {

@@ -1,7 +1,7 @@
 /* ops/slice: part of one axis: a view. Its gradient is zeros with dy put into place, or, where
  * there is something to add to already, dy added in place. */
+#include "ops/half.h"
 #include "ops/strided.h"
-#include "tuff/ops.h"
 
 #include "elementwise/fill.h"
 
@@ -60,7 +60,7 @@ static void record_grad(struct tuff_recorder *r, const struct tuff_node *node)
 static bool fuse_add(struct tuff_node *node, int index, struct tuff_tensor *other)
 {
     if (index || node->in[IN_OTHER] || node->accumulate || !tuff_contiguous(other) ||
-        (other->producer && other->producer->index > node->index))
+        other->dtype != TUFF_F32 || (other->producer && other->producer->index > node->index))
         return false;
     node->in[IN_OTHER] = other;
     return true;
@@ -85,8 +85,8 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 {
     const struct tuff_tensor *x = node->in[0];
     struct tuff_tensor *d = tuff_tensor_new(g, TUFF_F32, x->rank, x->dims);
-    struct tuff_tensor *in[N_IN] = {dy[0]};
-    if (d && tuff_node_add(g, &grad_op, in, N_IN, &d, 1, node->attr, sizeof(struct attr)))
+    struct tuff_tensor *in[N_IN] = {tuff_widen(g, dy[0])};
+    if (d && in[IN_DY] && tuff_node_add(g, &grad_op, in, N_IN, &d, 1, node->attr, sizeof(struct attr)))
         dx[0] = d;
 }
 

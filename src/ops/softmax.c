@@ -1,4 +1,5 @@
 /* ops/softmax: see tuff/ops.h. */
+#include "ops/half.h"
 #include "ops/rows.h"
 #include "ops/rows_cpu.h"
 #include "tuff/ops.h"
@@ -8,6 +9,8 @@
 
 struct tuff_tensor *tuff_softmax(struct tuff_graph *g, struct tuff_tensor *x)
 {
+    if (tuff_is_half(x))
+        return tuff_narrow(g, tuff_softmax(g, tuff_widen(g, x)), x);
     if (!x || !tuff_check_f32(g, "softmax", "x", x))
         return NULL;
     if (!x->rank)

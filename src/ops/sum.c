@@ -1,9 +1,11 @@
 /* ops/sum: the sum of all elements. */
+#include "ops/half.h"
 #include "ops/reduce.h"
 #include "tuff/ops.h"
 
 struct tuff_tensor *tuff_sum(struct tuff_graph *g, struct tuff_tensor *x)
 {
+    x = tuff_widen(g, x);
     if (!x || !tuff_check_f32(g, "sum", "x", x))
         return NULL;
     struct tuff_tensor *y = tuff_tensor_new(g, TUFF_F32, 1, &(int64_t) {1});

@@ -1,10 +1,13 @@
 /* ops/sum_to: the reverse of broadcasting. */
+#include "ops/half.h"
 #include "ops/reduce.h"
 #include "tuff/ops.h"
 
 struct tuff_tensor *tuff_sum_to(struct tuff_graph *g, struct tuff_tensor *x, int rank,
                                 const int64_t *dims)
 {
+    if (tuff_is_half(x))
+        return tuff_narrow(g, tuff_sum_to(g, tuff_widen(g, x), rank, dims), x);
     if (!x || !tuff_check_f32(g, "sum_to", "x", x))
         return NULL;
     bool fits = rank >= 0 && rank <= x->rank, equal = rank == x->rank;

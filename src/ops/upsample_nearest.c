@@ -1,8 +1,11 @@
 /* ops/upsample_nearest: every pixel repeated: pixels are windows that each cover a square. */
+#include "ops/half.h"
 #include "ops/window.h"
 
 struct tuff_tensor *tuff_upsample_nearest(struct tuff_graph *g, struct tuff_tensor *x, int factor)
 {
+    if (tuff_is_half(x))
+        return tuff_narrow(g, tuff_upsample_nearest(g, tuff_widen(g, x), factor), x);
     if (!x || !tuff_check_image(g, "upsample_nearest", "x", x))
         return NULL;
     if (factor < 1 || factor > 1024)

@@ -6,7 +6,7 @@
  * variable's gradient adds it to the gradient arena itself, where it can. */
 #include "graph/op.h"
 #include "graph/store.h"
-#include "tuff/ops.h"
+#include "ops/half.h"
 
 /* d is one of node-made gradients of this very call, and nobody else holds it. */
 static bool fresh(const struct tuff_tensor *d, struct tuff_tensor *const dx[], size_t first_new)
@@ -81,6 +81,26 @@ static void finish(struct tuff_graph *g, struct tuff_tensor *t)
     t->grad = changed;
 }
 
+/* Calls the op's gradient. Where the node read the F32 copy of a half value, the gradient reads a
+ * copy made anew, one for all: only the half value is then kept from the forward pass. */
+static void call_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
+                      struct tuff_tensor *dx[])
+{
+    struct tuff_tensor *kept[TUFF_NODE_INPUTS];
+    memcpy(kept, node->in, sizeof kept);
+    for (int k = 0; k < TUFF_NODE_INPUTS; k++) {
+        struct tuff_tensor *t = kept[k];
+        if (!t || !t->producer || t->producer->backward || !tuff_is_widening(t->producer))
+            continue;
+        if (!t->again && (t->again = tuff_cast(g, t->producer->in[0], TUFF_F32)))
+            t->again->needs_grad = t->needs_grad;
+        if (t->again)
+            node->in[k] = t->again;
+    }
+    node->op->grad(g, node, dy, dx);
+    memcpy(node->in, kept, sizeof kept);
+}
+
 static void differentiate(struct tuff_graph *g, struct tuff_node *node)
 {
     struct tuff_tensor *dy[TUFF_NODE_OUTPUTS] = {0}, *dx[TUFF_NODE_INPUTS] = {0};
@@ -95,7 +115,7 @@ static void differentiate(struct tuff_graph *g, struct tuff_node *node)
     if (!any)
         return;
     size_t first_new = g->nodes.n;
-    node->op->grad(g, node, dy, dx);
+    call_grad(g, node, dy, dx);
     for (int k = 0; k < TUFF_NODE_INPUTS && g->status == TUFF_OK; k++) {
         if (!dx[k] || !node->in[k] || !node->in[k]->needs_grad)
             continue;
@@ -103,6 +123,8 @@ static void differentiate(struct tuff_graph *g, struct tuff_node *node)
             tuff_graph_fail(g, TUFF_E_STATE, "%s: gradient of input %d is %s, input is %s",
                             node->op->name, k, tuff_shape_text(dx[k]),
                             tuff_shape_text(node->in[k]));
+        else if (dx[k]->dtype != node->in[k]->dtype)
+            contribute(g, node->in[k], tuff_cast(g, dx[k], node->in[k]->dtype), true);
         else
             contribute(g, node->in[k], dx[k], fresh(dx[k], dx, first_new));
     }

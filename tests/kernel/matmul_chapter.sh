@@ -26,7 +26,7 @@ row() {
 }
 for tile in generic s m l; do
   kernel=matmul/tiled constants="$tile nt"
-  [ $tile != generic ] || { kernel=matmul/generic; constants=; }
+  [ $tile != generic ] || { kernel=matmul/generic.f32; constants=; }
   said=$(grep "^| $tile" "$root/docs/matmul.md")
   for section in 'RDNA3' 'NVIDIA Ampere'; do
     figures=$(row "$section" "$kernel" "$constants")

@@ -16,12 +16,13 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
 }
 
 #define SHAPE(r, ...) {.rank = r, .dims = {__VA_ARGS__}}
+#define VARIABLE(r, ...) {.rank = r, .dims = {__VA_ARGS__}, .f32 = true}
 static const struct ot_case cases[] = {
-    {.name = "odd", .in = {SHAPE(2, 7, 13), SHAPE(2, 7, 13)}, .n_in = 2, .build = build, .ref = ref,
+    {.name = "odd", .in = {VARIABLE(2, 7, 13), SHAPE(2, 7, 13)}, .n_in = 2, .build = build, .ref = ref,
      .no_grad = true},
-    {.name = "large", .in = {SHAPE(1, 100003), SHAPE(1, 100003)}, .n_in = 2, .build = build,
+    {.name = "large", .in = {VARIABLE(1, 100003), SHAPE(1, 100003)}, .n_in = 2, .build = build,
      .ref = ref, .no_grad = true},
-    {.name = "transposed", .in = {SHAPE(2, 9, 5), SHAPE(2, 5, 9)}, .n_in = 2, .build = build,
+    {.name = "transposed", .in = {VARIABLE(2, 9, 5), SHAPE(2, 5, 9)}, .n_in = 2, .build = build,
      .ref = ref, .no_grad = true, .arg = ""},
 };
 

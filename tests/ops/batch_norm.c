@@ -62,7 +62,7 @@ static const double far[] = {100,     -100,     100.0625, -100.125, 99.9375,  -9
 #define CASE(label, count, argument, ...)                                                          \
     {.name = label, .in = {__VA_ARGS__}, .n_in = count, .build = build, .ref = ref, .arg = argument}
 #define CHANNELS(n) {1, {n}}, {1, {n}}
-#define RUNNING(n) {1, {n}}, {1, {n}, OT_UNIFORM, .scale = 3}
+#define RUNNING(n) {1, {n}, .f32 = true}, {1, {n}, OT_UNIFORM, .scale = 3, .f32 = true}
 static const struct ot_case cases[] = {
     CASE("training", 3, ARG(.training = true), {4, {2, 3, 5, 8}}, CHANNELS(8)),
     CASE("training odd", 3, ARG(.training = true), {4, {3, 3, 5, 7}}, CHANNELS(7)),

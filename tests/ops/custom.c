@@ -58,7 +58,7 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
 
 #define CASE(label, view, ...)                                                                     \
     {.name = label, .in = {__VA_ARGS__}, .n_in = 1, .build = build, .ref = ref,                    \
-     .arg = view ? "" : NULL}
+     .arg = view ? "" : NULL, .f32_only = true}
 static const struct ot_case cases[] = {
     CASE("one", 0, {1, {1}}),
     CASE("odd", 0, {3, {3, 5, 7}}),

@@ -41,7 +41,8 @@ static const struct ot_case cases[] = {
     CASE("prime rows", PLAIN, {3, {3, 67, 68}}, {1, {68}}),
     CASE("wide", PLAIN, {2, {130, 384}}, {1, {384}}),
     CASE("wide odd", PLAIN, {2, {17, 769}}, {1, {769}}),
-    CASE("residual", ARG(.residual = true), {2, {33, 64}}, {1, {64}}),
+    {.name = "residual", .in = {{2, {33, 64}}, {1, {64}}}, .n_in = 2, .build = build, .ref = ref,
+     .arg = ARG(.residual = true), .roundings = 2},
     CASE("constant weight", PLAIN, {2, {9, 24}}, {1, {24}, .constant = true}),
     CASE("weight only", PLAIN, {2, {9, 24}, .constant = true}, {1, {24}}),
 };

@@ -24,9 +24,9 @@ static const double rows[] = {4, 0, 4294967295.0, 9, 10, 2};
     {.name = label, .in = {__VA_ARGS__}, .n_in = 3, .build = build, .ref = ref, .no_grad = true,   \
      .arg = view ? "" : NULL}
 static const struct ot_case cases[] = {
-    CASE("narrow", 0, {2, {10, 1}}, INDEX, {2, {6, 1}}),
-    CASE("odd", 0, {2, {10, 37}}, INDEX, {2, {6, 37}}),
-    CASE("strided rows", 1, {2, {10, 8}}, INDEX, {2, {6, 20}}),
+    CASE("narrow", 0, {2, {10, 1}, .f32 = true}, INDEX, {2, {6, 1}}),
+    CASE("odd", 0, {2, {10, 37}, .f32 = true}, INDEX, {2, {6, 37}}),
+    CASE("strided rows", 1, {2, {10, 8}, .f32 = true}, INDEX, {2, {6, 20}}),
 };
 
 static void bad_width(struct tuff_graph *g)

@@ -1,0 +1,50 @@
+/* ops/half.h: half precision: two elements a word (shaders/lib/half.glsl).
+ *
+ * Ops that have kernels for it take it as it is; the others cast to F32 and back, and the gradient
+ * makes such a cast again rather than keep it (passes/backward.c), so what is saved is the half
+ * value. Sums are F32 always. */
+#ifndef TUFF_OPS_HALF_H
+#define TUFF_OPS_HALF_H
+
+#include "graph/op.h"
+#include "tuff/ops.h"
+
+static inline bool tuff_is_half(const struct tuff_tensor *t)
+{
+    return t && tuff_dtype_is_half(t->dtype);
+}
+
+/* t, or its F32 copy where it is of half precision. NULL gives NULL. */
+static inline struct tuff_tensor *tuff_widen(struct tuff_graph *g, struct tuff_tensor *t)
+{
+    return tuff_is_half(t) ? tuff_cast(g, t, TUFF_F32) : t;
+}
+
+/* What was made from F32 copies, as `like`'s dtype. NULL gives NULL. */
+static inline struct tuff_tensor *tuff_narrow(struct tuff_graph *g, struct tuff_tensor *y,
+                                              const struct tuff_tensor *like)
+{
+    return y ? tuff_cast(g, y, like->dtype) : NULL;
+}
+
+/* t begins with a whole word: what kernels that take half precision ask for. */
+static inline bool tuff_half_aligned(const struct tuff_tensor *t)
+{
+    return t->offset % 2 == 0;
+}
+
+/* t, or a copy that begins with a whole word. NULL gives NULL. */
+static inline struct tuff_tensor *tuff_half_operand(struct tuff_graph *g, struct tuff_tensor *t)
+{
+    return tuff_is_half(t) && !tuff_half_aligned(t) ? tuff_copy(g, t) : t;
+}
+
+/* Records y = x, where one or both are of half precision; x any view, y contiguous. */
+void tuff_half_convert(struct tuff_recorder *r, const struct tuff_tensor *x,
+                       const struct tuff_tensor *y);
+/* The node casts half precision to F32. */
+bool tuff_is_widening(const struct tuff_node *node);
+/* "f16", "bf16", "f32": in the names of kernels and calls. */
+const char *tuff_half_name(enum tuff_dtype dtype);
+
+#endif
