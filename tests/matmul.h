@@ -5,7 +5,7 @@
 #include "op_test.h"
 
 struct matmul_arg {
-    bool ta, tb, bias, residual;
+    bool ta, tb, bias, residual, narrow; /* narrow: the result has the dtype of a */
     enum tuff_activation act;
     float alpha;
 };
@@ -17,6 +17,7 @@ static inline struct tuff_tensor *matmul_build(struct tuff_graph *g, struct tuff
     return tuff_matmul(g, in[0], in[1], .transpose_a = a->ta, .transpose_b = a->tb,
                        .alpha = a->alpha, .activation = a->act,
                        .bias = a->bias ? in[2] : NULL,
+                       .dtype = a->narrow ? tuff_dtype_of(in[0]) : TUFF_F32,
                        .residual = a->residual ? in[a->bias ? 3 : 2] : NULL);
 }
 

@@ -370,7 +370,7 @@ static bool in_halves(const struct ot_case *c)
         if (is_variable(&c->in[i]) && c->in[i].fill == OT_VALUES)
             return false;
     }
-    return !c->f32_only && differentiable && n <= MOST_IN_HALVES;
+    return !c->f32_only && differentiable && (n <= MOST_IN_HALVES || c->half != TUFF_F32);
 }
 
 static void run_case(struct tuff_ctx *ctx, struct tuff_device *device, const struct ot_case *c,
@@ -451,11 +451,13 @@ static int child(const struct ot_case *cases, size_t n_cases, const char *only,
                 test_device_end(device);
                 device = open_device(ctx, kernels = c->kernels);
             }
-            if (device)
+            if (device && c->half == TUFF_F32)
                 run_case(ctx, device, c, generic, TUFF_F32);
             if (device && in_halves(c))
                 run_case(ctx, device, c, generic,
-                         shared->next / 2 % 2 ? TUFF_BF16 : TUFF_F16);
+                         c->half != TUFF_F32        ? c->half
+                         : shared->next / 2 % 2 ? TUFF_BF16
+                                                : TUFF_F16);
         }
         shared->checks += test_checks;
         shared->failures += test_failures;

@@ -1,4 +1,4 @@
-# The commands of docs/matmul.md run, and take the kernels that they name; the table of what
+# The commands of docs/matmul.md run, and take the kernels that they name; the tables of what
 # compilers made says what docs/audit.md says.
 set -u
 tuff=$1
@@ -31,6 +31,21 @@ for tile in generic s m l; do
   for section in 'RDNA3' 'NVIDIA Ampere'; do
     figures=$(row "$section" "$kernel" "$constants")
     [[ -n $figures && $said == *"| $figures |"* ]] ||
+      { echo "$tile, $section: audit.md says \"$figures\""; failed=1; }
+  done
+done
+# products SECTION CONSTANTS: registers, products and loads of matmul/coopmat in the audit.
+products() {
+  awk -F ' *[|] *' -v section="$1" -v constants="$2" '
+    /^## / { here = index($0, section) }
+    here && $2 == "matmul/coopmat.f16" && $3 == constants {
+      sub(/ matrix products/, "", $10); sub(/ shared loads/, "", $10)
+      print "| " $4 " | " $10 " | " $5 " |"; exit }' "$root/docs/audit.md"
+}
+for tile in s m l; do
+  for section in 'RDNA3, matrix units' 'NVIDIA Ampere'; do
+    figures=$(products "$section" "$tile nt")
+    [[ -n $figures && $(grep "^| ${section%,*}, $tile |" "$root/docs/matmul.md") == *"$figures" ]] ||
       { echo "$tile, $section: audit.md says \"$figures\""; failed=1; }
   done
 done
