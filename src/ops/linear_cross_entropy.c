@@ -4,6 +4,7 @@
  * turned into their gradient in place, which gives the chunk's share of both gradients. The weight's
  * shares are added one by one, in order of the chunks. */
 #include "ops/cross_entropy.h"
+#include "ops/half.h"
 #include "tuff/ops.h"
 
 enum { IN_HIDDEN, IN_WEIGHT, IN_TARGETS, IN_SCALE, IN_ROWS, IN_STATS, N_IN };
@@ -99,6 +100,9 @@ struct tuff_tensor *tuff_linear_cross_entropy(struct tuff_graph *g, struct tuff_
 {
     if (rows)
         *rows = NULL;
+    hidden = tuff_widen(g, hidden);
+    weight = tuff_widen(g, weight);
+    scale = tuff_widen(g, scale);
     if (!hidden || !weight || !targets || !scale ||
         !tuff_check_f32(g, "linear_cross_entropy", "hidden", hidden) ||
         !tuff_check_f32(g, "linear_cross_entropy", "weight", weight) ||
