@@ -65,7 +65,7 @@ static void contribute_share(struct tuff_graph *g, struct tuff_tensor *to,
                              struct tuff_tensor *share)
 {
     if (to && share)
-        contribute(g, to, share, true);
+        contribute(g, to->first ? to->first : to, share, true);
 }
 
 static void finish(struct tuff_graph *g, struct tuff_tensor *t)
@@ -92,8 +92,10 @@ static void call_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_
         struct tuff_tensor *t = kept[k];
         if (!t || !t->producer || t->producer->backward || !tuff_is_widening(t->producer))
             continue;
-        if (!t->again && (t->again = tuff_cast(g, t->producer->in[0], TUFF_F32)))
+        if (!t->again && (t->again = tuff_cast(g, t->producer->in[0], TUFF_F32))) {
             t->again->needs_grad = t->needs_grad;
+            t->again->first = t;
+        }
         if (t->again)
             node->in[k] = t->again;
     }
