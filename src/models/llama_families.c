@@ -164,6 +164,14 @@ static bool write_rope(json_t *root, const struct tuff_model_config *c)
     return !bad;
 }
 
+/* transformers reads whole numbers only. */
+static json_t *scalar_of(const struct tuff_model_config *c)
+{
+    double scalar = 1 / (c->attention_scale * c->attention_scale), whole = round(scalar);
+    return fabs(scalar - whole) < 1e-9 * scalar ? json_integer((json_int_t) whole)
+                                                : json_real(scalar);
+}
+
 static bool write(json_t *root, const struct tuff_model_config *c)
 {
     const struct tuff_llama_variant *v = variant_of(c);
@@ -186,8 +194,7 @@ static bool write(json_t *root, const struct tuff_model_config *c)
     if (v->windows == TUFF_WINDOW_UPPER)
         bad |= json_object_set_new(root, "use_sliding_window", json_boolean(c->sliding_window > 0));
     if (c->attention_scale > 0)
-        bad |= json_object_set_new(root, "query_pre_attn_scalar",
-                                   json_real(1 / (c->attention_scale * c->attention_scale)));
+        bad |= json_object_set_new(root, "query_pre_attn_scalar", scalar_of(c));
     return !bad;
 }
 
