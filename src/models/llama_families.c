@@ -176,6 +176,11 @@ static bool write(json_t *root, const struct tuff_model_config *c)
 {
     const struct tuff_llama_variant *v = variant_of(c);
     int bad = !write_rope(root, c);
+    /* No cap is null: transformers divides by what stands there. */
+    if (json_object_get(root, "attn_logit_softcapping") && !(c->attn_logit_softcapping > 0))
+        bad |= json_object_set_new(root, "attn_logit_softcapping", json_null());
+    if (json_object_get(root, "final_logit_softcapping") && !(c->final_logit_softcapping > 0))
+        bad |= json_object_set_new(root, "final_logit_softcapping", json_null());
     if (v->windows == TUFF_WINDOW_NONE)
         return !bad;
     json_t *list = json_array();

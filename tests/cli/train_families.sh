@@ -29,4 +29,7 @@ grep -q '"BloomForCausalLM"' bloom/step-*/config.json || fail "bloom: architectu
   fail "a Llama's config was taken for a GPT-2"
 grep -q 'llama.json is a "llama"' log || fail "$(cat log)"
 "$tuff" train $usual --out other --model gpt9 --steps 1 > log 2>&1 && fail "there is no gpt9"
+# transformers would divide by a cap of 0
+"$tuff" train $usual --out gemma --model gemma3_text --preset tiny --steps 1 > log 2>&1 || fail "gemma: $(cat log)"
+grep -q '"final_logit_softcapping": null' gemma/step-*/config.json || fail "gemma: a cap that is none"
 echo "all passed"
