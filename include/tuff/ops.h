@@ -3,9 +3,10 @@
  * All take and return graph-owned tensors; NULL in gives NULL out; a wrong shape or dtype makes the
  * graph's sticky error (TUFF_E_SHAPE, TUFF_E_DTYPE, TUFF_E_RANGE) whose text names op and argument.
  * Every op is differentiable in its float inputs unless it says otherwise. Where F32 is said, F16
- * and BF16 may be given too: the result then has the dtype of the first such argument, computed in
- * F32 and rounded once, and a value's gradient its own dtype. All sums are taken in F32
- * in a fixed order: a device gives the same bits twice. Inputs must be contiguous unless said
+ * and BF16 may be given too: an op then computes in F32, rounds its result once to the dtype of its
+ * first argument, and gives each value a gradient of its own dtype. F32 all the same are sums,
+ * column sums and losses, sums and products of two dtypes, and a matmul that is not told another
+ * dtype. All sums are taken in F32 in a fixed order: a device gives the same bits twice. Inputs must be contiguous unless said
  * otherwise; tuff_copy makes them so. N is the number of rows: all axes but the last. */
 #ifndef TUFF_OPS_H
 #define TUFF_OPS_H
