@@ -67,16 +67,6 @@ TUFF_API const struct tuff_file_tensor *tuff_weights_find(const struct tuff_weig
  * none. */
 TUFF_API const char *tuff_weights_metadata(const struct tuff_weights_file *file, const char *key);
 
-/* Former names, while code that uses them is on its way. */
-#define tuff_safetensors tuff_weights_file
-#define tuff_safetensors_open tuff_weights_open
-#define tuff_safetensors_open_memory tuff_weights_open_memory
-#define tuff_safetensors_close tuff_weights_close
-#define tuff_safetensors_count tuff_weights_count
-#define tuff_safetensors_get tuff_weights_get
-#define tuff_safetensors_find tuff_weights_find
-#define tuff_safetensors_metadata tuff_weights_metadata
-
 /* Elements [first, first + n) as f32, from F32, F16, BF16 (exact) or F64 (rounded to nearest).
  * TUFF_E_DTYPE for the integer types, TUFF_E_RANGE for a range outside the tensor. */
 TUFF_API enum tuff_status tuff_file_tensor_read_f32(struct tuff_ctx *ctx,

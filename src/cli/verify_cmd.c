@@ -375,7 +375,7 @@ static enum tuff_status check_training(struct verify *v)
     for (size_t i = 1; i < TUFF_COUNT(optimizers) && status == TUFF_OK; i++) {
         char name[64];
         snprintf(name, sizeof name, "opt.%s.losses", optimizers[i].name);
-        if (tuff_safetensors_find(v->golden, name))
+        if (tuff_weights_find(v->golden, name))
             status = check_steps(v, i, false);
     }
     return status;

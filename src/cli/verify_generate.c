@@ -8,7 +8,7 @@ enum { BEAMS = 4, RETURNED = 2 };
 
 struct texts {
     struct tuff_ctx *ctx;
-    const struct tuff_safetensors *golden;
+    const struct tuff_weights_file *golden;
     uint32_t *prompt, *greedy, *beam; /* NULL: not there */
     size_t n, all;                    /* of the prompt; of each continuation with it */
     uint32_t *made;
@@ -27,7 +27,7 @@ static bool collect(void *user, size_t sequence, uint32_t token)
 static enum tuff_status read_ids(struct texts *t, const char *name, size_t rows, uint32_t **out,
                                  size_t *n)
 {
-    const struct tuff_file_tensor *tensor = tuff_safetensors_find(t->golden, name);
+    const struct tuff_file_tensor *tensor = tuff_weights_find(t->golden, name);
     if (!tensor)
         return TUFF_OK;
     if (tensor->rank != 2 || tensor->dims[0] != (int64_t) rows || tensor->dims[1] < 1 ||
@@ -72,7 +72,7 @@ static enum tuff_status check_beams(struct texts *t, struct tuff_generator *gene
 {
     struct tuff_prompt request = {.ids = t->prompt, .n = t->n, .sampling = {.greedy = true},
                                   .max_new_tokens = (int64_t) (t->all - t->n)};
-    const struct tuff_file_tensor *scores = tuff_safetensors_find(t->golden, "beam_scores");
+    const struct tuff_file_tensor *scores = tuff_weights_find(t->golden, "beam_scores");
     struct tuff_hypothesis out[RETURNED];
     float want[RETURNED];
     double wrong = 0, worst = 0;
@@ -127,7 +127,7 @@ static enum tuff_status check_all(struct texts *t, struct tuff_device *device,
 enum tuff_status cli_verify_generation(struct tuff_ctx *ctx, struct tuff_device *device,
                                        const char *model_path,
                                        const struct tuff_model_config *config,
-                                       const struct tuff_safetensors *golden, cli_line_fn line,
+                                       const struct tuff_weights_file *golden, cli_line_fn line,
                                        void *user)
 {
     struct texts t = {.ctx = ctx, .golden = golden};

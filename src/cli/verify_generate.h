@@ -11,7 +11,7 @@ typedef enum tuff_status (*cli_line_fn)(void *user, const char *name, double err
                                         double tolerance);
 /* Runs the processors on proc.scores after proc.input_ids and compares with each proc.out.NAME of
  * the golden file that it knows. Nothing to do where the file has none. */
-enum tuff_status cli_verify_processors(struct tuff_ctx *ctx, const struct tuff_safetensors *golden,
+enum tuff_status cli_verify_processors(struct tuff_ctx *ctx, const struct tuff_weights_file *golden,
                                        cli_line_fn line, void *user);
 
 /* The golden file's greedy continuation and beams of its prompt, where it has them: as many ids must
@@ -19,7 +19,7 @@ enum tuff_status cli_verify_processors(struct tuff_ctx *ctx, const struct tuff_s
 enum tuff_status cli_verify_generation(struct tuff_ctx *ctx, struct tuff_device *device,
                                        const char *model_path,
                                        const struct tuff_model_config *config,
-                                       const struct tuff_safetensors *golden, cli_line_fn line,
+                                       const struct tuff_weights_file *golden, cli_line_fn line,
                                        void *user);
 
 #endif
