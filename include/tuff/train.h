@@ -10,10 +10,17 @@
 extern "C" {
 #endif
 
+struct tuff_train_shape {
+    int64_t batch, context; /* B and T */
+};
 struct tuff_trainer_params {
     struct tuff_store *store;  /* with the model's parameters added, not yet allocated */
     struct tuff_model *model;
     int64_t batch, context;    /* of a micro-batch: B and T */
+    /* Instead of these two and eval_batch: the shapes a micro-batch may have, each with programs of
+     * its own, of training and evaluation. They share one arena of activations. */
+    const struct tuff_train_shape *shapes;
+    size_t n_shapes;
     int64_t eval_batch;        /* of evaluation; 0: as batch */
     struct tuff_optimizer_params optimizer;
     bool dropout;              /* the configuration's rates apply */
@@ -69,6 +76,17 @@ TUFF_API enum tuff_status tuff_trainer_result(struct tuff_trainer *trainer, bool
 /* Sum of the losses (nats) of the counted targets of an evaluation batch, dropout off. Waits. */
 TUFF_API enum tuff_status tuff_trainer_evaluate(struct tuff_trainer *trainer, const uint32_t *ids,
                                                 const uint32_t *targets, double *loss_sum);
+/* The same two for micro-batches of any of the trainer's shapes. */
+struct tuff_micro {
+    size_t shape; /* index into params.shapes; 0 where there is one */
+    const uint32_t *ids, *targets; /* [B T] of that shape */
+};
+TUFF_API enum tuff_status tuff_trainer_step_micros(struct tuff_trainer *trainer,
+                                                   const struct tuff_micro *micros, size_t n,
+                                                   uint64_t counted);
+TUFF_API enum tuff_status tuff_trainer_evaluate_micro(struct tuff_trainer *trainer,
+                                                      const struct tuff_micro *micro,
+                                                      double *loss_sum);
 /* Bytes by purpose: what `tuff plan` prints. Works with a store without device. */
 TUFF_API void tuff_trainer_sizes(const struct tuff_trainer *trainer,
                                  struct tuff_plan_sizes *sizes);
@@ -77,7 +95,7 @@ TUFF_API void tuff_trainer_sizes(const struct tuff_trainer *trainer,
 TUFF_API double tuff_trainer_host_seconds(const struct tuff_trainer *trainer);
 /* Of the three programs together, see tuff_program_numerics. */
 TUFF_API uint64_t tuff_trainer_numerics(const struct tuff_trainer *trainer);
-/* The recorded training program, for dumps. Borrowed. */
+/* The recorded training program (of the first shape), for dumps. Borrowed. */
 TUFF_API struct tuff_program *tuff_trainer_program(struct tuff_trainer *trainer);
 
 #ifdef __cplusplus

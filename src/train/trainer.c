@@ -11,8 +11,11 @@
 
 struct pass {
     struct tuff_program *program;
+    struct tuff_train_shape shape;
     struct tuff_model_inputs in;
     struct tuff_tensor *targets, *weight, *loss;
+    uint64_t slot_step[2]; /* step whose run used the slot; 0: harvested */
+    int slot;              /* that the next run will take, so the older one */
 };
 
 struct pending {
@@ -24,24 +27,24 @@ struct pending {
 struct tuff_trainer {
     struct tuff_ctx *ctx;
     struct tuff_trainer_params params;
-    struct pass train, eval;
+    struct pass *train, *eval;   /* n each */
+    size_t n;
     struct tuff_optimizer *optimizer;
     struct tuff_program *apply;
     struct tuff_tensor *norm, *applied;
+    uint64_t apply_step[2]; /* as pass.slot_step and slot */
+    int apply_slot;
     uint64_t step, first_step, done_applied;
     struct pending queue[PENDING]; /* oldest first */
     size_t n_queue;
-    uint64_t slot_step[2][2];      /* [micro, apply][slot]: step whose run used it; 0: harvested */
-    int slot[2];
     double host_seconds; /* of host_steps steps */
     uint64_t host_steps;
 };
 
-static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *pass, int64_t batch,
-                     bool training)
+static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *pass, bool training)
 {
-    int64_t dims[2] = {batch, t->params.context};
-    tuff_model_inputs_add(g, t->params.model, &pass->in, .batch = batch, .time = t->params.context,
+    int64_t dims[2] = {pass->shape.batch, pass->shape.context};
+    tuff_model_inputs_add(g, t->params.model, &pass->in, .batch = dims[0], .time = dims[1],
                           .gradient = training, .dropout = training && t->params.dropout);
     pass->targets = tuff_input(g, "targets", TUFF_U32, 2, dims);
     pass->weight = tuff_input(g, "weight", TUFF_F32, 1, (int64_t[]) {1});
@@ -57,18 +60,17 @@ static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *
         tuff_backward(g, loss);
 }
 
-static enum tuff_status create_pass(struct tuff_trainer *t, struct pass *pass, int64_t batch,
-                                    bool training)
+static enum tuff_status create_pass(struct tuff_trainer *t, struct pass *pass, bool training)
 {
     struct tuff_graph *g;
     TUFF_TRY(tuff_graph_create(t->ctx, &g));
-    add_pass(g, t, pass, batch, training);
+    add_pass(g, t, pass, training);
     if (tuff_graph_status(g) != TUFF_OK) {
         enum tuff_status status = tuff_graph_status(g);
         tuff_graph_destroy(g);
         return status;
     }
-    if (training)
+    if (training && pass == t->train)
         tuff_store_order(t->params.store, g);
     return tuff_program_create(t->params.store, g,
                                &(struct tuff_program_params) {
@@ -77,6 +79,47 @@ static enum tuff_status create_pass(struct tuff_trainer *t, struct pass *pass, i
                                    .order = t->params.order,
                                    .order_seed = t->params.order_seed},
                                &pass->program);
+}
+
+static enum tuff_status create_passes(struct tuff_trainer *t)
+{
+    const struct tuff_trainer_params *p = &t->params;
+    t->n = TUFF_MAX(p->n_shapes, 1);
+    t->train = tuff_calloc(t->n, sizeof *t->train);
+    t->eval = tuff_calloc(t->n, sizeof *t->eval);
+    if (!t->train || !t->eval)
+        return tuff_fail(t->ctx, TUFF_E_NOMEM, "trainer: out of host memory");
+    for (size_t i = 0; i < t->n; i++) {
+        t->train[i].shape = t->eval[i].shape =
+            p->n_shapes ? p->shapes[i] : (struct tuff_train_shape) {p->batch, p->context};
+        if (!p->n_shapes && p->eval_batch)
+            t->eval[i].shape.batch = p->eval_batch;
+        TUFF_TRY(create_pass(t, &t->train[i], true));
+        TUFF_TRY(create_pass(t, &t->eval[i], false));
+    }
+    return TUFF_OK;
+}
+
+static enum tuff_status prepare(struct tuff_trainer *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        TUFF_TRY(tuff_program_prepare(t->train[i].program));
+        TUFF_TRY(tuff_program_prepare(t->eval[i].program));
+    }
+    return tuff_program_prepare(t->apply);
+}
+
+static enum tuff_status check_shapes(struct tuff_ctx *ctx, const struct tuff_trainer_params *p)
+{
+    const struct tuff_train_shape one = {p->batch, p->context},
+                                  *shapes = p->n_shapes ? p->shapes : &one;
+    for (size_t i = 0; i < TUFF_MAX(p->n_shapes, 1); i++) {
+        if (shapes[i].batch < 1 || shapes[i].context < 1)
+            return tuff_fail(ctx, TUFF_E_RANGE, "batch and context must be 1 or more");
+        TUFF_TRY(tuff_model_context_check(ctx, tuff_model_get_config(p->model),
+                                          shapes[i].context));
+    }
+    return TUFF_OK;
 }
 
 static enum tuff_status create_apply(struct tuff_trainer *t)
@@ -118,28 +161,22 @@ enum tuff_status tuff_trainer_create(struct tuff_ctx *ctx, const struct tuff_tra
                                      struct tuff_trainer **out)
 {
     *out = NULL;
-    if (params->batch < 1 || params->context < 1)
-        return tuff_fail(ctx, TUFF_E_RANGE, "batch and context must be 1 or more");
     TUFF_TRY(tuff_model_check_causal(ctx, "training", tuff_model_get_config(params->model)));
-    TUFF_TRY(tuff_model_context_check(ctx, tuff_model_get_config(params->model), params->context));
+    TUFF_TRY(check_shapes(ctx, params));
     struct tuff_trainer *t = tuff_calloc(1, sizeof *t);
     if (!t)
         return tuff_fail(ctx, TUFF_E_NOMEM, "trainer: out of host memory");
     t->ctx = ctx;
     t->params = *params;
-    int64_t eval_batch = params->eval_batch ? params->eval_batch : params->batch;
     enum tuff_status status;
     TUFF_TRY_GOTO(tuff_optimizer_create(params->store, &params->optimizer, &t->optimizer));
-    TUFF_TRY_GOTO(create_pass(t, &t->train, params->batch, true));
-    TUFF_TRY_GOTO(create_pass(t, &t->eval, eval_batch, false));
+    TUFF_TRY_GOTO(create_passes(t));
     TUFF_TRY_GOTO(create_apply(t));
     if (tuff_store_device(params->store)) {
         TUFF_TRY_GOTO(check_memory(t));
         TUFF_TRY_GOTO(tuff_store_allocate(params->store, true,
                                           tuff_optimizer_states(&params->optimizer)));
-        TUFF_TRY_GOTO(tuff_program_prepare(t->train.program));
-        TUFF_TRY_GOTO(tuff_program_prepare(t->eval.program));
-        TUFF_TRY_GOTO(tuff_program_prepare(t->apply));
+        TUFF_TRY_GOTO(prepare(t));
     }
     *out = t;
     return TUFF_OK;
@@ -153,9 +190,13 @@ void tuff_trainer_destroy(struct tuff_trainer *t)
     if (!t)
         return;
     tuff_program_destroy(t->apply);
-    tuff_program_destroy(t->eval.program);
-    tuff_program_destroy(t->train.program);
+    for (size_t i = 0; t->train && t->eval && i < t->n; i++) {
+        tuff_program_destroy(t->eval[i].program);
+        tuff_program_destroy(t->train[i].program);
+    }
     tuff_optimizer_destroy(t->optimizer);
+    free(t->train);
+    free(t->eval);
     free(t);
 }
 
@@ -180,60 +221,88 @@ static struct pending *pending_of(struct tuff_trainer *t, uint64_t step)
 }
 
 /* Takes the result of the run that last used the slot now free. */
-static void harvest_micro(struct tuff_trainer *t, int slot, int age)
+static void harvest_micro(struct tuff_trainer *t, struct pass *pass, int slot, int age)
 {
-    struct pending *p = pending_of(t, t->slot_step[0][slot]);
+    struct pending *p = pass->slot_step[slot] ? pending_of(t, pass->slot_step[slot]) : NULL;
     if (p) {
-        p->result.loss += (double) *(const float *) tuff_program_output(t->train.program,
-                                                                        t->train.loss, age);
+        p->result.loss += (double) *(const float *) tuff_program_output(pass->program, pass->loss,
+                                                                        age);
         p->micros--;
     }
-    t->slot_step[0][slot] = 0;
+    pass->slot_step[slot] = 0;
+}
+
+/* The micros of the step whose update used this slot ended before it; those of a shape that was not
+ * run since are still to be taken. */
+static enum tuff_status harvest_step(struct tuff_trainer *t, uint64_t step)
+{
+    for (size_t i = 0; i < t->n && step; i++)
+        for (int age = 1; age >= 0; age--) {
+            struct pass *pass = &t->train[i];
+            int slot = age ? pass->slot : !pass->slot;
+            if (pass->slot_step[slot] != step)
+                continue;
+            TUFF_TRY(tuff_program_wait(pass->program, age));
+            harvest_micro(t, pass, slot, age);
+        }
+    return TUFF_OK;
 }
 
 static void harvest_apply(struct tuff_trainer *t, int slot, int age)
 {
-    struct pending *p = pending_of(t, t->slot_step[1][slot]);
+    struct pending *p = t->apply_step[slot] ? pending_of(t, t->apply_step[slot]) : NULL;
     if (p) {
         p->result.norm = (double) *(const float *) tuff_program_output(t->apply, t->norm, age);
         p->result.applied = *(const uint32_t *) tuff_program_output(t->apply, t->applied, age);
         p->result.skipped = !isfinite(p->result.norm);
         p->applied = true;
     }
-    t->slot_step[1][slot] = 0;
+    t->apply_step[slot] = 0;
 }
 
-static enum tuff_status fill(struct tuff_trainer *t, struct pass *pass, const uint32_t *ids,
-                             const uint32_t *targets, size_t n, float weight, const uint32_t *seed)
+static enum tuff_status fill(struct tuff_trainer *t, struct pass *pass,
+                             const struct tuff_micro *m, float weight, const uint32_t *seed)
 {
-    memcpy(tuff_program_input(pass->program, pass->targets), targets, n * sizeof *targets);
+    size_t n = (size_t) (pass->shape.batch * pass->shape.context);
+    memcpy(tuff_program_input(pass->program, pass->targets), m->targets, n * sizeof *m->targets);
     *(float *) tuff_program_input(pass->program, pass->weight) = weight;
     return tuff_model_inputs_write(pass->program, t->params.model, &pass->in,
-                                   &(struct tuff_model_batch) {.ids = ids, .seed = seed});
+                                   &(struct tuff_model_batch) {.ids = m->ids, .seed = seed});
 }
 
-static enum tuff_status micro(struct tuff_trainer *t, const uint32_t *ids, const uint32_t *targets,
-                              size_t index, uint64_t counted, double *waited)
+static enum tuff_status micro(struct tuff_trainer *t, const struct tuff_micro *m, size_t index,
+                              uint64_t counted, double *waited)
 {
-    struct pass *pass = &t->train;
-    size_t n = (size_t) (t->params.batch * t->params.context);
+    struct pass *pass = &t->train[m->shape];
     double begin = tuff_os_now();
     TUFF_TRY(tuff_program_begin(pass->program));
     *waited += tuff_os_now() - begin;
-    if (t->slot_step[0][t->slot[0]])
-        harvest_micro(t, t->slot[0], 1);
+    harvest_micro(t, pass, pass->slot, 1);
     /* One stream a step and micro-batch: the same whatever was run before. */
     const uint32_t seed[2] = {(uint32_t) t->params.seed ^ (uint32_t) index << 20,
                               (uint32_t) t->step};
-    TUFF_TRY(fill(t, pass, ids, targets, n, (float) (1.0 / (double) counted), seed));
+    TUFF_TRY(fill(t, pass, m, (float) (1.0 / (double) counted), seed));
     TUFF_TRY(tuff_program_submit(pass->program));
-    t->slot_step[0][t->slot[0]] = t->step;
-    t->slot[0] = !t->slot[0];
+    pass->slot_step[pass->slot] = t->step;
+    pass->slot = !pass->slot;
     return TUFF_OK;
 }
 
 enum tuff_status tuff_trainer_step(struct tuff_trainer *t, const uint32_t *const *ids,
                                    const uint32_t *const *targets, size_t n, uint64_t counted)
+{
+    struct tuff_micro *micros = tuff_calloc(TUFF_MAX(n, 1), sizeof *micros);
+    if (!micros)
+        return tuff_fail(t->ctx, TUFF_E_NOMEM, "trainer: out of host memory");
+    for (size_t i = 0; i < n; i++)
+        micros[i] = (struct tuff_micro) {0, ids[i], targets[i]};
+    enum tuff_status status = tuff_trainer_step_micros(t, micros, n, counted);
+    free(micros);
+    return status;
+}
+
+enum tuff_status tuff_trainer_step_micros(struct tuff_trainer *t, const struct tuff_micro *micros,
+                                          size_t n, uint64_t counted)
 {
     double start = tuff_os_now(), waited = 0;
     if (!counted || !n)
@@ -245,15 +314,15 @@ enum tuff_status tuff_trainer_step(struct tuff_trainer *t, const uint32_t *const
     t->queue[t->n_queue++] = (struct pending) {
         .result = {.step = t->step, .tokens = counted}, .micros = n};
     for (size_t i = 0; i < n; i++)
-        TUFF_TRY(micro(t, ids[i], targets[i], i, counted, &waited));
+        TUFF_TRY(micro(t, &micros[i], i, counted, &waited));
     double begin = tuff_os_now();
     TUFF_TRY(tuff_program_begin(t->apply));
     waited += tuff_os_now() - begin;
-    if (t->slot_step[1][t->slot[1]])
-        harvest_apply(t, t->slot[1], 1);
+    TUFF_TRY(harvest_step(t, t->apply_step[t->apply_slot]));
+    harvest_apply(t, t->apply_slot, 1);
     TUFF_TRY(tuff_program_submit(t->apply));
-    t->slot_step[1][t->slot[1]] = t->step;
-    t->slot[1] = !t->slot[1];
+    t->apply_step[t->apply_slot] = t->step;
+    t->apply_slot = !t->apply_slot;
     if (t->step > t->first_step + 1) {
         t->host_seconds += tuff_os_now() - start - waited;
         t->host_steps++;
@@ -261,22 +330,22 @@ enum tuff_status tuff_trainer_step(struct tuff_trainer *t, const uint32_t *const
     return TUFF_OK;
 }
 
+static enum tuff_status wait_micro(struct tuff_trainer *t, struct pass *pass, int age)
+{
+    TUFF_TRY(tuff_program_wait(pass->program, age));
+    harvest_micro(t, pass, age ? pass->slot : !pass->slot, age);
+    return TUFF_OK;
+}
+
 enum tuff_status tuff_trainer_result(struct tuff_trainer *t, bool wait, bool *have,
                                      struct tuff_step_result *result)
 {
     *have = false;
-    if (wait) {
-        /* Older run first: slot[] is the slot the next run will take, so the older one. */
-        for (int age = 1; age >= 0; age--) {
-            int micro_slot = age ? t->slot[0] : !t->slot[0];
-            int apply_slot = age ? t->slot[1] : !t->slot[1];
-            TUFF_TRY(tuff_program_wait(t->train.program, age));
-            if (t->slot_step[0][micro_slot])
-                harvest_micro(t, micro_slot, age);
-            TUFF_TRY(tuff_program_wait(t->apply, age));
-            if (t->slot_step[1][apply_slot])
-                harvest_apply(t, apply_slot, age);
-        }
+    for (int age = 1; wait && age >= 0; age--) { /* older run first */
+        for (size_t i = 0; i < t->n; i++)
+            TUFF_TRY(wait_micro(t, &t->train[i], age));
+        TUFF_TRY(tuff_program_wait(t->apply, age));
+        harvest_apply(t, age ? t->apply_slot : !t->apply_slot, age);
     }
     if (t->n_queue && !t->queue[0].micros && t->queue[0].applied) {
         *result = t->queue[0].result;
@@ -287,28 +356,39 @@ enum tuff_status tuff_trainer_result(struct tuff_trainer *t, bool wait, bool *ha
     return TUFF_OK;
 }
 
+enum tuff_status tuff_trainer_evaluate_micro(struct tuff_trainer *t,
+                                             const struct tuff_micro *m, double *loss_sum)
+{
+    struct pass *pass = &t->eval[m->shape];
+    TUFF_TRY(tuff_program_begin(pass->program));
+    TUFF_TRY(fill(t, pass, m, 1, NULL));
+    TUFF_TRY(tuff_program_submit(pass->program));
+    TUFF_TRY(tuff_program_wait(pass->program, 0));
+    *loss_sum = (double) *(const float *) tuff_program_output(pass->program, pass->loss, 0);
+    return TUFF_OK;
+}
+
 enum tuff_status tuff_trainer_evaluate(struct tuff_trainer *t, const uint32_t *ids,
                                        const uint32_t *targets, double *loss_sum)
 {
-    int64_t batch = t->params.eval_batch ? t->params.eval_batch : t->params.batch;
-    TUFF_TRY(tuff_program_begin(t->eval.program));
-    TUFF_TRY(fill(t, &t->eval, ids, targets, (size_t) (batch * t->params.context), 1, NULL));
-    TUFF_TRY(tuff_program_submit(t->eval.program));
-    TUFF_TRY(tuff_program_wait(t->eval.program, 0));
-    *loss_sum = (double) *(const float *) tuff_program_output(t->eval.program, t->eval.loss, 0);
-    return TUFF_OK;
+    return tuff_trainer_evaluate_micro(t, &(struct tuff_micro) {0, ids, targets}, loss_sum);
+}
+
+/* The i-th of 2 n + 1. */
+static const struct tuff_program *program(const struct tuff_trainer *t, size_t i)
+{
+    return i == 2 * t->n ? t->apply : (i % 2 ? t->eval : t->train)[i / 2].program;
 }
 
 void tuff_trainer_sizes(const struct tuff_trainer *t, struct tuff_plan_sizes *sizes)
 {
-    struct tuff_plan_sizes other;
-    tuff_program_sizes(t->train.program, sizes);
+    tuff_program_sizes(t->train[0].program, sizes);
     sizes->gradients = sizes->parameters;
     sizes->states += (uint64_t) tuff_optimizer_states(&t->params.optimizer) * sizes->parameters;
     sizes->activations = tuff_store_activation_bytes(t->params.store);
-    const struct tuff_program *rest[] = {t->eval.program, t->apply};
-    for (size_t i = 0; i < TUFF_COUNT(rest); i++) {
-        tuff_program_sizes(rest[i], &other);
+    for (size_t i = 1; i < 2 * t->n + 1; i++) {
+        struct tuff_plan_sizes other;
+        tuff_program_sizes(program(t, i), &other);
         sizes->inputs += other.inputs;
         sizes->constants += other.constants;
     }
@@ -321,14 +401,13 @@ double tuff_trainer_host_seconds(const struct tuff_trainer *t)
 
 uint64_t tuff_trainer_numerics(const struct tuff_trainer *t)
 {
-    const struct tuff_program *programs[] = {t->train.program, t->eval.program, t->apply};
     uint64_t all = 0;
-    for (size_t i = 0; i < TUFF_COUNT(programs); i++)
-        all = all * 31 + tuff_program_numerics(programs[i]);
+    for (size_t i = 0; i < 2 * t->n + 1; i++)
+        all = all * 31 + tuff_program_numerics(program(t, i));
     return all;
 }
 
 struct tuff_program *tuff_trainer_program(struct tuff_trainer *t)
 {
-    return t->train.program;
+    return t->train[0].program;
 }

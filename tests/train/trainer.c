@@ -258,6 +258,54 @@ static void test_faults(struct tuff_ctx *ctx, struct tuff_device *main_device)
     }
 }
 
+/* Rows of 8 tokens, 8 of them, are twice 4 rows of 16 whose later halves do not count. Steps of any
+ * mix of shapes report in order, and in time, whenever a shape was last run. */
+static void test_shapes(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    enum { N = TINY_BATCH * TINY_CONTEXT, STEPS_MIXED = 9 };
+    static const struct tuff_train_shape shapes[] = {{TINY_BATCH, TINY_CONTEXT}, {8, 8}};
+    uint32_t ids[3][N], targets[3][N], counted = 0;
+    struct tiny t;
+    for (size_t k = 0; k < 2; k++)
+        tiny_batch(k, ids[k], targets[k]);
+    for (size_t i = 0; i < N; i++) {
+        size_t k = i / 8 / TINY_BATCH, at = i / 8 % TINY_BATCH * TINY_CONTEXT + i % 8;
+        ids[2][i] = ids[k][at];
+        targets[2][i] = targets[k][at];
+        counted += targets[2][i] != TUFF_TARGET_IGNORE;
+    }
+    for (size_t i = 0; i < 2 * N; i++)
+        if (i % TINY_CONTEXT >= 8)
+            targets[i / N][i % N] = TUFF_TARGET_IGNORE;
+    const struct tuff_micro micros[] = {
+        {0, ids[0], targets[0]}, {0, ids[1], targets[1]}, {1, ids[2], targets[2]}};
+    double sums[3] = {0};
+    if (tiny_create(ctx, device,
+                    (struct tuff_trainer_params) {.shapes = shapes, .n_shapes = 2}, &t)) {
+        for (size_t k = 0; k < 3; k++)
+            CHECK_OK(ctx, tuff_trainer_evaluate_micro(t.trainer, &micros[k], &sums[k]));
+        CHECK_MSG(fabs(sums[0] + sums[1] - sums[2]) < 1e-5 * sums[2], "%.7g + %.7g, not %.7g",
+                  sums[0], sums[1], sums[2]);
+        struct tuff_step_result r;
+        uint64_t next = 1;
+        bool have = true;
+        for (int i = 0; i < STEPS_MIXED; i++) {
+            /* a 1 only at first, then at last: its result may not wait for it */
+            size_t first = i == 0 || i == STEPS_MIXED - 1 ? 2 : 0, n = first ? 1 : 2;
+            CHECK_OK(ctx, tuff_trainer_step_micros(t.trainer, micros + first, n, counted));
+            CHECK_OK(ctx, tuff_trainer_result(t.trainer, false, &have, &r));
+            CHECK(!have || (r.step == next && r.loss > 0));
+            if (have && next == 1)
+                CHECK_MSG(fabs(r.loss * counted - sums[2]) < 1e-4 * sums[2], "loss %.7g", r.loss);
+            next += have;
+        }
+        for (have = true; have; next += have)
+            CHECK_OK(ctx, tuff_trainer_result(t.trainer, true, &have, &r));
+        CHECK_MSG(next == STEPS_MIXED + 1, "%llu results", (unsigned long long) next - 1);
+    }
+    tiny_destroy(&t);
+}
+
 /* Training steps with generation in between on the same weights: the bits of training alone. */
 static void test_alternating(struct tuff_ctx *ctx, struct tuff_device *device)
 {
@@ -308,6 +356,7 @@ int main(void)
         test_plan(ctx, device);
         test_bytes(ctx, device);
         test_accumulation(ctx, device);
+        test_shapes(ctx, device);
         test_discrete(ctx, device);
         test_alternating(ctx, device);
         test_device_end(device);
