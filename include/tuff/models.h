@@ -174,6 +174,10 @@ struct tuff_model_inputs {
     struct tuff_tensor *visible;           /* U32 [B, 2], as tuff_attention takes it; with a cache
                                               [R], as tuff_attention_cached does */
     struct tuff_tensor *seed;              /* U32 [2]: dropout is on */
+    struct tuff_tensor *head_mask;         /* F32 [N, H]: factors of the heads' weights; N as
+                                              tuff_model_attention_count has it */
+    struct tuff_tensor **attentions;       /* asked for by an array of N: filled with the weights,
+                                              [B, H, T, S] each; see tuff_attention_weights */
     const struct tuff_kv_cache *cache;     /* then also: */
     struct tuff_tensor *slots;             /* U32 [R]: cache row each token is written to */
     struct tuff_tensor *table;             /* U32 [R, max_blocks] */
@@ -184,10 +188,15 @@ struct tuff_model_inputs_args {
     bool gradient;       /* a backward pass will follow */
     bool visible;        /* padded sequences: which tokens are there is an input */
     bool dropout;        /* the configuration's rates apply */
+    bool head_mask;      /* factors of heads are an input; not with a cache */
     const struct tuff_kv_cache *cache; /* then R rows, each of at most max_blocks blocks */
     int64_t rows, max_blocks;
 };
-/* Adds the inputs this model has for such a pass to the graph. */
+/* How many attentions the model has, N: one a layer; of an encoder-decoder the encoder's, then the
+ * decoder's to its own text, then the decoder's to the source. */
+TUFF_API int64_t tuff_model_attention_count(const struct tuff_model_config *config);
+/* Adds the inputs this model has for such a pass to the graph. `attentions` is the caller's to set
+ * before tuff_model_hidden; not with a cache. */
 TUFF_API void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *model,
                                          struct tuff_model_inputs *in,
                                          const struct tuff_model_inputs_args *args);
@@ -195,13 +204,14 @@ TUFF_API void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff
     tuff_model_inputs_add_with(g, model, in,                                                       \
                                &(const struct tuff_model_inputs_args) {__VA_ARGS__})
 /* Values for one run of whole sequences; NULL: positions count from 0 in each sequence, token types
- * are 0, all tokens are visible, the seed is 0. */
+ * are 0, all tokens are visible, the seed is 0, no head is masked. */
 struct tuff_model_batch {
     const uint32_t *ids, *positions, *token_types; /* [B T] */
     const uint32_t *visible;         /* [B, 2] */
     const uint32_t *source;          /* [B S] */
     const uint32_t *source_visible;  /* [B, 2] */
     const uint32_t *seed;            /* [2] */
+    const float *head_mask;          /* [N H]; NULL: all 1 */
 };
 /* Between tuff_program_begin and _submit. */
 TUFF_API enum tuff_status tuff_model_inputs_write(struct tuff_program *program,

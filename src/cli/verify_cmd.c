@@ -3,6 +3,7 @@
 #include "base/os.h"
 #include "cli/cli.h"
 #include "cli/device.h"
+#include "cli/verify_attention.h"
 #include "cli/verify_generate.h"
 #include "tuff/io.h"
 #include "tuff/ops.h"
@@ -28,6 +29,7 @@ struct verify {
     float *values; /* targets that are numbers */
     uint32_t *source, *source_visible; /* of an encoder-decoder: ids are the decoder's then */
     int64_t source_time;
+    struct cli_verify_attention attention;
     struct {
         struct line *items;
         size_t n, cap;
@@ -161,9 +163,13 @@ static enum tuff_status build(struct verify *v, struct session *s,
     TUFF_TRY(tuff_optimizer_create(s->store, optimizer, &s->optimizer));
     TUFF_TRY(tuff_graph_create(v->ctx, &g));
     tuff_model_inputs_add(g, s->model, &s->in, .batch = v->batch, .time = v->time,
-                          .source = v->source_time, .gradient = true, .visible = true);
+                          .source = v->source_time, .gradient = true, .visible = true,
+                      .head_mask = v->attention.head_mask != NULL);
+    s->in.attentions = v->attention.weights;
     struct tuff_tensor *hidden = tuff_model_hidden(g, s->model, &s->in);
     struct tuff_model_heads heads;
+    for (int64_t i = 0; i < v->attention.n; i++)
+        v->attention.weights[i] = tuff_output(g, v->attention.weights[i], "attention");
     tuff_model_apply_heads(g, s->model, &s->in, hidden, &heads);
     s->hidden = tuff_output(g, hidden, "hidden");
     s->heads.logits = tuff_output(g, heads.logits, "logits");
@@ -208,7 +214,8 @@ static enum tuff_status pass(struct verify *v, struct session *s, double *loss)
         p, s->model, &s->in,
         &(struct tuff_model_batch) {.ids = v->ids, .positions = v->positions,
                                     .token_types = v->types, .visible = v->visible,
-                                    .source = v->source, .source_visible = v->source_visible}));
+                                    .source = v->source, .source_visible = v->source_visible,
+                                    .head_mask = v->attention.head_mask}));
     TUFF_TRY(tuff_program_submit(p));
     TUFF_TRY(tuff_program_wait(p, 0));
     *loss = s->loss ? (double) *(const float *) tuff_program_output(p, s->loss, 0) : 0;
@@ -287,6 +294,29 @@ static enum tuff_status compare_logits(struct verify *v, struct session *s, cons
                    (size_t) tuff_dims(logits)[rank - 1], 1e-5);
 }
 
+/* Rows of queries that are no padding: the encoder's of the source, the others of the text. */
+static enum tuff_status compare_attention(struct verify *v, struct session *s, int64_t i)
+{
+    const struct tuff_tensor *w = v->attention.weights[i];
+    const int64_t *dims = tuff_dims(w);
+    const uint32_t *visible = v->source && i < v->config.num_hidden_layers ? v->source_visible
+                                                                           : v->visible;
+    size_t rows = (size_t) (dims[0] * dims[1] * dims[2]);
+    bool *counts = tuff_calloc(rows, sizeof *counts);
+    char name[32];
+    if (!counts)
+        return tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
+    for (size_t r = 0; r < rows; r++) {
+        size_t b = r / (size_t) (dims[1] * dims[2]), t = r % (size_t) dims[2];
+        counts[r] = !visible || (t >= visible[2 * b] && t < visible[2 * b + 1]);
+    }
+    snprintf(name, sizeof name, "attentions.%lld", (long long) i);
+    enum tuff_status status = compare(v, name, tuff_program_output(s->program, w, 0),
+                                      rows * (size_t) dims[3], counts, (size_t) dims[3], 1e-5);
+    free(counts);
+    return status;
+}
+
 static enum tuff_status check_pass(struct verify *v, struct session *s, double loss)
 {
     size_t n = (size_t) (v->batch * v->time);
@@ -307,6 +337,8 @@ static enum tuff_status check_pass(struct verify *v, struct session *s, double l
     if (status == TUFF_OK && s->loss)
         status = compare(v, "loss", &(float) {(float) loss}, 1, NULL, 1, 1e-5);
     free(counts);
+    for (int64_t i = 0; i < v->attention.n && status == TUFF_OK; i++)
+        status = compare_attention(v, s, i);
     return status == TUFF_OK ? compare_variables(v, s, "grad.", TUFF_GRADIENT, 1e-4) : status;
 }
 
@@ -341,7 +373,7 @@ static enum tuff_status check_steps(struct verify *v, size_t which, bool first)
 {
     struct session s = {0};
     struct tuff_optimizer_params params = tuff_optimizer_defaults(optimizers[which].params.kind);
-    double losses[10], norm;
+    double losses[10] = {0}, norm;
     char name[64];
     params.momentum = optimizers[which].params.momentum;
     params.dampening = optimizers[which].params.dampening;
@@ -349,8 +381,12 @@ static enum tuff_status check_steps(struct verify *v, size_t which, bool first)
     params.lr = &optimizers[which].rate;
     params.lr_count = 1;
     params.weight_decay[0] = params.weight_decay[1] = optimizers[which].decay;
+    /* A file may say nothing of steps. */
+    bool stepped = tuff_weights_find(v->golden, "adamw.losses") ||
+                   tuff_weights_find(v->golden, "opt.adamw.losses");
+    int steps = first && !stepped ? 1 : 10;
     enum tuff_status status = build(v, &s, &params);
-    for (int i = 0; i < 10 && status == TUFF_OK && (i == 0 || s.loss); i++) {
+    for (int i = 0; i < steps && status == TUFF_OK && (i == 0 || s.loss); i++) {
         status = pass(v, &s, &losses[i]);
         if (status == TUFF_OK && first && i == 0)
             status = check_pass(v, &s, losses[0]);
@@ -416,7 +452,7 @@ static bool is_input(const char *name)
 {
     static const char *const inputs[] = {"input_ids", "attention_mask", "position_ids",
                                          "token_type_ids", "labels", "next_sentence_label",
-                                         "decoder_input_ids",
+                                         "decoder_input_ids", "head_mask",
                                          "prompt",
                                          "proc.input_ids", "proc.scores", "proc.bad_words.ids"};
     for (size_t i = 0; i < TUFF_COUNT(inputs); i++)
@@ -493,6 +529,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         if (status == TUFF_OK)
             status = read_batch(&v);
         if (status == TUFF_OK)
+            status = cli_verify_attention_read(v.ctx, &v.config, v.golden, &v.attention);
+        if (status == TUFF_OK)
             status = check_training(&v);
         if (status == TUFF_OK)
             status = check_clipping(&v);
@@ -514,6 +552,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     free(v.values);
     free(v.visible);
     free(v.lines.items);
+    cli_verify_attention_free(&v.attention);
     tuff_device_destroy(v.device);
     free(words.items);
     return code;

@@ -1,5 +1,6 @@
 /* models/block: pieces that forward passes are made of; see model.h. */
 #include "models/model.h"
+#include "graph/op.h"
 
 struct tuff_tensor *tuff_block_dropout(struct tuff_graph *g, struct tuff_tensor *x, double p,
                                        struct tuff_tensor *seed, uint32_t stream)
@@ -43,18 +44,32 @@ struct tuff_tensor *tuff_block_residual(struct tuff_graph *g, struct tuff_tensor
     return drops ? tuff_add(g, x, tuff_block_dropout(g, y, a->dropout, a->seed, a->stream)) : y;
 }
 
+void tuff_block_observe(struct tuff_graph *g, const struct tuff_model_inputs *in, int64_t n,
+                        struct tuff_attention_args *args)
+{
+    if (in->head_mask)
+        args->head_mask = tuff_reshape(g, tuff_copy(g, tuff_slice(g, in->head_mask, 0, n, 1)), 1,
+                                       &tuff_dims(in->head_mask)[1]);
+    if (in->attentions)
+        args->weights = &in->attentions[n];
+}
+
 struct tuff_tensor *tuff_block_attend(struct tuff_graph *g, struct tuff_model *m, int64_t layer,
                                       const struct tuff_model_inputs *in, struct tuff_tensor *q,
                                       struct tuff_tensor *k, struct tuff_tensor *v,
                                       const struct tuff_attention_args *args)
 {
     const struct tuff_kv_cache *cache = in->cache;
+    if (cache && (in->head_mask || in->attentions))
+        return tuff_graph_fail(g, TUFF_E_UNSUPPORTED, "attention: head_mask and weights are those "
+                               "of whole sequences, not of a cache");
     if (!cache) {
         struct tuff_attention_args whole = *args;
         whole.causal = !(m->family->needs & TUFF_BIDIRECTIONAL);
         whole.visible = in->visible;
         whole.seed = in->seed;
         whole.dropout = in->seed ? (float) m->config.attn_pdrop : 0;
+        tuff_block_observe(g, in, layer, &whole);
         return tuff_attention_with(g, q, k, v, &whole);
     }
     if (!k) {

@@ -56,6 +56,15 @@ void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *m
         in->visible = tuff_input(g, "visible", TUFF_U32, 2, (int64_t[]) {args->batch, 2});
     if (args->dropout && tuff_model_has_dropout(&m->config))
         in->seed = tuff_input(g, "seed", TUFF_U32, 1, (int64_t[]) {2});
+    if (args->head_mask)
+        in->head_mask = tuff_input(g, "head_mask", TUFF_F32, 2,
+                                   (int64_t[]) {tuff_model_attention_count(&m->config),
+                                                m->config.num_attention_heads});
+}
+
+int64_t tuff_model_attention_count(const struct tuff_model_config *c)
+{
+    return c->num_hidden_layers + 2 * c->num_decoder_layers;
 }
 
 static enum tuff_status write_buckets(struct tuff_program *p, const struct tuff_model *m,
@@ -122,6 +131,9 @@ enum tuff_status tuff_model_inputs_write(struct tuff_program *p, const struct tu
     if (in->seed && (to = tuff_program_input(p, in->seed)))
         for (int i = 0; i < 2; i++)
             to[i] = batch->seed ? batch->seed[i] : 0;
+    float *factors = in->head_mask ? tuff_program_input(p, in->head_mask) : NULL;
+    for (int64_t i = 0; factors && i < tuff_elements(in->head_mask); i++)
+        factors[i] = batch->head_mask ? batch->head_mask[i] : 1;
     return TUFF_OK;
 }
 

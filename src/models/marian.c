@@ -191,17 +191,23 @@ static struct tuff_tensor *residual(struct pass *p, struct tuff_tensor *h, struc
                                             p->in->seed, p->stream++});
 }
 
-/* norm(x + attention of x to `to`). */
-static struct tuff_tensor *attend(struct pass *p, const struct attention *a, struct tuff_tensor *x,
-                                  struct tuff_tensor *to, bool causal, struct tuff_tensor *visible)
+/* norm(x + attention number n of x to `to`). */
+static struct tuff_tensor *attend(struct pass *p, const struct attention *a, int64_t n,
+                                  struct tuff_tensor *x, struct tuff_tensor *to, bool causal,
+                                  struct tuff_tensor *visible)
 {
-    double drop = p->in->seed ? p->m->config.attn_pdrop : 0;
-    struct tuff_tensor *h = tuff_attention(
+    struct tuff_attention_args args = {
+        .heads = (int) p->m->config.num_attention_heads,
+        .causal = causal,
+        .visible = visible,
+        .dropout = p->in->seed ? (float) p->m->config.attn_pdrop : 0,
+        .seed = p->in->seed,
+        .stream = p->stream++};
+    tuff_block_observe(p->g, p->in, n, &args);
+    struct tuff_tensor *h = tuff_attention_with(
         p->g, dense(p, x, a->q_weight, a->q_bias, TUFF_ACT_NONE),
         dense(p, to, a->k_weight, a->k_bias, TUFF_ACT_NONE),
-        dense(p, to, a->v_weight, a->v_bias, TUFF_ACT_NONE),
-        .heads = (int) p->m->config.num_attention_heads, .causal = causal, .visible = visible,
-        .dropout = (float) drop, .seed = p->in->seed, .stream = p->stream++);
+        dense(p, to, a->v_weight, a->v_bias, TUFF_ACT_NONE), &args);
     return norm(p, residual(p, h, x, a->out_weight, a->out_bias), a->ln_weight, a->ln_bias);
 }
 
@@ -236,13 +242,14 @@ static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
     struct pass p = {g, m, in, 0};
     struct tuff_tensor *source = embed(&p, in->source, in->source_buckets);
     for (int64_t i = 0; i < encoders; i++) {
-        source = attend(&p, &layers[i].self, source, source, false, in->source_visible);
+        source = attend(&p, &layers[i].self, i, source, source, false, in->source_visible);
         source = feed_forward(&p, &layers[i], source);
     }
     struct tuff_tensor *x = embed(&p, in->ids, in->ids_buckets);
     for (int64_t i = encoders; i < layer_count(&m->config); i++) {
-        x = attend(&p, &layers[i].self, x, x, true, in->visible);
-        x = attend(&p, &layers[i].cross, x, source, false, in->source_visible);
+        x = attend(&p, &layers[i].self, i, x, x, true, in->visible);
+        x = attend(&p, &layers[i].cross, i + m->config.num_decoder_layers, x, source, false,
+                   in->source_visible);
         x = feed_forward(&p, &layers[i], x);
     }
     return x;

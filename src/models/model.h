@@ -184,6 +184,9 @@ struct tuff_block_residual_args {
 struct tuff_tensor *tuff_block_residual(struct tuff_graph *g, struct tuff_tensor *h,
                                         struct tuff_tensor *x,
                                         const struct tuff_block_residual_args *args);
+/* What the pass asks of attention number `n`: the factors of its heads, and its weights. */
+void tuff_block_observe(struct tuff_graph *g, const struct tuff_model_inputs *in, int64_t n,
+                        struct tuff_attention_args *args);
 /* Causal attention of layer `layer`: whole sequences see each other's tokens; single tokens see the
  * cache, to which they are added first. k and v NULL: q holds all three, as tuff_attention has it.
  * Of args heads, kv_heads, scale, window, softcap, slopes and stream count. */

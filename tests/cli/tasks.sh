@@ -49,6 +49,23 @@ read -r score sequence < <(head -n 1 "$tasks/fill-mask/cases.jsonl" |
   sed 's/.*"masks": \[\[{"score": \([0-9.]*\), [^}]*"sequence": "\([^"]*\)"}, .*/\1 \2/' | sed 's/"}.*//')
 [ "$(head -n 1 out)" = "$(printf '%.4f  %s' "$score" "$sequence")" ] || fail "fill-mask printed $(cat out)"
 
+# Attention: the weights of all heads, of one, and pictures.
+model=$tasks/fill-mask
+"$tuff" attention --model "$model" --prompt 'the river is old' --pair 'it is new' --json > got 2> log ||
+  fail "attention: $(cat log)"
+same "$model/attention.jsonl" got || fail attention
+"$tuff" attention --model "$model" --prompt 'the river is <old>' --layer 1 --head 2 > got 2> log ||
+  fail "attention: $(cat log)"
+[ "$(head -n 1 got)" = 'layer 1 head 2' ] && [ "$(grep -c '|.*|$' got)" = "$(($(wc -l < got) - 1))" ] &&
+  grep -q '^       \[CLS\] |[^|]\{8\}|$' got || fail "attention printed $(cat got)"
+for name in a.svg a.png; do
+  "$tuff" attention --model "$model" --prompt 'the river is old' --out $name > got 2> log &&
+    [ ! -s got ] || fail "attention --out $name: $(cat got log)"
+done
+[ "$(grep -c '>layer [01] head [0-3]</text>' a.svg)" = 8 ] && [ "$(grep -c '>river</text>' a.svg)" = 16 ] &&
+  [ "$(tail -n 1 a.svg)" = '</svg>' ] || fail 'attention: a.svg'
+[ "$(head -c 4 a.png | tail -c 3)" = PNG ] || fail 'attention: a.png'
+
 # Windows: one after the other, half over each other, nearly all.
 for stride in 32 16 5; do
   "$tuff" perplexity --model "$tasks/perplexity" "$tasks/perplexity/text.txt" --stride $stride --json \
@@ -71,6 +88,12 @@ refused 'text 1 has 62 tokens; the model takes 1 to 48' embed --model "$tasks/fi
 "$tuff" embed --truncate --model "$tasks/fill-mask" "$long" > out 2> log || fail "--truncate: $(cat log)"
 refused 'not of a model that classifies' classify --model "$tasks/fill-mask" a
 refused 'not of a masked language model' fill-mask --model "$tasks/classify" '[MASK]'
+refused 'layers 0 to 1 of heads 0 to 3' attention --model "$model" --prompt a --head 4
+refused 'ends in .svg or .png' attention --model "$model" --prompt a --out a.jpg
+refused 'cannot create' attention --model "$model" --prompt a --out no/folder/a.png
+refused 'no token types' attention --model "$tasks/perplexity" --prompt a --pair b
+refused 'has no tokens' attention --model "$tasks/perplexity" --prompt ''
+refused 'is an encoder-decoder' attention --model "$tasks/../models/marian-tiny" --prompt a
 refused 'has no [MASK]' fill-mask --model "$tasks/fill-mask" 'nothing'
 refused 'causal language model' perplexity --model "$tasks/fill-mask" "$tasks/perplexity/text.txt"
 : > empty

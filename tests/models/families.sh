@@ -16,6 +16,14 @@ for model in "$golden"/*-tiny; do
   done
 done
 
+# Attention's weights, and what is left when heads are masked.
+for file in "$golden"/*-tiny/attention.safetensors; do
+  "$tuff" verify "${file%/*}" "$file" --strict > log 2>&1 || fail "$file: $(grep -v ^ok log)"
+  grep -q '^ok  *attentions.1 ' log || fail "$file: no weights"
+  heads=$((${heads:-0} + 1))
+done
+[ "$heads" -ge 23 ] || fail "only $heads models have weights"
+
 # One driver is enough for the rest.
 case ${VK_DRIVER_FILES:-} in *swiftshader*) echo "all passed"; exit 0 ;; esac
 
