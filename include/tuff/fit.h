@@ -50,6 +50,7 @@ struct tuff_fit_params {
     struct tuff_optimizer_params optimizer; /* without rates and groups: those come from `schedule`
                                                and weight_decay, which group 0 has */
     double weight_decay;
+    double label_smoothing;         /* of the training loss; evaluation has none */
     double dropout;                 /* all three rates of the model; < 0: its config's */
     uint64_t seed;                  /* of weights, order of the data, dropout */
     int64_t eval_every, save_every; /* steps. 0: at the end only. < 0: some ten times a run, and

@@ -231,7 +231,8 @@ TUFF_API struct tuff_tensor *tuff_model_hidden(struct tuff_graph *g, struct tuff
 TUFF_API struct tuff_tensor *tuff_model_token_loss(struct tuff_graph *g, struct tuff_model *model,
                                                    struct tuff_tensor *hidden,
                                                    struct tuff_tensor *targets,
-                                                   struct tuff_tensor *weight);
+                                                   struct tuff_tensor *weight,
+                                                   float label_smoothing);
 TUFF_API int64_t tuff_model_token_loss_chunk(const struct tuff_model *model, int64_t rows);
 /* hidden [.., C] to what a language model's head gives: [.., V]. */
 TUFF_API struct tuff_tensor *tuff_model_logits(struct tuff_graph *g, struct tuff_model *model,
@@ -256,6 +257,7 @@ struct tuff_model_targets {
     struct tuff_model_target main;     /* ids [B, T], of classified sequences [B] */
     struct tuff_model_target sentence; /* ids [B], of TUFF_TASK_PRETRAINING */
     struct tuff_tensor *values;        /* F32 [B, L], of regression and of several labels */
+    float label_smoothing; /* of ids, as tuff_cross_entropy's: 0, unless set before tuff_model_loss */
 };
 /* Adds those of the model's task for sequences as `in` has them. */
 TUFF_API void tuff_model_targets_add(struct tuff_graph *g, const struct tuff_model *model,

@@ -164,6 +164,8 @@ TUFF_API struct tuff_tensor *tuff_rope_with(struct tuff_graph *g, struct tuff_te
 TUFF_API void tuff_rope_table(double base, int64_t size, int64_t positions, float *table);
 /* y[n, c] = exp(x[n, c] - m) / sum_k exp(x[n, k] - m), m the row's maximum. saves y. */
 TUFF_API struct tuff_tensor *tuff_softmax(struct tuff_graph *g, struct tuff_tensor *x);
+/* y[n, c] = (x[n, c] - m) - ln sum_k exp(x[n, k] - m), m the row's maximum. saves y. */
+TUFF_API struct tuff_tensor *tuff_log_softmax(struct tuff_graph *g, struct tuff_tensor *x);
 /* y[.., :] = table[ids[..], :]. table F32 [V, C], ids U32. An id >= V gives a row of zeros.
  * `buckets` (NULL: no gradient) makes the gradient deterministic and proportional to the ids: a
  * U32 tensor [1 + 3 n + 1] the host fills with tuff_embedding_buckets for n = elements of ids. */
@@ -176,46 +178,109 @@ TUFF_API enum tuff_status tuff_embedding_buckets(struct tuff_ctx *ctx, const uin
                                                  size_t n, uint32_t *buckets);
 
 #define TUFF_IGNORE 0xffffffffu
-/* loss [1] = weight[0] * sum over rows with target != TUFF_IGNORE of -log softmax(logits)[target].
+struct tuff_cross_entropy_args {
+    struct tuff_tensor **rows; /* takes the loss of each row [..], for reading; or NULL */
+    float label_smoothing;     /* e, 0 <= e < 1 */
+};
+/* loss [1] = weight[0] * sum over rows with target != TUFF_IGNORE of -log softmax(logits)[target],
+ * and e (logits[target] - mean of the row's logits) more where smoothed by e: that is the cross-entropy
+ * with 1 - e + e / V as the target's share and e / V as the others'. Szegedy et al. 2016,
+ * arXiv:1512.00567.
  * logits F32 [.., V] whose rows may be padded (row pitch >= V), targets U32 [..], weight F32 [1]
  * (usually 1 / counted tokens, an input; no gradient). A target >= V that is not TUFF_IGNORE counts
- * as ignored. The loss of each row [..] goes to *rows when rows is not NULL.
+ * as ignored.
  * saves logits and the rows' log-sum-exp. grad: logits. */
-TUFF_API struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuff_tensor *logits,
-                                                struct tuff_tensor *targets,
-                                                struct tuff_tensor *weight,
-                                                struct tuff_tensor **rows);
+TUFF_API struct tuff_tensor *tuff_cross_entropy_with(struct tuff_graph *g,
+                                                     struct tuff_tensor *logits,
+                                                     struct tuff_tensor *targets,
+                                                     struct tuff_tensor *weight,
+                                                     const struct tuff_cross_entropy_args *args);
+#define tuff_cross_entropy(g, logits, targets, weight, ...)                                        \
+    tuff_cross_entropy_with(g, logits, targets, weight,                                            \
+                            &(const struct tuff_cross_entropy_args) {__VA_ARGS__})
+
+struct tuff_linear_cross_entropy_args {
+    int64_t chunk;             /* rows of logits at a time; 0: tuff_linear_cross_entropy_chunk's */
+    struct tuff_tensor **rows; /* as tuff_cross_entropy's */
+    float label_smoothing;
+};
 
 /* tuff_cross_entropy of hidden weight^T, hidden [.., C], weight [V, C], whose logits [.., V] never
  * exist whole: `chunk` rows at a time, forward and in the gradient, where each chunk's are made once
- * more (2 N V C further FLOP). chunk 0: tuff_linear_cross_entropy_chunk's; where that is 0 the
- * logits are made whole after all. Loss and the gradient of hidden have the same bits for every
+ * more (2 N V C further FLOP). Where tuff_linear_cross_entropy_chunk is 0 the logits are made whole
+ * after all. Loss and the gradient of hidden have the same bits for every
  * chunk of at least 32 rows; that of weight is the sum of the chunks' in order, which are added to
  * an accumulated gradient one by one. saves hidden and two numbers a row; no more than two chunks
  * of logits in memory. After Mini-sequence Transformer: Luo et al. 2024, arXiv:2407.15892. */
-TUFF_API struct tuff_tensor *tuff_linear_cross_entropy(struct tuff_graph *g,
-                                                       struct tuff_tensor *hidden,
-                                                       struct tuff_tensor *weight,
-                                                       struct tuff_tensor *targets,
-                                                       struct tuff_tensor *scale, int64_t chunk,
-                                                       struct tuff_tensor **rows);
+TUFF_API struct tuff_tensor *tuff_linear_cross_entropy_with(
+    struct tuff_graph *g, struct tuff_tensor *hidden, struct tuff_tensor *weight,
+    struct tuff_tensor *targets, struct tuff_tensor *scale,
+    const struct tuff_linear_cross_entropy_args *args);
+#define tuff_linear_cross_entropy(g, hidden, weight, targets, scale, ...)                          \
+    tuff_linear_cross_entropy_with(g, hidden, weight, targets, scale,                              \
+                                   &(const struct tuff_linear_cross_entropy_args) {__VA_ARGS__})
 /* Rows a chunk for so many rows of logits of so large a vocabulary; 0: they are small enough to be
  * made whole (512 MiB). */
 TUFF_API int64_t tuff_linear_cross_entropy_chunk(int64_t rows, int64_t vocabulary);
 
-/* What becomes of the losses of elements: their mean or sum, shape [1], or themselves. */
-enum tuff_reduction { TUFF_REDUCTION_MEAN, TUFF_REDUCTION_SUM, TUFF_REDUCTION_NONE };
+/* ---- losses as PyTorch has them ---- */
+
+/* What becomes of the losses of elements: their mean or sum, shape [1], or themselves. BATCHMEAN: the
+ * sum by the size of the first axis. */
+enum tuff_reduction {
+    TUFF_REDUCTION_MEAN,
+    TUFF_REDUCTION_SUM,
+    TUFF_REDUCTION_NONE,
+    TUFF_REDUCTION_BATCHMEAN
+};
+struct tuff_nll_args {
+    enum tuff_reduction reduction; /* MEAN: by the weights w[target] of counted rows, added up */
+    struct tuff_tensor *weight;    /* w: F32 [V], one a class; NULL: all 1. No gradient */
+    float label_smoothing;         /* e, 0 <= e < 1 */
+};
+/* Of each row: -(1 - e) w[target] x[target] - e / V sum over c of w[c] x[c]; 0 where the target is
+ * TUFF_IGNORE (or >= V). x F32 [.., V] are logarithms of probabilities (tuff_log_softmax), targets U32
+ * [..]. Where no row is counted the mean is 0. saves nothing. grad: x. */
+TUFF_API struct tuff_tensor *tuff_nll_loss_with(struct tuff_graph *g, struct tuff_tensor *x,
+                                                struct tuff_tensor *targets,
+                                                const struct tuff_nll_args *args);
+#define tuff_nll_loss(g, x, targets, ...)                                                          \
+    tuff_nll_loss_with(g, x, targets, &(const struct tuff_nll_args) {__VA_ARGS__})
+/* tuff_nll_loss of tuff_log_softmax(logits); or, with targets F32 of the logits' shape, which are
+ * probabilities q, of each row -sum over c of w[c] ((1 - e) q[c] + e / V) log_softmax(logits)[c], whose
+ * mean is by rows. grad: logits, and q. tuff_cross_entropy is the same in one kernel where there are no
+ * weights of classes and the host knows how many targets count. saves log_softmax(logits). */
+TUFF_API struct tuff_tensor *tuff_cross_entropy_loss_with(struct tuff_graph *g,
+                                                          struct tuff_tensor *logits,
+                                                          struct tuff_tensor *targets,
+                                                          const struct tuff_nll_args *args);
+#define tuff_cross_entropy_loss(g, logits, targets, ...)                                           \
+    tuff_cross_entropy_loss_with(g, logits, targets, &(const struct tuff_nll_args) {__VA_ARGS__})
+/* target (ln target - x), or exp(target) (target - x) where the target is a logarithm too; x are
+ * logarithms of probabilities, of the target's shape. 0 ln 0 is 0. BATCHMEAN gives the divergence
+ * proper. saves both. Kullback & Leibler 1951. */
+TUFF_API struct tuff_tensor *tuff_kl_div(struct tuff_graph *g, struct tuff_tensor *x,
+                                         struct tuff_tensor *target, bool log_target,
+                                         enum tuff_reduction reduction);
 /* (x - target)^2 of each element; x and target of one shape. saves both. */
 TUFF_API struct tuff_tensor *tuff_mse_loss(struct tuff_graph *g, struct tuff_tensor *x,
                                            struct tuff_tensor *target,
                                            enum tuff_reduction reduction);
-/* -target ln s - (1 - target) ln(1 - s), s = 1 / (1 + e^-x), taken as max(x, 0) - target x +
- * ln(1 + e^-|x|): finite and exact for logits of any size. Targets are usually in 0 .. 1. x and
+struct tuff_bce_args {
+    enum tuff_reduction reduction;
+    struct tuff_tensor *pos_weight; /* p, stretched to x's shape; NULL: 1 */
+    struct tuff_tensor *weight;     /* of each loss, stretched to x's shape; NULL: 1 */
+};
+/* -p target ln s - (1 - target) ln(1 - s), s = 1 / (1 + e^-x), without p taken as max(x, 0) - target x
+ * + ln(1 + e^-|x|): finite and exact for logits of any size. Targets are usually in 0 .. 1. x and
  * target of one shape. saves both. */
-TUFF_API struct tuff_tensor *tuff_binary_cross_entropy_with_logits(struct tuff_graph *g,
-                                                                   struct tuff_tensor *x,
-                                                                   struct tuff_tensor *target,
-                                                                   enum tuff_reduction reduction);
+TUFF_API struct tuff_tensor *
+tuff_binary_cross_entropy_with_logits_with(struct tuff_graph *g, struct tuff_tensor *x,
+                                           struct tuff_tensor *target,
+                                           const struct tuff_bce_args *args);
+#define tuff_binary_cross_entropy_with_logits(g, x, target, ...)                                   \
+    tuff_binary_cross_entropy_with_logits_with(g, x, target,                                       \
+                                               &(const struct tuff_bce_args) {__VA_ARGS__})
 
 /* ---- images: [B, H, W, C], channels together ---- */
 

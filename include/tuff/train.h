@@ -23,6 +23,7 @@ struct tuff_trainer_params {
     size_t n_shapes;
     int64_t eval_batch;        /* of evaluation; 0: as batch */
     struct tuff_optimizer_params optimizer;
+    double label_smoothing;    /* of the training loss, see tuff_cross_entropy; evaluation has none */
     bool dropout;              /* the configuration's rates apply */
     uint64_t seed;             /* of dropout */
     bool unfused;              /* no tuff_fuse: same bits, to compare

@@ -34,11 +34,12 @@ layout(buffer_reference, std430, buffer_reference_align = 16) buffer U32x4 { uve
 #elif defined(TEXEL) || defined(VEC4)
 #define UNIT vec4
 #define REF F32x4
-#define EACH(f, x) vec4(f((x).x), f((x).y), f((x).z), f((x).w))
+// (A parameter named as a component would be put in for that too.)
+#define EACH(f, units) vec4(f((units).x), f((units).y), f((units).z), f((units).w))
 #else
 #define UNIT float
 #define REF F32
-#define EACH(f, x) f(x)
+#define EACH(f, units) f(units)
 #endif
 
 // One invocation strides over the units.

@@ -5,16 +5,18 @@
 // loss = ln sum exp(x) - x[target] of a row, 0 where it is not counted; m = max(x) and
 // ln sum exp(x - m) are kept apart, because their sum would lose the digits of the small one. One
 // pass: when a block of units raises the maximum, the sum so far is scaled down once for the block.
-// 4 bytes a logit.
+// Smoothed by e the loss grows by e (x[target] - mean of x), taken of differences to the row's first
+// logit: those of logits that are large together are exact. 4 bytes a logit.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "lib/rows.glsl"
 #include "loss/cross_entropy.h"
 VIEW(0, logits)
 layout(constant_id = 0) const bool STORE_STATS = true;
+layout(constant_id = 1) const float SMOOTHING = 0.0;
 
-float top;
-UNIT sum;
+float top, base;
+UNIT sum, above; // above: sum of x - base
 
 void take(UNIT x)
 {
@@ -23,12 +25,19 @@ void take(UNIT x)
     top = higher;
 }
 
+void count(UNIT x)
+{
+    if (SMOOTHING > 0.0)
+        above += x;
+}
+
 void take4(UNIT a, UNIT b, UNIT c, UNIT d)
 {
     float higher = max(top, max(max(largest(a), largest(b)), max(largest(c), largest(d))));
     sum = sum * exp(top - higher) +
           ((exp(a - higher) + exp(b - higher)) + (exp(c - higher) + exp(d - higher)));
     top = higher;
+    count(((a - base) + (b - base)) + ((c - base) + (d - base)));
 }
 
 void main()
@@ -37,21 +46,33 @@ void main()
         uint at = row * (p.pitch / WIDE), whole = p.columns / WIDE, i = LANE;
         top = LOWEST;
         sum = UNIT(0.0);
+        above = UNIT(0.0);
+        base = SMOOTHING > 0.0 ? p.logits.v[row * p.pitch] : 0.0;
         for (; i + 3u * LANES < whole; i += 4u * LANES)
             take4(GET(logits, at + i), GET(logits, at + i + LANES),
                   GET(logits, at + i + 2u * LANES), GET(logits, at + i + 3u * LANES));
-        for (; i < whole; i += LANES)
-            take(GET(logits, at + i));
-        if (p.columns % WIDE != 0u && LANE == 0u)
-            take(inside(whole, p.columns, GET(logits, at + whole), LOWEST));
+        for (; i < whole; i += LANES) {
+            UNIT x = GET(logits, at + i);
+            take(x);
+            count(x - base);
+        }
+        if (p.columns % WIDE != 0u && LANE == 0u) {
+            UNIT x = GET(logits, at + whole);
+            take(inside(whole, p.columns, x, LOWEST));
+            count(inside(whole, p.columns, x - base, 0.0));
+        }
         float highest = row_max(top);
         float log_sum = log(row_sum(total(sum) * exp(top - highest)));
+        float mean = SMOOTHING > 0.0 ? row_sum(total(above)) / float(p.columns) : 0.0;
         if (LANE == 0u) {
             uint target = p.targets.v[row];
             bool counted = target < p.columns;
             // (highest - x) first: both are large where the logits are.
             float x = p.logits.v[row * p.pitch + (counted ? target : 0u)];
-            p.rows_loss.v[row] = counted ? (highest - x) + log_sum : 0.0;
+            float loss = (highest - x) + log_sum;
+            if (SMOOTHING > 0.0)
+                loss += SMOOTHING * ((x - base) - mean);
+            p.rows_loss.v[row] = counted ? loss : 0.0;
             if (STORE_STATS) {
                 p.stats.v[2u * row] = highest;
                 p.stats.v[2u * row + 1u] = log_sum;

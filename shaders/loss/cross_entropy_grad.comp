@@ -2,7 +2,8 @@
 //! variant group
 //! variant row -DROW
 //! variant texel -DCPU
-// dlogits = (softmax - onehot) weight dloss, 0 in rows that are not counted and in the padding.
+// dlogits = (softmax - q) weight dloss, 0 in rows that are not counted and in the padding; q is 1 at
+// the target, or where smoothed by e, 1 - e + e / V there and e / V elsewhere.
 // What stands in rows that are not counted, NaN included, does not get out. 8 bytes a logit.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
@@ -10,10 +11,12 @@
 #include "loss/cross_entropy_grad.h"
 VIEW(0, logits)
 layout(constant_id = 0) const uint UNROLL = 1u; // LANES * UNROLL divides the pitch's units, or 1
+layout(constant_id = 1) const float SMOOTHING = 0.0;
 
 void main()
 {
     float scale = p.weight.v[0] * p.dloss.v[0];
+    float others = SMOOTHING / float(p.columns);
     uint units = p.pitch / WIDE;
     for (uint row = ROW_FIRST; row < p.rows; row += ROW_STEP) {
         uint at = row * units, target = p.targets.v[row];
@@ -23,7 +26,7 @@ void main()
             [[unroll]] for (uint k = 0u; k < UNROLL; k++) {
                 uint c = i + k * LANES;
                 UNIT y = exp((GET(logits, at + c) - top) - log_sum);
-                y = inside(c, p.columns, (y - one_at(c, target)) * scale, 0.0);
+                y = inside(c, p.columns, (y - (one_at(c, target) * (1.0 - SMOOTHING) + others)) * scale, 0.0);
                 PUT(dlogits, at + c, counted ? y : UNIT(0.0));
             }
     }

@@ -24,6 +24,7 @@ layout(constant_id = 3) const uint DIGITS = 4u;   // base-16 digits of a group's
 layout(constant_id = 4) const uint ROW_DIGITS = 4u;
 layout(constant_id = 5) const bool WHOLE = false; // n is a multiple of VECTORS vectors
 layout(constant_id = 6) const bool HAS_OTHER = false;
+layout(constant_id = 7) const float SMOOTHING = 0.0; // of cross_entropy_grad
 layout(set = 0, binding = 0, std430) writeonly buffer Y { vec4 y[]; };
 
 void main()
@@ -67,7 +68,8 @@ void main()
         float value = x * (dy - s0);
 #else
         uint column = at + ahead + lane;
-        float value = (exp((x - s0) - s1) - (column == target ? 1.0 : 0.0)) * scale;
+        float wanted = SMOOTHING / float(p.columns) + (column == target ? 1.0 - SMOOTHING : 0.0);
+        float value = (exp((x - s0) - s1) - wanted) * scale;
         value = counted && column < p.columns ? value : 0.0;
 #endif
         uint place = live && (WHOLE || k < p.n) ? (to + k) / 4u : DROP4;

@@ -2,7 +2,10 @@
 //! variant group
 //! variant row -DROW
 //! variant texel -DCPU
-// y = exp(x - m) / sum exp(x - m), m the row's maximum. Maximum and sum are found in one pass: when
+//! variant log.group -DLOG
+//! variant log.row -DLOG -DROW
+//! variant log.texel -DLOG -DCPU
+// y = exp(x - m) / sum exp(x - m), m the row's maximum; LOG: y = (x - m) - ln sum exp(x - m). Maximum and sum are found in one pass: when
 // a block of units raises the maximum, the sum so far is scaled down once for the whole block. Moves
 // 8 bytes an element; the second pass hits the cache.
 #extension GL_GOOGLE_include_directive : require
@@ -31,11 +34,18 @@ void main()
             top = higher;
         }
         float highest = row_max(top);
-        float factor = 1.0 / row_sum(total(sum) * exp(top - highest));
+        float all = row_sum(total(sum) * exp(top - highest));
+#ifdef LOG
+        float log_sum = log(all);
+#define FINISH(x) ((x) - highest) - log_sum
+#else
+        float factor = 1.0 / all;
+#define FINISH(x) exp((x) - highest) * factor
+#endif
         for (uint i = LANE; i < p.units; i += LANES * UNROLL)
             [[unroll]] for (uint k = 0u; k < UNROLL; k++) {
                 uint c = at + i + k * LANES;
-                PUT(y, c, exp(GET(x, c) - highest) * factor);
+                PUT(y, c, FINISH(GET(x, c)));
             }
     }
 }

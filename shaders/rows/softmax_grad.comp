@@ -2,13 +2,23 @@
 //! variant group
 //! variant row -DROW
 //! variant texel -DCPU
-// dx = y (dy - sum(dy y)). Moves 12 bytes an element; the second pass hits the cache.
+//! variant log.group -DLOG
+//! variant log.row -DLOG -DROW
+//! variant log.texel -DLOG -DCPU
+// dx = y (dy - sum(dy y)); LOG: dx = dy - exp(y) sum(dy). Moves 12 bytes an element; the second pass hits the cache.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "lib/rows.glsl"
 #include "rows/softmax_grad.h"
 VIEW(0, dy)
 VIEW(1, y)
+#ifdef LOG
+#define SHARE(dy, y) (dy)
+#define FINISH(dy, y) (dy) - exp(y) * all
+#else
+#define SHARE(dy, y) (dy) * (y)
+#define FINISH(dy, y) (y) * ((dy) - all)
+#endif
 layout(constant_id = 0) const uint UNROLL = 1u; // LANES * UNROLL divides units, or UNROLL is 1
 
 void main()
@@ -19,13 +29,13 @@ void main()
         for (uint i = LANE; i < p.units; i += LANES * UNROLL)
             [[unroll]] for (uint k = 0u; k < UNROLL; k++) {
                 uint c = at + i + k * LANES;
-                sum += GET(dy, c) * GET(y, c);
+                sum += SHARE(GET(dy, c), GET(y, c));
             }
         float all = row_sum(total(sum));
         for (uint i = LANE; i < p.units; i += LANES * UNROLL)
             [[unroll]] for (uint k = 0u; k < UNROLL; k++) {
                 uint c = at + i + k * LANES;
-                PUT(dx, c, GET(y, c) * (GET(dy, c) - all));
+                PUT(dx, c, FINISH(GET(dy, c), GET(y, c)));
             }
     }
 }

@@ -168,6 +168,8 @@ static int parse(struct cli *cli, const struct cli_command *command, struct word
         {"alpha", CLI_REAL, &o->alpha, "X", "of rmsprop", 0, 0.99999},
         {"rho", CLI_REAL, &o->rho, "X", "of adadelta", 0, 0.99999},
         {"clip", CLI_REAL, &o->clip, "X", "largest gradient norm; 0: none", 0, 1e9},
+        {"label-smoothing", CLI_REAL, &p->label_smoothing, "E", "share of the target given to all "
+         "tokens alike, in training", 0, 0.99},
         {"dropout", CLI_REAL, &p->dropout, "P", "all rates; -1: the config's", -1, 0.9},
         {"seed", CLI_INT, &w->seed, "N", "of weights, data order and dropout", 0, 0},
         {"validation", CLI_REAL, &p->validation, "X", "share of the text held out", 0, 0.9},

@@ -155,7 +155,7 @@ static enum tuff_status read_batch(struct verify *v)
 }
 
 static enum tuff_status build(struct verify *v, struct session *s,
-                              const struct tuff_optimizer_params *optimizer)
+                              const struct tuff_optimizer_params *optimizer, float smoothing)
 {
     struct tuff_graph *g;
     TUFF_TRY(tuff_store_create(v->ctx, v->device, &s->store));
@@ -177,6 +177,7 @@ static enum tuff_status build(struct verify *v, struct session *s,
         s->heads.sentence_logits = tuff_output(g, heads.sentence_logits, "sentence_logits");
     if (v->config.task != TUFF_TASK_ENCODE) {
         tuff_model_targets_add(g, s->model, &s->in, &s->targets);
+        s->targets.label_smoothing = smoothing;
         struct tuff_tensor *loss = tuff_model_loss(g, s->model, &heads, &s->targets);
         s->loss = tuff_output(g, loss, "loss");
         tuff_backward(g, loss);
@@ -385,7 +386,7 @@ static enum tuff_status check_steps(struct verify *v, size_t which, bool first)
     bool stepped = tuff_weights_find(v->golden, "adamw.losses") ||
                    tuff_weights_find(v->golden, "opt.adamw.losses");
     int steps = first && !stepped ? 1 : 10;
-    enum tuff_status status = build(v, &s, &params);
+    enum tuff_status status = build(v, &s, &params, 0);
     for (int i = 0; i < steps && status == TUFF_OK && (i == 0 || s.loss); i++) {
         status = pass(v, &s, &losses[i]);
         if (status == TUFF_OK && first && i == 0)
@@ -427,7 +428,8 @@ static enum tuff_status check_clipping(struct verify *v)
     enum tuff_status status = build(v, &s,
                                     &(struct tuff_optimizer_params) {.beta1 = 0, .beta2 = 0.5,
                                                                  .eps = 1e-8, .clip = 0.5,
-                                                                 .lr = &rate, .lr_count = 1});
+                                                                 .lr = &rate, .lr_count = 1},
+                                    0);
     if (status == TUFF_OK)
         status = pass(v, &s, &loss);
     if (status == TUFF_OK)
@@ -436,6 +438,26 @@ static enum tuff_status check_clipping(struct verify *v)
         status = compare(v, "clip.norm", &(float) {(float) norm}, 1, NULL, 1, 1e-4);
     if (status == TUFF_OK)
         status = compare_variables(v, &s, "clip.grad.", TUFF_STATE_0, 1e-4);
+    destroy(&s);
+    return status;
+}
+
+static enum tuff_status check_smoothing(struct verify *v)
+{
+    struct session s = {0};
+    struct tuff_optimizer_params params = tuff_optimizer_defaults(TUFF_SGD);
+    double rate = 0, loss;
+    if (!tuff_weights_find(v->golden, "smooth.loss"))
+        return TUFF_OK;
+    params.lr = &rate;
+    params.lr_count = 1;
+    enum tuff_status status = build(v, &s, &params, 0.1f);
+    if (status == TUFF_OK)
+        status = pass(v, &s, &loss);
+    if (status == TUFF_OK)
+        status = compare(v, "smooth.loss", &(float) {(float) loss}, 1, NULL, 1, 1e-5);
+    if (status == TUFF_OK)
+        status = compare_variables(v, &s, "smooth.grad.", TUFF_GRADIENT, 1e-4);
     destroy(&s);
     return status;
 }
@@ -534,6 +556,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
             status = check_training(&v);
         if (status == TUFF_OK)
             status = check_clipping(&v);
+        if (status == TUFF_OK)
+            status = check_smoothing(&v);
         if (status == TUFF_OK)
             status = cli_verify_generation(v.ctx, v.device, v.model_path, &v.config, v.golden,
                                            add_checked_line, &v);

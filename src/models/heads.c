@@ -147,17 +147,19 @@ struct tuff_tensor *tuff_model_loss(struct tuff_graph *g, const struct tuff_mode
     if (m->config.task == TUFF_TASK_ENCODE)
         return tuff_graph_fail(g, TUFF_E_UNSUPPORTED, "a model without a head has no loss");
     if (t->values)
-        return (m->config.problem == TUFF_PROBLEM_REGRESSION
-                    ? tuff_mse_loss
-                    : tuff_binary_cross_entropy_with_logits)(g, heads->logits, t->values,
-                                                             TUFF_REDUCTION_MEAN);
+        return m->config.problem == TUFF_PROBLEM_REGRESSION
+                   ? tuff_mse_loss(g, heads->logits, t->values, TUFF_REDUCTION_MEAN)
+                   : tuff_binary_cross_entropy_with_logits(g, heads->logits, t->values,
+                                                           TUFF_REDUCTION_MEAN);
     struct tuff_tensor *loss =
-        tuff_cross_entropy(g, heads->logits, t->main.ids, t->main.weight, NULL);
+        tuff_cross_entropy(g, heads->logits, t->main.ids, t->main.weight,
+                           .label_smoothing = t->label_smoothing);
     if (!t->sentence.ids)
         return loss;
     return tuff_add(g, loss,
                     tuff_cross_entropy(g, heads->sentence_logits, t->sentence.ids,
-                                       t->sentence.weight, NULL));
+                                       t->sentence.weight,
+                                       .label_smoothing = t->label_smoothing));
 }
 
 /* ---- sentence embeddings ---- */

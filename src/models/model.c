@@ -226,12 +226,13 @@ struct tuff_tensor *tuff_model_hidden(struct tuff_graph *g, struct tuff_model *m
 
 struct tuff_tensor *tuff_model_token_loss(struct tuff_graph *g, struct tuff_model *m,
                                           struct tuff_tensor *hidden, struct tuff_tensor *targets,
-                                          struct tuff_tensor *weight)
+                                          struct tuff_tensor *weight, float label_smoothing)
 {
     if (hidden && targets && tuff_model_token_loss_chunk(m, tuff_elements(targets)))
         return tuff_linear_cross_entropy(g, hidden, tuff_use(g, m->family->head(m)), targets,
-                                         weight, 0, NULL);
-    return tuff_cross_entropy(g, tuff_model_logits(g, m, hidden), targets, weight, NULL);
+                                         weight, .label_smoothing = label_smoothing);
+    return tuff_cross_entropy(g, tuff_model_logits(g, m, hidden), targets, weight,
+                              .label_smoothing = label_smoothing);
 }
 
 int64_t tuff_model_token_loss_chunk(const struct tuff_model *m, int64_t rows)

@@ -13,6 +13,15 @@ enum { IN_LOGITS, IN_TARGETS, IN_WEIGHT, IN_STATS, IN_DLOSS, N_IN };
 enum { OUT_LOSS, OUT_ROWS, OUT_STATS };
 enum { FLOPS = 4 }; /* an element: maximum, difference, exp, sum */
 
+struct attr {
+    float smoothing;
+};
+
+static float smoothing_of(const struct tuff_node *node)
+{
+    return ((const struct attr *) node->attr)->smoothing;
+}
+
 /* Rows must be evenly spaced; their pitch may exceed the columns. */
 static bool even_rows(const struct tuff_tensor *x)
 {
@@ -31,7 +40,7 @@ static uint32_t pitch_of(const struct tuff_tensor *x)
 
 struct tuff_tensor *tuff_cross_entropy_stats(struct tuff_graph *g, struct tuff_tensor *logits,
                                              struct tuff_tensor *targets,
-                                             struct tuff_tensor *weight,
+                                             struct tuff_tensor *weight, float smoothing,
                                              struct tuff_tensor **rows,
                                              struct tuff_tensor **stats)
 {
@@ -51,6 +60,9 @@ struct tuff_tensor *tuff_cross_entropy_stats(struct tuff_graph *g, struct tuff_t
         return tuff_graph_fail(g, TUFF_E_SHAPE, "cross_entropy: logits %s, targets %s, weight %s",
                                tuff_shape_text(logits), tuff_shape_text(targets),
                                tuff_shape_text(weight));
+    if (!(smoothing >= 0 && smoothing < 1))
+        return tuff_graph_fail(g, TUFF_E_RANGE, "cross_entropy: label smoothing %g; it must be 0 to "
+                               "below 1", (double) smoothing);
     if (!even_rows(logits))
         logits = tuff_copy(g, logits);
     int64_t n = tuff_elements(targets);
@@ -58,7 +70,8 @@ struct tuff_tensor *tuff_cross_entropy_stats(struct tuff_graph *g, struct tuff_t
                                   tuff_tensor_new(g, TUFF_F32, targets->rank, targets->dims),
                                   tuff_tensor_new(g, TUFF_F32, 2, (int64_t[]) {n, 2})};
     struct tuff_tensor *in[] = {logits, targets, weight};
-    if (!logits || !out[2] || !tuff_node_add(g, &tuff_op_cross_entropy, in, 3, out, 3, NULL, 0))
+    if (!logits || !out[2] || !tuff_node_add(g, &tuff_op_cross_entropy, in, 3, out, 3,
+                                             &(struct attr) {smoothing}, sizeof(struct attr)))
         return NULL;
     if (rows) {
         *rows = out[OUT_ROWS];
@@ -68,12 +81,14 @@ struct tuff_tensor *tuff_cross_entropy_stats(struct tuff_graph *g, struct tuff_t
     return out[OUT_LOSS];
 }
 
-struct tuff_tensor *tuff_cross_entropy(struct tuff_graph *g, struct tuff_tensor *logits,
-                                       struct tuff_tensor *targets, struct tuff_tensor *weight,
-                                       struct tuff_tensor **rows)
+struct tuff_tensor *tuff_cross_entropy_with(struct tuff_graph *g, struct tuff_tensor *logits,
+                                            struct tuff_tensor *targets,
+                                            struct tuff_tensor *weight,
+                                            const struct tuff_cross_entropy_args *args)
 {
     struct tuff_tensor *stats;
-    return tuff_cross_entropy_stats(g, logits, targets, weight, rows, &stats);
+    return tuff_cross_entropy_stats(g, logits, targets, weight, args->label_smoothing, args->rows,
+                                    &stats);
 }
 
 /* Row losses are temporary where nobody needs them. */
@@ -124,7 +139,7 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         .rows = (uint32_t) tuff_rows(logits),
         .columns = (uint32_t) logits->dims[logits->rank - 1],
         .pitch = pitch_of(logits)};
-    uint32_t spec[] = {p.stats != 0};
+    uint32_t spec[] = {p.stats != 0, tuff_float_bits(smoothing_of(node))};
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = TUFF_ROW_KERNELS("loss/cross_entropy")[form],
                        .push = &p,
@@ -153,7 +168,8 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
                               .more = node->in[IN_TARGETS],
                               .y = node->out[0],
                               .columns = (uint32_t) logits->dims[logits->rank - 1],
-                              .pitch = pitch_of(logits)};
+                              .pitch = pitch_of(logits),
+                              .eps = smoothing_of(node)};
     if (tuff_row_apply_cpu_suits(r, &f)) {
         tuff_row_apply_cpu(r, &f);
         return;
@@ -169,7 +185,8 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
         .rows = (uint32_t) tuff_rows(logits),
         .columns = (uint32_t) logits->dims[logits->rank - 1],
         .pitch = pitch_of(logits)};
-    uint32_t spec[] = {tuff_row_unroll(form, tuff_row_units(form, p.pitch))};
+    uint32_t spec[] = {tuff_row_unroll(form, tuff_row_units(form, p.pitch)),
+                       tuff_float_bits(smoothing_of(node))};
     struct tuff_launch_params launch = {
         .kernel = TUFF_ROW_KERNELS("loss/cross_entropy_grad")[form],
         .push = &p,
@@ -192,11 +209,14 @@ static const struct tuff_op cross_entropy_grad_op = {.name = "cross_entropy_grad
 struct tuff_tensor *tuff_cross_entropy_grad(struct tuff_graph *g, struct tuff_tensor *logits,
                                             struct tuff_tensor *targets,
                                             struct tuff_tensor *weight, struct tuff_tensor *stats,
-                                            struct tuff_tensor *dloss)
+                                            struct tuff_tensor *dloss, float smoothing)
 {
     struct tuff_tensor *in[N_IN] = {logits, targets, weight, stats, dloss};
     struct tuff_tensor *d = logits && targets && stats ? tuff_tensor_like(g, logits) : NULL;
-    return d && tuff_node_add(g, &cross_entropy_grad_op, in, N_IN, &d, 1, NULL, 0) ? d : NULL;
+    return d && tuff_node_add(g, &cross_entropy_grad_op, in, N_IN, &d, 1,
+                              &(struct attr) {smoothing}, sizeof(struct attr))
+               ? d
+               : NULL;
 }
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
@@ -205,7 +225,8 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
     if (dy[OUT_LOSS])
         dx[IN_LOGITS] =
             tuff_cross_entropy_grad(g, node->in[IN_LOGITS], node->in[IN_TARGETS],
-                                    node->in[IN_WEIGHT], node->out[OUT_STATS], dy[OUT_LOSS]);
+                                    node->in[IN_WEIGHT], node->out[OUT_STATS], dy[OUT_LOSS],
+                                    smoothing_of(node));
 }
 
 const struct tuff_op tuff_op_cross_entropy = {.name = "cross_entropy",

@@ -11,6 +11,7 @@ enum { IN_HIDDEN, IN_WEIGHT, IN_TARGETS, IN_SCALE, IN_ROWS, IN_STATS, N_IN };
 
 struct attr {
     int64_t chunk; /* rows */
+    float smoothing;
 };
 
 int64_t tuff_linear_cross_entropy_chunk(int64_t rows, int64_t vocabulary)
@@ -66,10 +67,10 @@ static bool valid(struct tuff_graph *g, const struct tuff_tensor *hidden,
 }
 
 /* The losses and statistics of all rows, by chunks. Gradients do not go through these nodes. */
-static bool forward(struct tuff_graph *g, struct tuff_tensor *const in[], int64_t chunk,
+static bool forward(struct tuff_graph *g, struct tuff_tensor *const in[], const struct attr *attr,
                     struct tuff_tensor **rows, struct tuff_tensor **stats)
 {
-    int64_t n = in[IN_HIDDEN]->dims[0];
+    int64_t n = in[IN_HIDDEN]->dims[0], chunk = attr->chunk;
     int parts = (int) tuff_div_up((uint64_t) n, (uint64_t) chunk);
     size_t size = (size_t) parts * sizeof(struct tuff_tensor *);
     struct tuff_tensor **losses = tuff_arena_alloc(&g->memory, size);
@@ -83,7 +84,7 @@ static bool forward(struct tuff_graph *g, struct tuff_tensor *const in[], int64_
         struct tuff_tensor *h = rows_of(g, in[IN_HIDDEN], i * chunk, chunk);
         tuff_cross_entropy_stats(g, logits_of(g, h, in[IN_WEIGHT]),
                                  rows_of(g, in[IN_TARGETS], i * chunk, chunk), in[IN_SCALE],
-                                 &losses[i], &numbers[i]);
+                                 attr->smoothing, &losses[i], &numbers[i]);
     }
     *rows = g->status == TUFF_OK ? join(g, losses, parts) : NULL;
     *stats = g->status == TUFF_OK ? join(g, numbers, parts) : NULL;
@@ -92,39 +93,40 @@ static bool forward(struct tuff_graph *g, struct tuff_tensor *const in[], int64_
     return g->status == TUFF_OK;
 }
 
-struct tuff_tensor *tuff_linear_cross_entropy(struct tuff_graph *g, struct tuff_tensor *hidden,
-                                              struct tuff_tensor *weight,
-                                              struct tuff_tensor *targets,
-                                              struct tuff_tensor *scale, int64_t chunk,
-                                              struct tuff_tensor **rows)
+struct tuff_tensor *tuff_linear_cross_entropy_with(
+    struct tuff_graph *g, struct tuff_tensor *hidden, struct tuff_tensor *weight,
+    struct tuff_tensor *targets, struct tuff_tensor *scale,
+    const struct tuff_linear_cross_entropy_args *args)
 {
-    if (rows)
-        *rows = NULL;
+    struct attr attr = {args->chunk, args->label_smoothing};
+    if (args->rows)
+        *args->rows = NULL;
     hidden = tuff_widen(g, hidden);
     weight = tuff_widen(g, weight);
     scale = tuff_widen(g, scale);
     if (!hidden || !weight || !targets || !scale ||
         !tuff_check_f32(g, "linear_cross_entropy", "hidden", hidden) ||
         !tuff_check_f32(g, "linear_cross_entropy", "weight", weight) ||
-        !valid(g, hidden, weight, targets, chunk))
+        !valid(g, hidden, weight, targets, attr.chunk))
         return NULL;
     int64_t n = tuff_rows(hidden), columns = weight->dims[1];
-    if (!chunk)
-        chunk = tuff_linear_cross_entropy_chunk(n, weight->dims[0]);
-    if (!chunk)
-        return tuff_cross_entropy(g, logits_of(g, hidden, weight), targets, scale, rows);
+    if (!attr.chunk)
+        attr.chunk = tuff_linear_cross_entropy_chunk(n, weight->dims[0]);
+    if (!attr.chunk)
+        return tuff_cross_entropy(g, logits_of(g, hidden, weight), targets, scale,
+                                  .rows = args->rows, .label_smoothing = attr.smoothing);
     if (!tuff_contiguous(hidden))
         hidden = tuff_copy(g, hidden);
     struct tuff_tensor *in[N_IN] = {tuff_reshape(g, hidden, 2, (int64_t[]) {n, columns}), weight,
                                     tuff_reshape(g, targets, 1, &n), scale};
-    if (!in[IN_HIDDEN] || !in[IN_TARGETS] || !forward(g, in, chunk, &in[IN_ROWS], &in[IN_STATS]))
+    if (!in[IN_HIDDEN] || !in[IN_TARGETS] || !forward(g, in, &attr, &in[IN_ROWS], &in[IN_STATS]))
         return NULL;
     struct tuff_tensor *loss = tuff_tensor_new(g, TUFF_F32, 1, (int64_t[]) {1});
     if (!loss || !tuff_node_add(g, &tuff_op_linear_cross_entropy, in, N_IN, &loss, 1,
-                                &(struct attr) {chunk}, sizeof(struct attr)))
+                                &attr, sizeof attr))
         return NULL;
-    if (rows)
-        *rows = tuff_reshape(g, in[IN_ROWS], targets->rank, targets->dims);
+    if (args->rows)
+        *args->rows = tuff_reshape(g, in[IN_ROWS], targets->rank, targets->dims);
     return loss;
 }
 
@@ -137,7 +139,8 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
                  struct tuff_tensor *dx[])
 {
     struct tuff_tensor *weight = node->in[IN_WEIGHT], *hidden = node->in[IN_HIDDEN];
-    int64_t n = hidden->dims[0], chunk = ((const struct attr *) node->attr)->chunk;
+    const struct attr *attr = node->attr;
+    int64_t n = hidden->dims[0], chunk = attr->chunk;
     int parts = (int) tuff_div_up((uint64_t) n, (uint64_t) chunk);
     struct tuff_tensor **list =
         tuff_arena_alloc(&g->memory, (size_t) parts * sizeof(struct tuff_tensor *));
@@ -145,7 +148,8 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
         struct tuff_tensor *h = rows_of(g, hidden, i * chunk, chunk);
         struct tuff_tensor *d = tuff_cross_entropy_grad(
             g, logits_of(g, h, weight), rows_of(g, node->in[IN_TARGETS], i * chunk, chunk),
-            node->in[IN_SCALE], rows_of(g, node->in[IN_STATS], i * chunk, chunk), dy[0]);
+            node->in[IN_SCALE], rows_of(g, node->in[IN_STATS], i * chunk, chunk), dy[0],
+            attr->smoothing);
         if (weight->needs_grad && d)
             g->contribute(g, weight, tuff_matmul(g, d, h, .transpose_a = true));
         list[i] = hidden->needs_grad && d ? tuff_matmul(g, d, weight, .alpha = 1) : NULL;

@@ -48,6 +48,18 @@ static struct tuff_tensor *add_node(struct tuff_graph *g, const struct tuff_op *
     return y && tuff_node_add(g, op, in, n_in, &y, 1, attr, sizeof *attr) ? y : NULL;
 }
 
+struct tuff_tensor *tuff_loss_reduce(struct tuff_graph *g, struct tuff_tensor *y,
+                                     enum tuff_reduction reduction)
+{
+    if (!y || reduction == TUFF_REDUCTION_NONE)
+        return y;
+    int64_t n = reduction == TUFF_REDUCTION_MEAN                   ? tuff_elements(y)
+                : reduction == TUFF_REDUCTION_BATCHMEAN && y->rank ? y->dims[0]
+                                                                   : 1;
+    y = tuff_sum(g, y);
+    return n > 1 ? tuff_scale(g, y, (float) (1.0 / (double) n), 0) : y;
+}
+
 struct tuff_tensor *tuff_pair_loss_op(struct tuff_graph *g, const struct tuff_op *op,
                                       struct tuff_tensor *x, struct tuff_tensor *target,
                                       enum tuff_pair_loss loss, enum tuff_reduction reduction)
@@ -65,12 +77,7 @@ struct tuff_tensor *tuff_pair_loss_op(struct tuff_graph *g, const struct tuff_op
     if (!in[0] || !in[1])
         return NULL;
     struct tuff_tensor *y = add_node(g, op, in, 2, &(struct attr) {.loss = loss});
-    if (reduction == TUFF_REDUCTION_NONE)
-        return y;
-    y = tuff_sum(g, y);
-    return reduction == TUFF_REDUCTION_SUM
-               ? y
-               : tuff_scale(g, y, (float) (1.0 / (double) tuff_elements(x)), 0);
+    return tuff_loss_reduce(g, y, reduction);
 }
 
 void tuff_pair_loss_record(struct tuff_recorder *r, const struct tuff_node *node)

@@ -41,6 +41,14 @@ static inline enum tuff_row_form tuff_row_form(const struct tuff_recorder *r, bo
                                                                     : TUFF_ROW_GROUP;
 }
 
+/* A number as a specialization constant. */
+static inline uint32_t tuff_float_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
 /* Units of a row: texels or elements. */
 static inline uint32_t tuff_row_units(enum tuff_row_form form, int64_t columns)
 {

@@ -1,5 +1,6 @@
 /* ops/rows_cpu: see rows_cpu.h. */
 #include "ops/rows_cpu.h"
+#include "ops/rows.h"
 
 #include "rows/apply_cpu.h"
 #include "rows/columns_cpu.h"
@@ -134,7 +135,8 @@ void tuff_row_apply_cpu(struct tuff_recorder *r, const struct tuff_rows_cpu *f)
                        blocks > 1 ? tuff_digits(blocks) : 0,
                        tuff_digits(groups),
                        f->pitch % (vectors * lanes) == 0,
-                       f->other != NULL};
+                       f->other != NULL,
+                       tuff_float_bits(f->eps)};
     bool scratch = is_scratch(f->stats, node) || is_scratch(f->more, node);
     double elements = (double) rows * f->pitch;
     struct tuff_launch_params launch = {

@@ -13,7 +13,7 @@ struct tuff_rows_cpu {
     const char *f;
     const struct tuff_tensor *x, *dy, *weight, *other, *stats, *more, *y;
     uint32_t columns, pitch; /* a row's elements, and what lies between two rows */
-    float eps;
+    float eps; /* norm; cross_entropy_grad: label smoothing */
     bool rms;
 };
 

@@ -2,6 +2,7 @@
 #include "ops/half.h"
 #include "ops/rows.h"
 #include "ops/rows_cpu.h"
+#include "ops/softmax.h"
 #include "tuff/ops.h"
 
 #include "rows/softmax.h"
@@ -9,16 +10,22 @@
 
 struct tuff_tensor *tuff_softmax(struct tuff_graph *g, struct tuff_tensor *x)
 {
+    return tuff_softmax_op(g, &tuff_op_softmax, x);
+}
+
+struct tuff_tensor *tuff_softmax_op(struct tuff_graph *g, const struct tuff_op *op,
+                                    struct tuff_tensor *x)
+{
     if (tuff_is_half(x))
-        return tuff_narrow(g, tuff_softmax(g, tuff_widen(g, x)), x);
-    if (!x || !tuff_check_f32(g, "softmax", "x", x))
+        return tuff_narrow(g, tuff_softmax_op(g, op, tuff_widen(g, x)), x);
+    if (!x || !tuff_check_f32(g, op->name, "x", x))
         return NULL;
     if (!x->rank)
-        return tuff_graph_fail(g, TUFF_E_SHAPE, "softmax: x is %s; it needs an axis",
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "%s: x is %s; it needs an axis", op->name,
                                tuff_shape_text(x));
     x = tuff_row_operand(g, x);
     struct tuff_tensor *y = x ? tuff_tensor_new(g, TUFF_F32, x->rank, x->dims) : NULL;
-    if (!y || !tuff_node_add(g, &tuff_op_softmax, &x, 1, &y, 1, NULL, 0))
+    if (!y || !tuff_node_add(g, op, &x, 1, &y, 1, NULL, 0))
         return NULL;
     return y;
 }
@@ -50,10 +57,11 @@ static bool record_cpu(struct tuff_recorder *r, const struct tuff_node *node, st
     return true;
 }
 
-static void record(struct tuff_recorder *r, const struct tuff_node *node)
+void tuff_softmax_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *x = node->in[0];
-    if (record_cpu(r, node, (struct tuff_rows_cpu) {.f = "softmax", .x = x}))
+    bool is_log = node->op == &tuff_op_log_softmax;
+    if (!is_log && record_cpu(r, node, (struct tuff_rows_cpu) {.f = "softmax", .x = x}))
         return;
     enum tuff_row_form form = form_of(r, (const struct tuff_tensor *[]) {x, NULL});
     struct tuff_softmax_params p = {.x = tuff_address(r, x),
@@ -61,23 +69,29 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                                     .rows = (uint32_t) tuff_rows(x),
                                     .units = tuff_row_units(form, x->dims[x->rank - 1])};
     uint32_t spec[] = {tuff_row_unroll(form, p.units)};
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = TUFF_ROW_KERNELS("rows/softmax")[form],
-                                                 .push = &p,
-                                                 .push_bytes = sizeof p,
-                                                 .groups = {tuff_row_groups(form, p.rows)},
-                                                 .spec = spec,
-                                                 .n_spec = 1,
-                                                 .views = {x},
-                                                 .in = {x},
-                                                 .out = {node->out[0]}});
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = is_log ? TUFF_ROW_KERNELS("rows/softmax.log")[form]
+                                        : TUFF_ROW_KERNELS("rows/softmax")[form],
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .groups = {tuff_row_groups(form, p.rows)},
+                       .spec = spec,
+                       .n_spec = 1,
+                       .views = {x},
+                       .in = {x},
+                       .out = {node->out[0]}});
 }
 
 enum { GRAD_DY, GRAD_Y };
 
+static const struct tuff_op log_softmax_grad;
+
 static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *dy = node->in[GRAD_DY], *y = node->in[GRAD_Y];
-    if (record_cpu(r, node, (struct tuff_rows_cpu) {.f = "softmax_grad", .x = y, .dy = dy}))
+    bool is_log = node->op == &log_softmax_grad;
+    if (!is_log &&
+        record_cpu(r, node, (struct tuff_rows_cpu) {.f = "softmax_grad", .x = y, .dy = dy}))
         return;
     enum tuff_row_form form = form_of(r, (const struct tuff_tensor *[]) {dy, y, NULL});
     struct tuff_softmax_grad_params p = {.dy = tuff_address(r, dy),
@@ -87,7 +101,8 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
                                          .units = tuff_row_units(form, y->dims[y->rank - 1])};
     uint32_t spec[] = {tuff_row_unroll(form, p.units)};
     tuff_launch(r, &(struct tuff_launch_params) {
-                       .kernel = TUFF_ROW_KERNELS("rows/softmax_grad")[form],
+                       .kernel = is_log ? TUFF_ROW_KERNELS("rows/softmax_grad.log")[form]
+                                        : TUFF_ROW_KERNELS("rows/softmax_grad")[form],
                        .push = &p,
                        .push_bytes = sizeof p,
                        .groups = {tuff_row_groups(form, p.rows)},
@@ -105,16 +120,22 @@ static const struct tuff_op softmax_grad = {
     .scratch = scratch,
     .element_flops = 4,
     .inplace_input = GRAD_DY + 1};
+static const struct tuff_op log_softmax_grad = {.name = "log_softmax_grad",
+                                                .record = grad_record,
+                                                .element_flops = 4,
+                                                .inplace_input = GRAD_DY + 1};
 
-static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
+void tuff_softmax_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                  struct tuff_tensor *dx[])
 {
     struct tuff_tensor *in[] = {tuff_row_operand(g, dy[0]), node->out[0]};
     struct tuff_tensor *d = tuff_tensor_new(g, TUFF_F32, in[1]->rank, in[1]->dims);
-    if (in[0] && d && tuff_node_add(g, &softmax_grad, in, 2, &d, 1, NULL, 0))
+    const struct tuff_op *op =
+        node->op == &tuff_op_log_softmax ? &log_softmax_grad : &softmax_grad;
+    if (in[0] && d && tuff_node_add(g, op, in, 2, &d, 1, NULL, 0))
         dx[0] = d;
 }
 
 const struct tuff_op tuff_op_softmax = {
-    .name = "softmax", .record = record, .grad = grad, .scratch = scratch, .element_flops = 5,
-    .inplace_input = 1};
+    .name = "softmax", .record = tuff_softmax_record, .grad = tuff_softmax_grad,
+    .scratch = scratch, .element_flops = 5, .inplace_input = 1};

@@ -47,6 +47,7 @@ static enum tuff_status check_params(struct tuff_ctx *ctx, const struct tuff_fit
                 {"decay", p->schedule.decay, 0, 1},
                 {"weight-decay", p->weight_decay, 0, 1e6},
                 {"clip", p->optimizer.clip, 0, 1e30},
+                {"label-smoothing", p->label_smoothing, 0, 0.99},
                 {"dropout", TUFF_MAX(p->dropout, 0), 0, 0.99},
                 {"eval-batches", (double) p->eval_batches, 0, 1e15},
                 {"validation", p->validation, 0, 0.9}};
@@ -284,6 +285,7 @@ static enum tuff_status create_trainer(struct fit *f)
                                        .batch = p->batch,
                                        .context = p->context,
                                        .optimizer = f->optimizer,
+                                       .label_smoothing = p->label_smoothing,
                                        .dropout = true,
                                        .seed = p->seed},
         &f->trainer);

@@ -37,7 +37,7 @@ struct real {
     const char *key;
     double *at;
 };
-enum { REALS = 17 };
+enum { REALS = 18 };
 static void reals(struct tuff_fit_params *p, struct real list[REALS])
 {
     struct tuff_optimizer_params *o = &p->optimizer;
@@ -48,7 +48,8 @@ static void reals(struct tuff_fit_params *p, struct real list[REALS])
         {"eps", &o->eps},          {"momentum", &o->momentum}, {"dampening", &o->dampening},
         {"alpha", &o->alpha},      {"rho", &o->rho},        {"beta2-decay", &o->beta2_decay},
         {"eps2", &o->eps2},        {"d", &o->d},            {"clip", &o->clip},
-        {"weight-decay", &p->weight_decay}, {"dropout", &p->dropout}};
+        {"weight-decay", &p->weight_decay}, {"dropout", &p->dropout},
+        {"label-smoothing", &p->label_smoothing}};
     memcpy(list, all, sizeof all);
 }
 

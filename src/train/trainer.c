@@ -50,7 +50,8 @@ static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *
     pass->weight = tuff_input(g, "weight", TUFF_F32, 1, (int64_t[]) {1});
     struct tuff_tensor *hidden = tuff_model_hidden(g, t->params.model, &pass->in);
     struct tuff_tensor *loss =
-        tuff_model_token_loss(g, t->params.model, hidden, pass->targets, pass->weight);
+        tuff_model_token_loss(g, t->params.model, hidden, pass->targets, pass->weight,
+                              training ? (float) t->params.label_smoothing : 0);
     pass->loss = tuff_output(g, tuff_named(loss, "loss"), "loss");
     if (training && t->params.on_graph)
         t->params.on_graph(t->params.on_graph_user, g, loss);

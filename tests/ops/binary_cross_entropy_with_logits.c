@@ -34,12 +34,47 @@ static struct tuff_tensor *build_sure(struct tuff_graph *g, struct tuff_tensor *
                     in[2]);
 }
 
+/* Weights of positives, by column, and of each loss. */
+static struct tuff_tensor *build_weighted(struct tuff_graph *g, struct tuff_tensor *const in[],
+                                          const void *arg)
+{
+    return tuff_binary_cross_entropy_with_logits(g, in[0], in[1],
+                                                 *(const enum tuff_reduction *) arg,
+                                                 .pos_weight = in[2], .weight = in[3]);
+}
+
+static void ref_weighted(const struct ot_case *c, const double *const in[], double *y, size_t n_y)
+{
+    size_t n = ot_count(&c->in[0]), columns = ot_count(&c->in[2]);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double x = in[0][i], t = in[1][i], tail = log1p(exp(-fabs(x))), p = in[2][i % columns];
+        double loss = in[3][i % ot_count(&c->in[3])] *
+                      (p * t * (fmax(-x, 0) + tail) + (1 - t) * (fmax(x, 0) + tail));
+        sum += loss / (double) n;
+        if (n_y > 1)
+            y[i] = loss;
+    }
+    if (n_y == 1)
+        y[0] = sum;
+}
+
 static const double sure_scale[] = {1e8, 1e13, 1e17, 1e26, 1e34, 1e8, 1e17, 1e34};
 
 static const struct ot_case cases[] = {
     LOSS_CASES,
     LOSS_CASE("far", build, NONE, {1, {12}, OT_VALUES, .values = far_x},
               {1, {12}, OT_VALUES, .values = far_t}),
+#define WEIGHTED(label, how, ...)                                                                  \
+    {.name = label, .in = {__VA_ARGS__}, .n_in = 4, .build = build_weighted, .ref = ref_weighted,  \
+     .arg = &(const enum tuff_reduction) {TUFF_REDUCTION_##how}}
+#define CONSTANT(...) {.rank = __VA_ARGS__, .fill = OT_UNIFORM, .scale = 3, .constant = true}
+    WEIGHTED("weighted", NONE, {2, {13, 28}}, T(2, {13, 28}), CONSTANT(1, {28}),
+             CONSTANT(2, {13, 28})),
+    WEIGHTED("weighted, mean", MEAN, {2, {13, 28}}, T(2, {13, 28}), CONSTANT(1, {28}),
+             CONSTANT(1, {1})),
+    WEIGHTED("weighted, far", NONE, {2, {3, 4}, OT_VALUES, .values = far_x},
+             {2, {3, 4}, OT_VALUES, .values = far_t}, CONSTANT(1, {4}), CONSTANT(1, {1})),
     {.name = "sure", .in = {{1, {8}, OT_VALUES, .values = sure_x, .constant = true},
                             {1, {8}, OT_VALUES, .values = sure_t, .constant = true},
                             {1, {8}, OT_VALUES, .values = sure_scale, .constant = true}},

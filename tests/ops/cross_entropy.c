@@ -6,7 +6,8 @@ enum form {
     LOSS,
     ROWS,   /* the result is the losses of the rows */
     PADDED, /* logits = in[0] in[3], in rows padded to a multiple of 4 as a model makes them */
-    SLICED  /* logits = in[0] without its last 3 columns */
+    SLICED, /* logits = in[0] without its last 3 columns */
+    SMOOTH  /* label smoothing of 0.1 */
 };
 
 static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
@@ -18,7 +19,8 @@ static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const
         x = tuff_matmul(g, x, in[3], .pad_rows = true);
     if (*form == SLICED)
         x = tuff_slice(g, x, tuff_rank(x) - 1, 0, tuff_dims(x)[tuff_rank(x) - 1] - 3);
-    struct tuff_tensor *loss = tuff_cross_entropy(g, x, in[1], in[2], &rows);
+    struct tuff_tensor *loss = tuff_cross_entropy(g, x, in[1], in[2], &rows,
+                                                  *form == SMOOTH ? 0.1f : 0);
     return *form == ROWS ? rows : loss;
 }
 
@@ -51,6 +53,8 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
             sum += exp(x[k] - top);
         if (in[1][i] < (double) v)
             loss = top - x[(size_t) in[1][i]] + log(sum);
+        for (size_t k = 0; form == SMOOTH && k < v && in[1][i] < (double) v; k++)
+            loss += (double) 0.1f * (x[(size_t) in[1][i]] - x[k]) / (double) v;
         if (form == ROWS)
             y[i] = loss;
         total += loss;
@@ -67,6 +71,7 @@ static const double some_ignored[] = {3, NO, 0, 6, 7, 2}; /* 7 is out of range *
 static const double all_ignored[] = {NO, NO, NO};
 static const double large[] = {1e4, -1e4, 0, 1, -1e4, 1e4, -1e4, 9999, 3, 3, 3, 3};
 static const double large_targets[] = {0, 3, 2};
+static const double together[] = {1e4, 9999, 10001, 1e4, -1e4, -10001, -9998, -1e4, 5, 3, 3, 4};
 static const double with_nan[] = {1, 2, 3, 4, NAN, 1, INFINITY, 2, 0, 1, 0, -1};
 static const double around_nan[] = {1, NO, 3};
 
@@ -87,6 +92,13 @@ static const struct ot_case cases[] = {
     CASE("all ignored", LOSS, {2, {3, 5}}, TARGETS(3, all_ignored), WEIGHT),
     CASE("NaN in an ignored row", LOSS, LOGITS(with_nan), TARGETS(3, around_nan), WEIGHT),
     CASE("large logits", LOSS, LOGITS(large), TARGETS(3, large_targets), WEIGHT),
+    CASE("smoothed", SMOOTH, {2, {6, 7}}, TARGETS(6, some_ignored), WEIGHT),
+    CASE("smoothed, group", SMOOTH, {2, {6, 131}}, TARGETS(6, some_ignored), WEIGHT),
+    CASE("smoothed, texels", SMOOTH, {2, {70, 132}}, IDS(70, 200), WEIGHT),
+    CASE("smoothed, large logits", SMOOTH, LOGITS(large), TARGETS(3, large_targets), WEIGHT),
+    CASE("smoothed, large together", SMOOTH, LOGITS(together), TARGETS(3, large_targets), WEIGHT),
+    CASE("smoothed, NaN in an ignored row", SMOOTH, LOGITS(with_nan), TARGETS(3, around_nan),
+         WEIGHT),
     CASE("vocabulary 65", LOSS, {2, {40, 65}}, IDS(40, 65), WEIGHT),
     CASE("vocabulary 65, padded", PADDED, {3, {2, 20, 4}}, {2, {2, 20}, OT_IDS, 65}, WEIGHT,
          {2, {4, 65}}),
@@ -99,31 +111,39 @@ static const struct ot_case cases[] = {
     CASE("many rows, texels", ROWS, {2, {65551, 4}}, IDS(65551, 4), WEIGHT),
 };
 
-static void fails(struct tuff_graph *g, enum tuff_dtype dtype, int64_t targets, int64_t weights)
+static void fails(struct tuff_graph *g, enum tuff_dtype dtype, int64_t targets, int64_t weights,
+                  float smoothing)
 {
     tuff_cross_entropy(g, tuff_fill(g, 1, 2, (int64_t[]) {3, 4}),
-                       tuff_input(g, "t", dtype, 1, &targets), tuff_fill(g, 1, 1, &weights), NULL);
+                       tuff_input(g, "t", dtype, 1, &targets), tuff_fill(g, 1, 1, &weights), NULL,
+                       smoothing);
 }
 
 static void bad_targets(struct tuff_graph *g)
 {
-    fails(g, TUFF_U32, 4, 1);
+    fails(g, TUFF_U32, 4, 1, 0);
 }
 
 static void bad_dtype(struct tuff_graph *g)
 {
-    fails(g, TUFF_F32, 3, 1);
+    fails(g, TUFF_F32, 3, 1, 0);
 }
 
 static void bad_weight(struct tuff_graph *g)
 {
-    fails(g, TUFF_U32, 3, 3);
+    fails(g, TUFF_U32, 3, 3, 0);
+}
+
+static void bad_smoothing(struct tuff_graph *g)
+{
+    fails(g, TUFF_U32, 3, 1, 1);
 }
 
 static const struct ot_error errors[] = {
     {"targets", bad_targets, TUFF_E_SHAPE},
     {"dtype", bad_dtype, TUFF_E_DTYPE},
     {"weight", bad_weight, TUFF_E_SHAPE},
+    {"smoothing", bad_smoothing, TUFF_E_RANGE},
 };
 
 int main(int argc, char **argv)

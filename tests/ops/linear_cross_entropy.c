@@ -5,6 +5,7 @@
 struct arg {
     int64_t chunk;
     bool difference; /* the result is the loss minus that of whole logits: 0, and so its gradient */
+    float smoothing;
 };
 
 enum { HIDDEN, WEIGHT, TARGETS, SCALE };
@@ -14,12 +15,12 @@ static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const
 {
     const struct arg *a = arg;
     struct tuff_tensor *loss = tuff_linear_cross_entropy(g, in[HIDDEN], in[WEIGHT], in[TARGETS],
-                                                         in[SCALE], a->chunk, NULL);
+                                                         in[SCALE], a->chunk, NULL, a->smoothing);
     if (!a->difference)
         return loss;
     struct tuff_tensor *logits =
         tuff_matmul(g, in[HIDDEN], in[WEIGHT], .transpose_b = true, .pad_rows = true);
-    struct tuff_tensor *whole = tuff_cross_entropy(g, logits, in[TARGETS], in[SCALE], NULL);
+    struct tuff_tensor *whole = tuff_cross_entropy(g, logits, in[TARGETS], in[SCALE], NULL, a->smoothing);
     return tuff_add(g, loss, tuff_scale(g, whole, -1, 0));
 }
 
@@ -27,7 +28,7 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
 {
     size_t rows = ot_count(&c->in[TARGETS]), v = (size_t) c->in[WEIGHT].dims[0];
     size_t width = (size_t) c->in[WEIGHT].dims[1];
-    double *x = malloc(v * sizeof *x);
+    double e = (double) ((const struct arg *) c->arg)->smoothing, *x = malloc(v * sizeof *x);
     y[0] = 0;
     for (size_t i = 0; i < rows && x && !((const struct arg *) c->arg)->difference; i++) {
         double top = -INFINITY, sum = 0, target = in[TARGETS][i];
@@ -41,6 +42,8 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
             sum += exp(x[k] - top);
         if (target < (double) v)
             y[0] += (top - x[(size_t) target] + log(sum)) * in[SCALE][0];
+        for (size_t k = 0; k < v && target < (double) v; k++)
+            y[0] += e * (x[(size_t) target] - x[k]) / (double) v * in[SCALE][0];
     }
     free(x);
     (void) n_y;
@@ -63,6 +66,11 @@ static const struct ot_case cases[] = {
      REST, .arg = ARG(3)},
     {.name = "rows one by one", .in = {{2, {15, 4}}, {2, {11, 4}}, IDS(15, 11), BY}, REST,
      .arg = ARG(1)},
+    {.name = "smoothed", .in = {{2, {7, 8}}, {2, {9, 8}}, IDS(7, 9), BY}, REST,
+     .arg = ARG(3, false, 0.1f)},
+    {.name = "smoothed, same bits",
+     .in = {{2, {112, 64}}, {2, {203, 64}, .constant = true}, IDS(112, 203), BY}, REST,
+     .arg = ARG(40, true, 0.1f)},
     {.name = "batch", .in = {{3, {2, 45, 32}}, {2, {77, 32}}, {2, {2, 45}, OT_IDS, 77}, BY}, REST,
      .arg = ARG(40)},
     /* The gradient of hidden is a sum of 250 880 products: one after another in F32 such a sum is off
