@@ -11,6 +11,7 @@ extern "C" {
 #endif
 
 #define TUFF_LAYERS_MAX 4096
+#define TUFF_LABEL_BYTES 8192
 
 /* What the model's head gives. */
 enum tuff_task {
@@ -62,6 +63,8 @@ struct tuff_model_config {
     int64_t max_position_embeddings; /* see tuff_model_context_check */
     int64_t type_vocab_size;         /* kinds of token types */
     int64_t num_labels;              /* L, of classification */
+    char label_names[TUFF_LABEL_BYTES]; /* see tuff_model_label */
+    size_t label_bytes;                 /* used; 0: they have the usual names */
     enum tuff_problem problem;
     double norm_eps, initializer_range;
     double embd_pdrop, resid_pdrop, attn_pdrop; /* dropout while training: of embeddings, of what
@@ -102,7 +105,23 @@ TUFF_API enum tuff_status tuff_model_preset(struct tuff_ctx *ctx, const char *mo
 /* Every value in its range and fitting the others; `where` begins the error line. */
 TUFF_API enum tuff_status tuff_model_config_check(struct tuff_ctx *ctx, const char *where,
                                                   const struct tuff_model_config *config);
-/* The same function of the same inputs: all but initialisation and special tokens. */
+/* The head by its name in config.json's "architectures", "BertForSequenceClassification"; TUFF_E_ARG
+ * lists what the family has. */
+TUFF_API enum tuff_status tuff_model_config_set_head(struct tuff_ctx *ctx,
+                                                     struct tuff_model_config *config,
+                                                     const char *architecture);
+/* The name of label i: config.json's "id2label", or LABEL_i, for which there is room in `usual`. */
+TUFF_API const char *tuff_model_label(const struct tuff_model_config *config, int64_t i,
+                                      char usual[32]);
+/* Sets them and num_labels. TUFF_E_RANGE where they need more than TUFF_LABEL_BYTES. */
+TUFF_API enum tuff_status tuff_model_config_set_labels(struct tuff_ctx *ctx,
+                                                       struct tuff_model_config *config,
+                                                       const char *const *names, size_t n);
+/* "single_label_classification", "multi_label_classification" or "regression"; else TUFF_E_ARG. */
+TUFF_API enum tuff_status tuff_model_config_set_problem(struct tuff_ctx *ctx,
+                                                        struct tuff_model_config *config,
+                                                        const char *problem_type);
+/* The same function of the same inputs: all but initialisation, special tokens and labels' names. */
 TUFF_API bool tuff_model_config_equal(const struct tuff_model_config *a,
                                       const struct tuff_model_config *b);
 /* TUFF_E_RANGE where sequences of that length have no positions (families without a table of
@@ -136,6 +155,11 @@ TUFF_API enum tuff_status tuff_model_init(struct tuff_model *model, uint64_t see
 /* Weights from a checkpoint folder or file, whose names and shapes must fit (misfits are listed).
  * With and without the family's prefix ("transformer."). F32, F16 and BF16 files. */
 TUFF_API enum tuff_status tuff_model_load(struct tuff_model *model, const char *path);
+/* The same, but what the checkpoint lacks of the task's head (what is outside the family's base
+ * model, and BERT's pooler) gets values as tuff_model_init gives them, and a warning that names it;
+ * what it has of other heads is left out. A pretrained model begins a new task so. */
+TUFF_API enum tuff_status tuff_model_load_base(struct tuff_model *model, const char *path,
+                                               uint64_t seed);
 /* config.json and model.safetensors into an existing folder, as transformers reads them. */
 TUFF_API enum tuff_status tuff_model_save(struct tuff_model *model, const char *folder);
 /* A variable's elements in the order files have them (tuff_variable_read gives the device's). */
@@ -165,7 +189,8 @@ struct tuff_model_inputs {
     struct tuff_tensor *positions;         /* U32 [B, T] or [R] */
     struct tuff_tensor *ids_buckets;       /* see tuff_embedding; NULL: no gradient */
     struct tuff_tensor *positions_buckets;
-    struct tuff_tensor *token_types;       /* U32 [B, T]: which text of a pair */
+    struct tuff_tensor *token_types;       /* U32 [B, T]: which text of a pair; for GPT-1, GPT-2 and
+                                              GPT-Neo tokens whose rows of the table are added */
     struct tuff_tensor *token_types_buckets;
     struct tuff_tensor *source;            /* U32 [B, S]: what the encoder reads, ids then being the
                                               decoder's */
@@ -188,6 +213,7 @@ struct tuff_model_inputs_args {
     bool gradient;       /* a backward pass will follow */
     bool visible;        /* padded sequences: which tokens are there is an input */
     bool dropout;        /* the configuration's rates apply */
+    bool token_types;    /* an input of GPT-1, GPT-2 and GPT-Neo too (BERT always has them) */
     bool head_mask;      /* factors of heads are an input; not with a cache */
     const struct tuff_kv_cache *cache; /* then R rows, each of at most max_blocks blocks */
     int64_t rows, max_blocks;

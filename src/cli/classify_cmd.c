@@ -1,5 +1,4 @@
 /* tuff classify: labels of texts or of their tokens, by a model with such a head. */
-#include "base/os.h"
 #include "cli/task.h"
 
 #include <math.h>
@@ -13,27 +12,15 @@ struct classify {
 /* id2label of config.json, or LABEL_0, LABEL_1 ... */
 static enum tuff_status read_labels(struct classify *c)
 {
-    struct tuff_ctx *ctx = c->task.cli->ctx;
     size_t n = (size_t) c->task.config.num_labels;
-    char *path = tuff_os_path_join(c->task.model, "config.json");
-    json_t *root = NULL;
     c->labels = tuff_calloc(n, sizeof *c->labels);
-    enum tuff_status status = path && c->labels
-                                  ? tuff_json_load(ctx, path, &root)
-                                  : tuff_fail(ctx, TUFF_E_NOMEM, "out of host memory");
-    const json_t *names = json_object_get(root, "id2label");
-    for (size_t i = 0; i < n && status == TUFF_OK; i++) {
-        char key[32], usual[40];
-        snprintf(key, sizeof key, "%zu", i);
-        snprintf(usual, sizeof usual, "LABEL_%zu", i);
-        const char *name = json_string_value(json_object_get(names, key));
-        c->labels[i] = strdup(name ? name : usual);
+    for (size_t i = 0; i < n && c->labels; i++) {
+        char usual[32];
+        c->labels[i] = strdup(tuff_model_label(&c->task.config, (int64_t) i, usual));
         if (!c->labels[i])
-            status = tuff_fail(ctx, TUFF_E_NOMEM, "out of host memory");
+            return tuff_fail(c->task.cli->ctx, TUFF_E_NOMEM, "out of host memory");
     }
-    json_decref(root);
-    free(path);
-    return status;
+    return c->labels ? TUFF_OK : tuff_fail(c->task.cli->ctx, TUFF_E_NOMEM, "out of host memory");
 }
 
 /* Probabilities: one of the labels, any of them, or for a regression the numbers as they are. */

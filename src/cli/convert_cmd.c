@@ -1,7 +1,7 @@
 /* tuff convert: weights of any format read here to safetensors, in another float type too. */
 #include "base/json.h"
 #include "base/os.h"
-#include "cli/cli.h"
+#include "cli/convert_head.h"
 #include "tuff/io.h"
 
 #include <math.h>
@@ -61,8 +61,9 @@ static enum tuff_status copy_config(struct tuff_ctx *ctx, const char *from, cons
     return status;
 }
 
+/* From names[first] on: the config may be written already. */
 static enum tuff_status copy_others(struct tuff_ctx *ctx, const char *src, const char *dst,
-                                    const char *dtype)
+                                    const char *dtype, size_t first)
 {
     static const char *const names[] = {
         "config.json",           "generation_config.json", "tokenizer.json",
@@ -71,7 +72,7 @@ static enum tuff_status copy_others(struct tuff_ctx *ctx, const char *src, const
         "spiece.model",          "sentencepiece.bpe.model", "special_tokens_map.json",
         "chat_template.jinja"};
     enum tuff_status status = TUFF_OK;
-    for (size_t i = 0; i < TUFF_COUNT(names) && status == TUFF_OK; i++) {
+    for (size_t i = first; i < TUFF_COUNT(names) && status == TUFF_OK; i++) {
         char *from = tuff_os_path_join(src, names[i]), *to = tuff_os_path_join(dst, names[i]);
         if (!from || !to)
             status = tuff_fail(ctx, TUFF_E_NOMEM, "out of host memory");
@@ -154,7 +155,7 @@ static int convert(struct job *j, const char *src, const char *dst, uint64_t sha
     if (status == TUFF_OK)
         status = write_weights(j, dst, shard_max, dtype);
     if (status == TUFF_OK)
-        status = copy_others(ctx, folder, dst, dtype ? torch_names[*dtype] : NULL);
+        status = copy_others(ctx, folder, dst, dtype ? torch_names[*dtype] : NULL, 0);
     if (status == TUFF_OK && j->overflows)
         fprintf(stderr, "warning: %llu values beyond 65504 became infinite; bf16 has room for them\n",
                 (unsigned long long) j->overflows);
@@ -163,6 +164,18 @@ static int convert(struct job *j, const char *src, const char *dst, uint64_t sha
     tuff_weights_close(j->file);
     free(folder);
     return status == TUFF_OK ? CLI_OK : cli_fail(j->cli, j->command);
+}
+
+/* With another head: a folder to a folder. */
+static int convert_head(struct cli *cli, const struct cli_command *command,
+                        const struct cli_head *head, const char *src, const char *dst)
+{
+    if (prepare_folder(cli->ctx, dst) != TUFF_OK)
+        return cli_fail(cli, command);
+    int code = cli_convert_head(cli, command, head, src, dst);
+    if (code == CLI_OK && copy_others(cli->ctx, src, dst, NULL, 1) != TUFF_OK)
+        code = cli_fail(cli, command);
+    return code;
 }
 
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
@@ -176,11 +189,13 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     const char *name = NULL;
     const enum tuff_dtype *dtype = NULL;
     int64_t megabytes = 5000;
+    struct cli_head head = {.seed = 1};
     const struct cli_option options[] = {
         {"dtype", CLI_STRING, &name, "TYPE", "f32, f16 or bf16 for all floats; else as they are", 0,
          0},
         {"shard-megabytes", CLI_INT, &megabytes, "N", "larger weights become several files", 1,
          1 << 24},
+        CLI_HEAD_OPTIONS(&head),
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), &words, argc, argv);
     for (size_t i = 0; i < TUFF_COUNT(types) && name; i++)
@@ -190,16 +205,23 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         code = cli_error(command, CLI_USAGE, "SRC and DST are needed; see tuff convert --help");
     if (code < 0 && name && !dtype)
         code = cli_error(command, CLI_USAGE, "--dtype: \"%s\" is not f32, f16 or bf16", name);
+    if (code < 0 && !head.architecture && (head.labels.n || head.problem))
+        code = cli_error(command, CLI_USAGE, "--label and --problem are of a --head");
+    if (code < 0 && head.architecture && name)
+        code = cli_error(command, CLI_USAGE, "--head writes f32; convert once more for --dtype");
+    if (code < 0 && head.architecture)
+        code = convert_head(cli, command, &head, words.items[0], words.items[1]);
     if (code < 0)
         code = convert(&j, words.items[0], words.items[1], (uint64_t) megabytes * 1000000, dtype);
     free(words.items);
+    free(head.labels.items);
     return code;
 }
 
 const struct cli_command cli_convert = {
     .name = "convert",
-    .summary = "weights to safetensors, from PyTorch's files or in another type",
-    .usage = "SRC DST [--dtype TYPE]\n\n"
+    .summary = "weights to safetensors, from PyTorch's files, in another type, with another head",
+    .usage = "SRC DST [OPTIONS]\n\n"
              "SRC: a folder with pytorch_model.bin, model.safetensors or an index of either; or such\n"
              "a file. DST: a folder, made if need be; config and tokenizer files are copied into it.",
     .example = "tuff convert bert-base-uncased bert-f16 --dtype f16",

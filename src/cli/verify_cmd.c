@@ -164,6 +164,7 @@ static enum tuff_status build(struct verify *v, struct session *s,
     TUFF_TRY(tuff_graph_create(v->ctx, &g));
     tuff_model_inputs_add(g, s->model, &s->in, .batch = v->batch, .time = v->time,
                           .source = v->source_time, .gradient = true, .visible = true,
+                      .token_types = v->types != NULL,
                       .head_mask = v->attention.head_mask != NULL);
     s->in.attentions = v->attention.weights;
     struct tuff_tensor *hidden = tuff_model_hidden(g, s->model, &s->in);

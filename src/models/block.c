@@ -16,6 +16,9 @@ struct tuff_tensor *tuff_block_embed(struct tuff_graph *g, struct tuff_model *m,
     struct tuff_tensor *x =
         tuff_add(g, tuff_embedding(g, tuff_use(g, tokens), in->ids, in->ids_buckets),
                  tuff_embedding(g, tuff_use(g, positions), in->positions, in->positions_buckets));
+    if (in->token_types)
+        x = tuff_add(g, x, tuff_embedding(g, tuff_use(g, tokens), in->token_types,
+                                          in->token_types_buckets));
     return tuff_block_dropout(g, x, m->config.embd_pdrop, in->seed, 0);
 }
 

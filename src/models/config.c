@@ -87,14 +87,13 @@ static enum tuff_status read_token(struct tuff_ctx *ctx, const char *path, const
     return tuff_json_int(ctx, path, root, key, id);
 }
 
-static enum tuff_status read_task(struct tuff_ctx *ctx, const char *path, const json_t *root,
-                                  const struct tuff_family *family, struct tuff_model_config *c)
+/* The task by the architecture's name; `where` and `code` are the error's. */
+static enum tuff_status set_head(struct tuff_ctx *ctx, enum tuff_status code, const char *where,
+                                 const struct tuff_family *family, struct tuff_model_config *c,
+                                 const char *name)
 {
-    const json_t *list = json_object_get(root, "architectures");
-    const char *name = json_string_value(json_array_get(list, 0));
     char names[512] = "";
-    c->task = family->architectures[0].task;
-    for (const struct tuff_architecture *a = family->architectures; name && a->name; a++) {
+    for (const struct tuff_architecture *a = family->architectures; a->name; a++) {
         if (!strcmp(a->name, name)) {
             c->task = a->task;
             return TUFF_OK;
@@ -102,10 +101,25 @@ static enum tuff_status read_task(struct tuff_ctx *ctx, const char *path, const 
         size_t n = strlen(names);
         snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "", a->name);
     }
-    return name ? tuff_fail(ctx, TUFF_E_UNSUPPORTED,
-                            "%s: \"architectures\" is \"%s\"; supported for \"%s\": %s", path, name,
-                            family->model_type, names)
-                : TUFF_OK;
+    return tuff_fail(ctx, code, "%s: \"architectures\" is \"%s\"; supported for \"%s\": %s", where,
+                     name, family->model_type, names);
+}
+
+enum tuff_status tuff_model_config_set_head(struct tuff_ctx *ctx, struct tuff_model_config *c,
+                                            const char *architecture)
+{
+    const struct tuff_family *family = tuff_family_find(c->model_type);
+    return family ? set_head(ctx, TUFF_E_ARG, "head", family, c, architecture)
+                  : tuff_fail(ctx, TUFF_E_ARG, "head: the config has no model_type");
+}
+
+static enum tuff_status read_task(struct tuff_ctx *ctx, const char *path, const json_t *root,
+                                  const struct tuff_family *family, struct tuff_model_config *c)
+{
+    const json_t *list = json_object_get(root, "architectures");
+    const char *name = json_string_value(json_array_get(list, 0));
+    c->task = family->architectures[0].task;
+    return name ? set_head(ctx, TUFF_E_UNSUPPORTED, path, family, c, name) : TUFF_OK;
 }
 
 static enum tuff_status parse(struct tuff_ctx *ctx, const char *path, const json_t *root,
@@ -310,7 +324,7 @@ enum tuff_status tuff_model_config_save(struct tuff_ctx *ctx, const char *folder
 bool tuff_model_config_equal(const struct tuff_model_config *a, const struct tuff_model_config *b)
 {
     static const char *const others[] = {"initializer_range", "bos_token_id", "eos_token_id",
-                                         "pad_token_id"};
+                                         "pad_token_id", "id2label", "label2id"};
     json_t *x = to_json(a), *y = to_json(b);
     for (size_t i = 0; i < TUFF_COUNT(others); i++) {
         json_object_del(x, others[i]);

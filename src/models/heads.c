@@ -8,6 +8,75 @@ static const char *const problems[] = {[TUFF_PROBLEM_ONE_LABEL] = "single_label_
                                        [TUFF_PROBLEM_SOME_LABELS] = "multi_label_classification",
                                        [TUFF_PROBLEM_REGRESSION] = "regression"};
 
+enum tuff_status tuff_model_config_set_problem(struct tuff_ctx *ctx, struct tuff_model_config *c,
+                                               const char *problem_type)
+{
+    for (size_t i = 0; i < TUFF_COUNT(problems); i++)
+        if (!strcmp(problem_type, problems[i])) {
+            c->problem = (enum tuff_problem) i;
+            return TUFF_OK;
+        }
+    return tuff_fail(ctx, TUFF_E_ARG, "\"problem_type\" is \"%s\"; supported are %s, %s and %s",
+                     problem_type, problems[0], problems[1], problems[2]);
+}
+
+/* Appends a name; false: there is no room. */
+static bool add_name(struct tuff_model_config *c, const char *name)
+{
+    size_t n = strlen(name) + 1;
+    if (n > sizeof c->label_names - c->label_bytes)
+        return false;
+    memcpy(c->label_names + c->label_bytes, name, n);
+    c->label_bytes += n;
+    return true;
+}
+
+enum tuff_status tuff_model_config_set_labels(struct tuff_ctx *ctx, struct tuff_model_config *c,
+                                              const char *const *names, size_t n)
+{
+    c->label_bytes = 0;
+    c->num_labels = (int64_t) n;
+    for (size_t i = 0; i < n; i++)
+        if (!add_name(c, names[i])) {
+            c->label_bytes = 0;
+            return tuff_fail(ctx, TUFF_E_RANGE, "labels: their names take more than %d bytes",
+                             TUFF_LABEL_BYTES);
+        }
+    return TUFF_OK;
+}
+
+const char *tuff_model_label(const struct tuff_model_config *c, int64_t i, char usual[32])
+{
+    const char *name = c->label_names, *end = c->label_names + c->label_bytes;
+    for (int64_t k = 0; k < i && name < end; k++)
+        name += strlen(name) + 1;
+    if (i >= 0 && name < end)
+        return name;
+    snprintf(usual, 32, "LABEL_%lld", (long long) i);
+    return usual;
+}
+
+/* "id2label": names by numbers; those that miss have the usual names. */
+static void read_names(struct tuff_ctx *ctx, const char *path, const json_t *names,
+                       struct tuff_model_config *c)
+{
+    char usual[32], key[32];
+    bool fits = true, special = false;
+    c->label_bytes = 0;
+    for (int64_t i = 0; i < c->num_labels && fits; i++) {
+        snprintf(key, sizeof key, "%lld", (long long) i);
+        snprintf(usual, sizeof usual, "LABEL_%lld", (long long) i);
+        const char *name = json_string_value(json_object_get(names, key));
+        special |= name && strcmp(name, usual);
+        fits = add_name(c, name ? name : usual);
+    }
+    if (!fits && special)
+        tuff_log(ctx, TUFF_LOG_WARN, "%s: \"id2label\" has more than %d bytes of names; labels go by "
+                 "their numbers", path, TUFF_LABEL_BYTES);
+    if (!fits || !special)
+        c->label_bytes = 0;
+}
+
 enum tuff_status tuff_config_read_labels(struct tuff_ctx *ctx, const char *path,
                                          const json_t *root, struct tuff_model_config *c)
 {
@@ -20,16 +89,12 @@ enum tuff_status tuff_config_read_labels(struct tuff_ctx *ctx, const char *path,
     if (c->num_labels < 1 || c->num_labels > 1 << 20)
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s: \"num_labels\" is %lld; it must be 1 to %d", path,
                          (long long) c->num_labels, 1 << 20);
+    read_names(ctx, path, names, c);
     /* transformers decides by the labels it is given; a lone one is a regression there. */
     c->problem = c->num_labels == 1 ? TUFF_PROBLEM_REGRESSION : TUFF_PROBLEM_ONE_LABEL;
     TUFF_TRY(tuff_json_string(ctx, path, root, "problem_type", &problem));
-    if (!problem)
+    if (!problem || tuff_model_config_set_problem(ctx, c, problem) == TUFF_OK)
         return TUFF_OK;
-    for (size_t i = 0; i < TUFF_COUNT(problems); i++)
-        if (!strcmp(problem, problems[i])) {
-            c->problem = (enum tuff_problem) i;
-            return TUFF_OK;
-        }
     return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: \"problem_type\" is \"%s\"; supported are %s, "
                      "%s and %s", path, problem, problems[0], problems[1], problems[2]);
 }
@@ -41,9 +106,9 @@ bool tuff_config_write_labels(json_t *root, const struct tuff_model_config *c)
     json_t *names = json_object(), *ids = json_object();
     bool bad = !names || !ids;
     for (int64_t i = 0; i < c->num_labels && classifies && !bad; i++) {
-        char id[32], name[40];
+        char id[32], usual[32];
+        const char *name = tuff_model_label(c, i, usual);
         snprintf(id, sizeof id, "%lld", (long long) i);
-        snprintf(name, sizeof name, "LABEL_%s", id);
         bad = json_object_set_new(names, id, json_string(name)) ||
               json_object_set_new(ids, name, json_integer(i));
     }

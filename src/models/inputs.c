@@ -45,7 +45,8 @@ void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *m
         in->ids_buckets = tuff_input(g, "ids.buckets", TUFF_U32, 1, &words);
     if (args->gradient && (m->family->needs & TUFF_NEEDS_POSITION_BUCKETS))
         in->positions_buckets = tuff_input(g, "positions.buckets", TUFF_U32, 1, &words);
-    if (m->family->needs & TUFF_NEEDS_TOKEN_TYPES) {
+    if ((m->family->needs & TUFF_NEEDS_TOKEN_TYPES) ||
+        (args->token_types && (m->family->needs & TUFF_TAKES_TOKEN_TYPES))) {
         in->token_types = tuff_input(g, "token_types", TUFF_U32, 2, dims);
         if (args->gradient)
             in->token_types_buckets = tuff_input(g, "token_types.buckets", TUFF_U32, 1, &words);

@@ -180,28 +180,62 @@ static enum tuff_status fill_tables(struct tuff_model *m)
     return TUFF_OK;
 }
 
+/* Parameter i. Residual projections: GPT-2 scales them by 1 / sqrt(number of residual layers). */
+static enum tuff_status init_parameter(struct tuff_model *m, size_t i, uint64_t seed)
+{
+    const struct tuff_parameter *p = &m->parameters.items[i];
+    double range = m->config.initializer_range;
+    double residual = range / sqrt(2.0 * (double) m->config.num_hidden_layers);
+    return tuff_weight_init(m->store, p->variable, p->init == TUFF_INIT_ONES ? 1 : 0,
+                            p->init == TUFF_INIT_NORMAL     ? range
+                            : p->init == TUFF_INIT_RESIDUAL ? residual
+                                                            : 0,
+                            seed, i);
+}
+
 enum tuff_status tuff_model_init(struct tuff_model *m, uint64_t seed)
 {
-    double range = m->config.initializer_range;
-    /* Residual projections: GPT-2 scales them by 1 / sqrt(number of residual layers). */
-    double residual = range / sqrt(2.0 * (double) m->config.num_hidden_layers);
-    for (size_t i = 0; i < m->parameters.n; i++) {
-        const struct tuff_parameter *p = &m->parameters.items[i];
-        TUFF_TRY(tuff_weight_init(m->store, p->variable, p->init == TUFF_INIT_ONES ? 1 : 0,
-                                  p->init == TUFF_INIT_NORMAL     ? range
-                                  : p->init == TUFF_INIT_RESIDUAL ? residual
-                                                                  : 0,
-                                  seed, i));
-    }
+    for (size_t i = 0; i < m->parameters.n; i++)
+        TUFF_TRY(init_parameter(m, i, seed));
     return fill_tables(m);
+}
+
+static struct tuff_weight_names names_of(const struct tuff_model *m)
+{
+    return (struct tuff_weight_names) {
+        .prefix = m->family->prefix,
+        .tied = m->config.tie_word_embeddings ? m->family->tied : NULL,
+        .ignored = m->family->ignored};
 }
 
 enum tuff_status tuff_model_load(struct tuff_model *m, const char *path)
 {
-    TUFF_TRY(tuff_weights_load(m->store, path, m->family->prefix,
-                               m->config.tie_word_embeddings ? m->family->tied : NULL,
-                               m->family->ignored));
+    struct tuff_weight_names names = names_of(m);
+    TUFF_TRY(tuff_weights_load(m->store, path, &names));
     return fill_tables(m);
+}
+
+enum tuff_status tuff_model_load_base(struct tuff_model *m, const char *path, uint64_t seed)
+{
+    struct tuff_missing_weights missing = {0};
+    struct tuff_weight_names names = names_of(m);
+    struct tuff_text list = {0};
+    names.missing = &missing;
+    enum tuff_status status = tuff_weights_load(m->store, path, &names);
+    for (size_t k = 0; k < missing.n && status == TUFF_OK; k++) {
+        size_t i = 0;
+        while (i < m->parameters.n && m->parameters.items[i].variable != missing.items[k])
+            i++;
+        if (i == m->parameters.n)
+            continue; /* frozen ones are 0 */
+        status = init_parameter(m, i, seed);
+        tuff_text_printf(&list, "%s%s", list.n ? ", " : "", tuff_variable_name(missing.items[k]));
+    }
+    if (list.n && status == TUFF_OK)
+        tuff_log(m->ctx, TUFF_LOG_WARN, "%s: has no %s: new values, to be trained", path, list.s);
+    tuff_text_fini(&list);
+    free(missing.items);
+    return status == TUFF_OK ? fill_tables(m) : status;
 }
 
 enum tuff_status tuff_model_save(struct tuff_model *m, const char *folder)

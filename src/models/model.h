@@ -41,6 +41,7 @@ enum {
     TUFF_NEEDS_TOKEN_TYPES = 4,
     TUFF_BIDIRECTIONAL = 8, /* tokens see those behind them too */
     TUFF_NEEDS_SOURCE = 32,
+    TUFF_TAKES_TOKEN_TYPES = 64, /* on request, in the table of tokens */
     TUFF_PADDING_FIXED = 16 /* the token table's row of pad_token_id has no gradient */
 };
 
@@ -159,7 +160,7 @@ void tuff_model_table(struct tuff_model *m, struct tuff_variable **to, const cha
 
 /* ---- pieces of forward passes ---- */
 
-/* Token and position embeddings added up, with dropout. */
+/* Token and position embeddings added up, and token types' from the same table, with dropout. */
 struct tuff_tensor *tuff_block_embed(struct tuff_graph *g, struct tuff_model *m,
                                      const struct tuff_model_inputs *in,
                                      struct tuff_variable *tokens,

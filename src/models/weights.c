@@ -179,18 +179,33 @@ static void complain(struct tuff_text *list, int *n, const char *what, const cha
         tuff_text_printf(list, "%s%s %s", *n > 1 ? ", " : "", what, name);
 }
 
-static bool expected(struct tuff_store *store, const char *name, const char *prefix,
-                     const char *tied, const char *const *ignored)
+/* Of a head: outside the base model, or the pooler, which heads bring along. */
+static bool of_head(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) || strstr(name, "pooler.");
+}
+
+/* The file has base and head: names of the base begin with the prefix. */
+static bool has_prefix(const struct tuff_weights_file *file, const char *prefix)
+{
+    for (size_t i = 0; i < tuff_weights_count(file); i++)
+        if (!strncmp(tuff_weights_get(file, i)->name, prefix, strlen(prefix)))
+            return true;
+    return false;
+}
+
+static bool expected(struct tuff_store *store, const char *name,
+                     const struct tuff_weight_names *names)
 {
     char longer[512];
-    snprintf(longer, sizeof longer, "%s%s", prefix, name);
+    snprintf(longer, sizeof longer, "%s%s", names->prefix, name);
     if (tuff_store_find(store, name) || tuff_store_find(store, longer) ||
-        (tied && !strcmp(name, tied)))
+        (names->tied && !strcmp(name, names->tied)))
         return true;
     for (size_t i = 0; i < TUFF_COUNT(renamed); i++)
         if (other_ending(name, renamed[i][1], renamed[i][0], longer))
-            return expected(store, longer, prefix, tied, ignored);
-    for (; *ignored; ignored++) {
+            return expected(store, longer, names);
+    for (const char *const *ignored = names->ignored; *ignored; ignored++) {
         size_t n = strlen(name), k = strlen(*ignored);
         if (n >= k && !strcmp(name + n - k, *ignored))
             return true;
@@ -198,29 +213,45 @@ static bool expected(struct tuff_store *store, const char *name, const char *pre
     return false;
 }
 
+static enum tuff_status add_missing(struct tuff_store *store, struct tuff_missing_weights *missing,
+                                    struct tuff_variable *v)
+{
+    struct tuff_variable **to = TUFF_PUSH(missing);
+    if (!to)
+        return tuff_fail(tuff_store_ctx(store), TUFF_E_NOMEM, "loading: out of host memory");
+    *to = v;
+    return TUFF_OK;
+}
+
 static enum tuff_status check(struct tuff_store *store, const char *path,
-                              const struct tuff_weights_file *file, const char *prefix,
-                              const char *tied, const char *const *ignored, tuff_select_fn select)
+                              const struct tuff_weights_file *file,
+                              const struct tuff_weight_names *names, tuff_select_fn select)
 {
     struct tuff_text list = {0};
+    enum tuff_status status = TUFF_OK;
+    bool heads = names->missing && has_prefix(file, names->prefix);
     int n = 0;
     for (size_t i = 0; i < tuff_store_count(store); i++) {
-        const struct tuff_variable *v = tuff_store_get(store, i);
+        struct tuff_variable *v = tuff_store_get(store, i);
         if (!select(v))
             continue;
-        const struct tuff_file_tensor *t = find(file, tuff_variable_name(v), prefix);
-        if (!t)
+        const struct tuff_file_tensor *t = find(file, tuff_variable_name(v), names->prefix);
+        if (!t && names->missing && of_head(tuff_variable_name(v), names->prefix)) {
+            if (status == TUFF_OK)
+                status = add_missing(store, names->missing, v);
+        } else if (!t)
             complain(&list, &n, "missing", tuff_variable_name(v));
         else if (!shapes_equal(v, t))
             complain(&list, &n, "other shape of", tuff_variable_name(v));
     }
     for (size_t i = 0; i < tuff_weights_count(file); i++) {
         const char *name = tuff_weights_get(file, i)->name;
-        if (!expected(store, name, prefix, tied, ignored))
+        bool other_head = heads ? of_head(name, names->prefix)
+                                : names->missing && strstr(name, "pooler.");
+        if (!other_head && !expected(store, name, names))
             complain(&list, &n, "unexpected", name);
     }
-    enum tuff_status status = TUFF_OK;
-    if (n)
+    if (n && status == TUFF_OK)
         status = tuff_fail(tuff_store_ctx(store), TUFF_E_FORMAT,
                            "%s: does not match its config: %s%s", path,
                            list.s ? list.s : "out of memory", n > 6 ? ", ..." : "");
@@ -228,20 +259,22 @@ static enum tuff_status check(struct tuff_store *store, const char *path,
     return status;
 }
 
-static enum tuff_status load(struct tuff_store *store, const char *path, const char *prefix,
-                             const char *tied, const char *const *ignored, enum tuff_copy copy,
+static enum tuff_status load(struct tuff_store *store, const char *path,
+                             const struct tuff_weight_names *names, enum tuff_copy copy,
                              tuff_select_fn select)
 {
     struct tuff_ctx *ctx = tuff_store_ctx(store);
     struct tuff_weights_file *file;
     TUFF_TRY(tuff_weights_open(ctx, path, &file));
-    enum tuff_status status = check(store, path, file, prefix, tied, ignored, select);
+    enum tuff_status status = check(store, path, file, names, select);
     float *values = NULL;
     for (size_t i = 0; i < tuff_store_count(store) && status == TUFF_OK; i++) {
         struct tuff_variable *v = tuff_store_get(store, i);
         if (!select(v))
             continue;
-        const struct tuff_file_tensor *t = find(file, tuff_variable_name(v), prefix);
+        const struct tuff_file_tensor *t = find(file, tuff_variable_name(v), names->prefix);
+        if (!t)
+            continue; /* listed as missing */
         free(values);
         values = tuff_calloc(t->count, sizeof *values);
         if (!values)
@@ -254,24 +287,25 @@ static enum tuff_status load(struct tuff_store *store, const char *path, const c
     return status;
 }
 
-enum tuff_status tuff_weights_load(struct tuff_store *store, const char *path, const char *prefix,
-                                   const char *tied, const char *const *ignored)
+enum tuff_status tuff_weights_load(struct tuff_store *store, const char *path,
+                                   const struct tuff_weight_names *names)
 {
-    return load(store, path, prefix, tied, ignored, TUFF_VALUE, is_weight);
+    return load(store, path, names, TUFF_VALUE, is_weight);
 }
+
+static const struct tuff_weight_names exact = {
+    .prefix = "", .ignored = (const char *const[]) {NULL}};
 
 enum tuff_status tuff_weights_load_copy(struct tuff_store *store, const char *path,
                                         enum tuff_copy copy)
 {
-    static const char *const none[] = {NULL};
-    return load(store, path, "", NULL, none, copy, is_weight);
+    return load(store, path, &exact, copy, is_weight);
 }
 
 enum tuff_status tuff_weights_load_some(struct tuff_store *store, const char *path,
                                         tuff_select_fn select)
 {
-    static const char *const none[] = {NULL};
-    return load(store, path, "", NULL, none, TUFF_VALUE, select);
+    return load(store, path, &exact, TUFF_VALUE, select);
 }
 
 enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder)

@@ -17,11 +17,22 @@ enum tuff_status tuff_weight_read(struct tuff_store *store, const struct tuff_va
 /* mean + deviation * normal, from stream `stream` of the seed. */
 enum tuff_status tuff_weight_init(struct tuff_store *store, struct tuff_variable *v, double mean,
                                   double deviation, uint64_t seed, uint64_t stream);
-/* Every trainable or frozen variable of the store from the checkpoint at `path`; its tensors may
- * lack `prefix`. Missing, unexpected and misshapen tensors are listed in one error. `tied` (NULL:
- * none) may be in the file and is not read; tensors ending in one of `ignored` (NULL-ended) too. */
-enum tuff_status tuff_weights_load(struct tuff_store *store, const char *path, const char *prefix,
-                                   const char *tied, const char *const *ignored);
+/* What a checkpoint's names may be besides those of the store. */
+struct tuff_weight_names {
+    const char *prefix;         /* they may lack it: a base model's do */
+    const char *tied;           /* may be there and is not read; NULL: none */
+    const char *const *ignored; /* ends of names that are not read; NULL-ended */
+    /* Not NULL: variables of a head (outside the prefix, or the pooler) may be missing, and are added
+     * here; tensors of other heads are not read. */
+    struct tuff_missing_weights {
+        struct tuff_variable **items;
+        size_t n, cap;
+    } *missing;
+};
+/* Every trainable or frozen variable of the store from the checkpoint at `path`. Missing, unexpected
+ * and misshapen tensors are listed in one error. */
+enum tuff_status tuff_weights_load(struct tuff_store *store, const char *path,
+                                   const struct tuff_weight_names *names);
 /* folder/model.safetensors in F32. */
 enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder);
 /* folder/<name>.safetensors: another copy of the same variables (optimizer states), same names. */

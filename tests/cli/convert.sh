@@ -35,6 +35,32 @@ run sharded whole && cmp -s model/model.safetensors whole/model.safetensors || {
   run model whole2; cmp -s whole/model.safetensors whole2/model.safetensors || fail "from shards"
 }
 
+# Another head on the same base model: what SRC lacks is said and new, the rest and labels' names stay.
+tasks=$golden/tasks
+run "$tasks/fill-mask" head --head BertForSequenceClassification --label news --label 'small talk' ||
+  fail "head: $(cat log)"
+grep -q '^warning: .* has no bert.pooler.dense.weight, bert.pooler.dense.bias, classifier.weight, classifier.bias:' \
+  log || fail "head: said $(cat log)"
+tr -d ' \n' < head/config.json | grep -q '"id2label":{"0":"news","1":"smalltalk"},"label2id":{"news":0,"smalltalk":1}' ||
+  fail "head: $(cat head/config.json)"
+"$tuff" classify --quiet --model head 'the river is old' > out 2> log && grep -q 'small talk 0' out ||
+  fail "head: $(cat out log)"
+"$tuff" embed --quiet --model "$tasks/fill-mask" 'the river is old' > want 2> log
+"$tuff" embed --quiet --model head 'the river is old' 2> log | cmp -s - want || fail 'another base model'
+run "$tasks/classify" kept --head BertForSequenceClassification || fail "kept: $(cat log)"
+grep -q warning log && fail "kept: $(cat log)"
+for model in "$tasks/classify" kept; do
+  "$tuff" classify --quiet --model "$model" 'a fine film'
+done > out 2> log
+[ "$(uniq out | wc -l)" -eq 1 ] && grep -q review out || fail "kept: $(cat out log)"
+run "$golden/models/bert-encoder-tiny" base --head BertForMaskedLM || fail "base: $(cat log)"
+grep -q 'has no cls.predictions.transform.dense.weight, ' log || fail "base: said $(cat log)"
+sed 's/"num_hidden_layers": 2/"num_hidden_layers": 1/' "$golden/models/bert-encoder-tiny/config.json" > config.json
+cp "$golden/models/bert-encoder-tiny/model.safetensors" .
+run . fewer --head BertForMaskedLM && fail 'a base model of more layers was taken'
+grep -q 'unexpected encoder.layer.1' log || fail "fewer: said $(cat log)"
+rm config.json model.safetensors
+
 # Refused, in one line, and nothing is left or run.
 refused() { # TEXT ARGUMENTS...
   local text=$1 code
@@ -51,6 +77,8 @@ refused 'plain/model.safetensors is there already' "$golden/torch/state.bin" pla
 refused 'No such file' nowhere.bin nowhere
 refused 'SRC and DST' model
 refused '"f8" is not f32' model other --dtype f8
+refused 'are of a --head' model other --label a
+refused 'supported for "gpt2": GPT2LMHeadModel' model other --head BertModel
 head -c 3000 "$golden/torch/state.bin" > cut.bin
 refused 'cut short' cut.bin cut
 echo "all passed"

@@ -4,7 +4,8 @@
 
 writes NAME/attention.safetensors: the batch of NAME/golden.safetensors, head_mask [N, H], and with it
 attentions.0 to N - 1 [B, H, T, S] (of encoder-decoders the encoder's, the decoder's to its own text, the
-decoder's to the source), logits, hidden, loss, and the gradients of parameters that are not large.
+decoder's to the source), logits, hidden, loss, and the gradients of parameters that are not large. The first GPTs
+are given token types too, which are more words there.
 Later versions of transformers have no head_mask: here it is a factor of each head's channels before
 they are projected, which is the same, since they are linear in the weights.
 
@@ -32,6 +33,9 @@ def make(folder):
     inputs = {k: golden[k] for k in ("input_ids", "attention_mask", "position_ids", "token_type_ids",
                                      "labels", "next_sentence_label", "decoder_input_ids")
               if k in golden}
+    if config.model_type in ("gpt2", "openai-gpt", "gpt_neo"):  # in the table of tokens
+        torch.manual_seed(7)
+        inputs["token_type_ids"] = torch.randint(0, config.vocab_size, inputs["input_ids"].shape)
     found = [(n, m) for n, m in model.named_modules() if n.endswith(PROJECTIONS)]
     found = [x for x in found if "encoder_attn" not in x[0]] + [x for x in found
                                                                 if "encoder_attn" in x[0]]
