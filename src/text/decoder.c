@@ -49,20 +49,23 @@ static enum tuff_status give(struct tuff_decoding *d, size_t at, const char *tex
 
 /* ---- BPEDecoder: the suffix of a word is a blank, but for the last token's ---- */
 
+/* `in` with `by` for each `what`. */
+static void add_replaced(struct tuff_text *made, const struct tuff_text *in, const char *what,
+                         size_t n, const char *by)
+{
+    for (size_t i = 0; i < in->n;) {
+        bool match = n && in->n - i >= n && !memcmp(in->s + i, what, n);
+        tuff_text_add(made, match ? by : in->s + i, match ? strlen(by) : 1);
+        i += match ? n : 1;
+    }
+}
+
 static enum tuff_status replace_all(struct tuff_decoding *d, size_t at, const struct tuff_text *in,
                                     const char *by)
 {
     const struct tuff_decoder_step *step = &d->decoder->items[at];
     struct tuff_text made = {0};
-    for (size_t i = 0; i < in->n;) {
-        if (step->n_text && in->n - i >= step->n_text &&
-            !memcmp(in->s + i, step->text, step->n_text)) {
-            tuff_text_add(&made, by, strlen(by));
-            i += step->n_text;
-        } else {
-            tuff_text_add(&made, in->s + i++, 1);
-        }
-    }
+    add_replaced(&made, in, step->text, step->n_text, by);
     enum tuff_status status =
         made.failed ? no_memory(d->ctx) : give(d, at + 1, made.s ? made.s : "", made.n);
     tuff_text_fini(&made);
@@ -258,13 +261,8 @@ static enum tuff_status clean_up(struct tuff_ctx *ctx, struct tuff_text *text)
     };
     for (size_t k = 0; k < TUFF_COUNT(rules); k++) {
         struct tuff_text made = {0};
-        size_t n = strlen(rules[k][0]);
         tuff_text_add(&made, "", 0);
-        for (size_t i = 0; i < text->n;) {
-            bool match = text->n - i >= n && !memcmp(text->s + i, rules[k][0], n);
-            tuff_text_add(&made, match ? rules[k][1] : text->s + i, match ? strlen(rules[k][1]) : 1);
-            i += match ? n : 1;
-        }
+        add_replaced(&made, text, rules[k][0], strlen(rules[k][0]), rules[k][1]);
         tuff_text_fini(text);
         *text = made;
     }
@@ -290,6 +288,34 @@ static enum tuff_status wordpiece_token(struct tuff_decoding *d, size_t at, cons
     if (status == TUFF_OK && step->cleanup && memchr(made.s, ' ', made.n))
         status = clean_up(d->ctx, &made);
     if (status == TUFF_OK)
+        status = give(d, at + 1, made.s, made.n);
+    tuff_text_fini(&made);
+    return status;
+}
+
+/* ---- CTC: a token as often as it comes in a row is one; pad tokens part equal ones and vanish.
+ * Graves et al. 2006, "Connectionist Temporal Classification" ---- */
+
+static enum tuff_status ctc_token(struct tuff_decoding *d, size_t at, const char *text, size_t n)
+{
+    const struct tuff_decoder_step *step = &d->decoder->items[at];
+    struct tuff_text *held = &d->states[at].held, made = {0}, words = {0};
+    if (d->states[at].n_tokens && held->n == n && !memcmp(held->s, text, n))
+        return TUFF_OK;
+    held->n = 0;
+    TUFF_TRY(hold(d, at, text, n));
+    tuff_text_add(&made, "", 0);
+    add_replaced(&made, held, step->text, step->n_text, "");
+    enum tuff_status status = made.failed ? no_memory(d->ctx) : TUFF_OK;
+    if (status == TUFF_OK && step->cleanup) {
+        status = clean_up(d->ctx, &made);
+        if (status == TUFF_OK)
+            add_replaced(&words, &made, step->delimiter, strlen(step->delimiter), " ");
+        tuff_text_fini(&made);
+        made = words;
+        status = status == TUFF_OK && made.failed ? no_memory(d->ctx) : status;
+    }
+    if (status == TUFF_OK && made.n)
         status = give(d, at + 1, made.s, made.n);
     tuff_text_fini(&made);
     return status;
@@ -328,6 +354,20 @@ static enum tuff_status read_wordpiece(struct tuff_ctx *ctx, const char *name, c
     return read_text(ctx, name, json, "prefix", "##", step);
 }
 
+static enum tuff_status read_ctc(struct tuff_ctx *ctx, const char *name, const json_t *json,
+                                 struct tuff_decoder_step *step)
+{
+    const char *delimiter = "|";
+    step->cleanup = true;
+    TUFF_TRY(tuff_json_bool(ctx, name, json, "cleanup", &step->cleanup));
+    TUFF_TRY(tuff_json_string(ctx, name, json, "word_delimiter_token", &delimiter));
+    step->delimiter = tuff_calloc(strlen(delimiter) + 1, 1);
+    if (!step->delimiter)
+        return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", name);
+    strcpy(step->delimiter, delimiter);
+    return read_text(ctx, name, json, "pad_token", "<pad>", step);
+}
+
 static enum tuff_status read_metaspace(struct tuff_ctx *ctx, const char *name, const json_t *json,
                                        struct tuff_decoder_step *step)
 {
@@ -360,6 +400,7 @@ static const struct tuff_decoder_kind kinds[] = {
     {"BPEDecoder", false, read_bpe, bpe_token, bpe_finish, NULL},
     {"ByteFallback", false, NULL, fallback_token, fallback_finish, NULL},
     {"ByteLevel", true, NULL, level_token, level_finish, NULL},
+    {"CTC", false, read_ctc, ctc_token, NULL, NULL},
     {"Fuse", true, NULL, fuse_token, NULL, fuse_token},
     {"Metaspace", false, read_metaspace, metaspace_token, NULL, NULL},
     {"Replace", false, read_replace, replace_token, NULL, NULL},
@@ -371,6 +412,7 @@ void tuff_decoder_fini(struct tuff_decoder *decoder)
 {
     for (size_t i = 0; i < decoder->n; i++) {
         free(decoder->items[i].text);
+        free(decoder->items[i].delimiter);
         tuff_regex_destroy(decoder->items[i].regex);
     }
     free(decoder->items);

@@ -10,9 +10,10 @@
 struct tuff_decoder_step {
     const struct tuff_decoder_kind *kind;
     bool in_parts;            /* a step before fuses: there is one token, and it comes in parts */
-    char *text;               /* suffix, prefix, content: owned */
+    char *text;               /* suffix, prefix, content, CTC's pad token: owned */
     size_t n_text;
-    bool cleanup;             /* WordPiece */
+    char *delimiter;          /* CTC, between words: owned */
+    bool cleanup;             /* WordPiece, CTC */
     uint32_t character;       /* Metaspace, Strip */
     enum tuff_prepend_scheme scheme; /* Metaspace */
     size_t start, stop;       /* Strip */

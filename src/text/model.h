@@ -1,4 +1,4 @@
-/* text/model: what the models (BPE, WordPiece, Unigram) have in common. A model turns a word into
+/* text/model: what the models (BPE, WordLevel, WordPiece, Unigram) have in common. A model turns a word into
  * tokens; all there are stand in one table (model.c). */
 #ifndef TUFF_TEXT_MODEL_H
 #define TUFF_TEXT_MODEL_H
@@ -74,7 +74,8 @@ struct tuff_model_kind {
                                struct tuff_model_scratch *scratch, const uint8_t *word, size_t n,
                                struct tuff_ids *ids, struct tuff_lengths *lengths);
 };
-extern const struct tuff_model_kind tuff_model_bpe, tuff_model_wordpiece, tuff_model_unigram;
+extern const struct tuff_model_kind tuff_model_bpe, tuff_model_wordlevel, tuff_model_wordpiece,
+    tuff_model_unigram;
 /* The one of a type; NULL with an error that lists all. */
 const struct tuff_model_kind *tuff_model_of(struct tuff_ctx *ctx, const char *name,
                                             const char *type);

@@ -21,6 +21,7 @@ struct tuff_tokenizer {
     const struct tuff_model_kind *kind;
     struct tuff_bpe bpe; /* of these three the one that kind says */
     struct tuff_wordpiece wordpiece;
+    uint32_t wordlevel_unk; /* or TUFF_NO_ID */
     struct tuff_unigram unigram;
     struct tuff_post post;
     struct tuff_decoder decoder;

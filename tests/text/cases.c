@@ -7,7 +7,8 @@
 int main(void)
 {
     static const char *const options[] = {"prefix", "split", "removed",
-                                          "words",  "strip", "prefix-added"};
+                                          "words",  "strip", "prefix-added",
+                                          "word-level", "ctc"};
     static const struct {
         const char *name;
         size_t n;

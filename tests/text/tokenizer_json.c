@@ -154,7 +154,7 @@ static void unsupported(struct tuff_ctx *ctx)
     bad(ctx, (struct parts){.more = "\"truncation\":{\"max_length\":-9},"}, format, "max_length");
     bad(ctx, (struct parts){.more = "\"truncation\":{\"strategy\":\"x\"},"}, no, "strategy");
     bad(ctx, (struct parts){.more = "\"padding\":{\"direction\":\"Up\"},"}, format, "direction");
-    bad(ctx, (struct parts){.more = "\"post_processor\":{\"type\":\"CTC\"},"}, no, "CTC");
+    bad(ctx, (struct parts){.more = "\"post_processor\":{\"type\":\"Morse\"},"}, no, "Morse");
     bad(ctx,
         (struct parts){.more = "\"post_processor\":{\"type\":\"BertProcessing\","
                                "\"sep\":[\"x\",50],\"cls\":[\"x\",1]},"},
@@ -165,10 +165,10 @@ static void unsupported(struct tuff_ctx *ctx)
     bad(ctx, (struct parts){.pre = "{\"type\":\"Metaspace\"}"}, format, "replacement");
     bad(ctx, (struct parts){.pre = "{\"type\":\"Metaspace\",\"replacement\":\"ab\"}"}, format,
         "replacement");
-    bad(ctx, (struct parts){.decoder = "{\"type\":\"CTC\"}"}, no, "decoder CTC");
+    bad(ctx, (struct parts){.decoder = "{\"type\":\"Morse\"}"}, no, "decoder Morse");
     bad(ctx, (struct parts){.decoder = "{\"type\":\"Strip\",\"content\":\"a\",\"start\":-1}"},
         format, "Strip");
-    bad(ctx, (struct parts){.model = "\"type\":\"WordLevel\","}, no, "WordLevel");
+    bad(ctx, (struct parts){.model = "\"type\":\"Syllables\","}, no, "Syllables");
     bad(ctx, (struct parts){.model = "\"type\":\"WordPiece\","}, format, "unk_token");
     bad(ctx, (struct parts){.model = "\"type\":\"Unigram\","}, format, "model.vocab");
     bad(ctx, (struct parts){.model = "\"type\":\"Unigram\",\"unk_id\":2,", .vocab = "[[\"a\",0]]"},

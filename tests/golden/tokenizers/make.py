@@ -6,10 +6,13 @@ options/<name>/   tokenizer.json and cases.jsonl: the vocabulary of bpe-trained 
                   pre-tokenizers and added tokens
 pipelines.jsonl   tokenizers of random components around the models of the folders, each with
                   cases: all that an encoding holds, and the decoded text
+options/word-level, options/ctc: whole words, characters as speech recognition has them; made by
+                  "make.py --word-level" alone
 train/<name>/     corpus.txt, train.json (settings) and tokenizer.json (the result)"""
 import json
 import os
 import random
+import sys
 
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers,
                         pre_tokenizers, processors, trainers)
@@ -101,6 +104,39 @@ def prefix_and_added(tok):
     tok.pre_tokenizer = pre_tokenizers.ByteLevel(True)
     add(tok, lambda i: {"lstrip": i % 2 == 0, "rstrip": i % 3 == 0, "normalized": i % 4 == 1})
 
+
+def word_level(name, vocab, unk, pre, decoder, texts):
+    tok = Tokenizer(models.WordLevel({t: i for i, t in enumerate(vocab)}, unk_token=unk))
+    tok.pre_tokenizer = pre
+    tok.decoder = decoder
+    tok.add_special_tokens(["<pad>"])
+    lines = []
+    for one in texts:
+        got = tok.encode(one)
+        lines.append(json.dumps({"text": one, "ids": got.ids,
+                                 "tokens": [tok.id_to_token(i) for i in got.ids],
+                                 "decoded": tok.decode(got.ids)}))
+    write(f"{HERE}/options/{name}", "tokenizer.json", tok.to_str(pretty=True))
+    write(f"{HERE}/options/{name}", "cases.jsonl", "\n".join(lines) + "\n")
+
+
+def word_levels():
+    words = ["<unk>"] + sorted(set(BOOK[:4000].split()))
+    word_level("word-level", words, "<unk>", pre_tokenizers.Whitespace(), None,
+               [""] + [text() for _ in range(60)])
+    letters = ["<pad>", "|", "_", "<unk>"] + list("abcdefghijklmnopqrstuvwxyz'.,! ")
+    spoken = ["h h e <pad> l l <pad> l o | | w o o r l d", "", "|", "<pad> <pad>", "a a . , !",
+              "d o | n ' t", "a _ _ b _ _ _ b | 's", "a   b"]
+    for _ in range(53):
+        spoken.append(" ".join(x for x in rng.choices(letters[:9] + ["é"], k=20) for _ in range(
+            rng.randint(1, 3))))
+    word_level("ctc", letters, "<unk>", pre_tokenizers.WhitespaceSplit(),
+               decoders.CTC(pad_token="_", word_delimiter_token="|"), spoken)
+
+
+if "--word-level" in sys.argv:
+    word_levels()
+    sys.exit()
 
 options("prefix", set_pre(pre_tokenizers.ByteLevel(True)))
 options("split", set_pre(sequence(pre_tokenizers.Split(Regex(GPT4), "isolated"))))
