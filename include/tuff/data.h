@@ -130,6 +130,15 @@ TUFF_API enum tuff_status tuff_loader_fill(struct tuff_loader *loader,
                                            struct tuff_data_position *position, uint32_t *ids,
                                            uint32_t *targets, uint64_t *counted);
 
+/* What a trainer takes at a time: a micro-batch, of one of the shapes it was told. */
+struct tuff_train_shape {
+    int64_t batch, context; /* B and T */
+};
+struct tuff_micro {
+    size_t shape;                  /* which of them; 0 where there is one */
+    const uint32_t *ids, *targets; /* [B T] of that shape */
+};
+
 struct tuff_batch {
     const uint32_t *ids, *targets;            /* B * T each */
     uint64_t counted;                         /* targets that are not ignored */

@@ -2,6 +2,7 @@
 #ifndef TUFF_FIT_H
 #define TUFF_FIT_H
 
+#include "tuff/examples.h"
 #include "tuff/models.h"
 #include "tuff/optim.h"
 
@@ -23,7 +24,7 @@ struct tuff_fit_event {
     int64_t step, steps;             /* this one (from 1), and of how many */
     double loss, norm, lr;           /* STEP: nats a token, before clipping, rate */
     double tokens_per_s, eta;        /* STEP: recent rate; seconds to go, < 0 unknown */
-    double val_loss, bits_per_byte;  /* EVAL */
+    double val_loss, bits_per_byte;  /* EVAL; perplexity is exp(val_loss) */
     bool best;                       /* EVAL, SAVE: the lowest validation loss so far */
     bool skipped;                    /* STEP: gradient not finite, nothing changed */
     double seconds;                  /* since tuff_fit was called */
@@ -41,6 +42,9 @@ struct tuff_fit_params {
                                        RUN/data.tok it may be none */
     size_t n_data;
     const char *tokenizer;          /* file or folder; needed for text */
+    /* Instead of text: examples, which `data` then only names. A micro-batch has about batch * context tokens of
+     * them; a share `validation` of them, drawn by the seed, is held out. They outlive the run. */
+    const struct tuff_examples *examples;
     const char *out;                /* run folder */
     int64_t steps;                  /* 0: by `epochs`, else as many as fit into `seconds` */
     int64_t epochs;                 /* passes over the training part */
@@ -62,6 +66,12 @@ struct tuff_fit_params {
     bool resume, force;
     void (*on_event)(void *user, const struct tuff_fit_event *event);
     enum tuff_fit_wish (*wish)(void *user); /* asked after each step, and while text is encoded */
+    /* The model's parameters were added to the store, which is not yet allocated: the moment to add
+     * what shares it (a generator). What was made so must go before tuff_fit returns: in on_end. */
+    enum tuff_status (*on_model)(void *user, struct tuff_store *store, struct tuff_model *model);
+    void (*on_end)(void *user);
+    /* A checkpoint is being written into `folder`: the moment to add files to it. */
+    enum tuff_status (*on_save)(void *user, const char *folder);
     void *user;
 };
 

@@ -3,6 +3,7 @@
 #ifndef TUFF_TRAIN_H
 #define TUFF_TRAIN_H
 
+#include "tuff/data.h"
 #include "tuff/models.h"
 #include "tuff/optim.h"
 
@@ -10,9 +11,6 @@
 extern "C" {
 #endif
 
-struct tuff_train_shape {
-    int64_t batch, context; /* B and T */
-};
 struct tuff_trainer_params {
     struct tuff_store *store;  /* with the model's parameters added, not yet allocated */
     struct tuff_model *model;
@@ -78,10 +76,6 @@ TUFF_API enum tuff_status tuff_trainer_result(struct tuff_trainer *trainer, bool
 TUFF_API enum tuff_status tuff_trainer_evaluate(struct tuff_trainer *trainer, const uint32_t *ids,
                                                 const uint32_t *targets, double *loss_sum);
 /* The same two for micro-batches of any of the trainer's shapes. */
-struct tuff_micro {
-    size_t shape; /* index into params.shapes; 0 where there is one */
-    const uint32_t *ids, *targets; /* [B T] of that shape */
-};
 TUFF_API enum tuff_status tuff_trainer_step_micros(struct tuff_trainer *trainer,
                                                    const struct tuff_micro *micros, size_t n,
                                                    uint64_t counted);

@@ -1,9 +1,9 @@
 /* tuff chat: a conversation with a model. A line is a turn; answers are streamed. Where input or
  * output is no terminal nothing but the answers is written, each ended by a newline. */
 #include "base/json.h"
-#include "cli/chat_template.h"
 #include "cli/signals.h"
 #include "cli/text.h"
+#include "data/chat_form.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@ struct chat {
     const struct cli_command *command;
     struct cli_text text;
     struct cli_sampling choice;
-    struct cli_chat_template form;
+    struct tuff_chat_form form;
     json_t *messages;
     const char *system; /* --system */
     int64_t context;
@@ -85,7 +85,7 @@ static enum tuff_status encode(struct chat *c, struct tuff_ids *ids)
         size_t first = c->system ? 1 : 0, n = json_array_size(c->messages);
         tuff_ids_fini(ids);
         *ids = (struct tuff_ids) {0};
-        TUFF_TRY(cli_chat_template_render(c->cli, &c->form, c->messages, &text));
+        TUFF_TRY(tuff_chat_form_render(c->cli->ctx, &c->form, c->messages, true, &text));
         enum tuff_status status = tuff_tokenizer_encode(c->cli->ctx, c->text.tokenizer, text,
                                                         strlen(text), 0, ids);
         free(text);
@@ -224,7 +224,7 @@ static void converse(struct chat *c)
 static int start(struct chat *c, const char *model, const char *tokenizer)
 {
     if (cli_text_open(c->cli, &c->text, model, tokenizer) != TUFF_OK ||
-        cli_chat_template_load(c->cli, c->text.folder, &c->form) != TUFF_OK)
+        tuff_chat_form_load(c->cli->ctx, c->text.folder, &c->form) != TUFF_OK)
         return cli_fail(c->cli, c->command);
     int64_t positions = c->text.config.max_position_embeddings;
     c->context = c->context ? c->context : 4096;
@@ -266,7 +266,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         }
         json_decref(c.messages);
         tuff_text_fini(&c.answer);
-        cli_chat_template_free(&c.form);
+        tuff_chat_form_free(&c.form);
         cli_text_close(&c.text);
     }
     cli_sampling_free(&c.choice);

@@ -22,20 +22,10 @@ void tuff_fit_ask(struct fit *f)
     f->wished = TUFF_MAX(f->wished, wish);
 }
 
-enum tuff_status tuff_fit_submit(struct fit *f, const struct tuff_batch *batch)
+enum tuff_status tuff_fit_submit(struct fit *f)
 {
-    const struct tuff_fit_params *p = f->params;
-    size_t n = (size_t) p->accumulate, micro = (size_t) (p->batch * p->context);
-    const uint32_t **list = tuff_calloc(2 * n, sizeof *list);
-    if (!list)
-        return tuff_fail(f->ctx, TUFF_E_NOMEM, "training: out of host memory");
-    for (size_t i = 0; i < n; i++) {
-        list[i] = batch->ids + i * micro;
-        list[n + i] = batch->targets + i * micro;
-    }
-    enum tuff_status status = tuff_trainer_step(f->trainer, list, list + n, n, batch->counted);
-    free(list);
-    return status;
+    return tuff_trainer_step_micros(f->trainer, f->ready.micros, (size_t) f->params->accumulate,
+                                    f->ready.counted);
 }
 
 /* ---- results ---- */
@@ -102,17 +92,11 @@ struct score {
 
 static enum tuff_status score_batches(struct fit *f, int64_t batches, struct score *score)
 {
-    size_t n = (size_t) (f->params->batch * f->params->context);
     struct tuff_data_position position = {0};
-    uint32_t *ids = tuff_calloc(2 * n, sizeof *ids);
-    enum tuff_status status =
-        ids ? TUFF_OK : tuff_fail(f->ctx, TUFF_E_NOMEM, "training: out of host memory");
-    for (int64_t i = 0; i < batches && status == TUFF_OK; i++) {
+    for (int64_t i = 0; i < batches; i++) {
         uint64_t counted = 0;
         double nats = 0;
-        status = tuff_loader_fill(f->held_out, &position, ids, ids + n, &counted);
-        if (status == TUFF_OK)
-            status = tuff_trainer_evaluate(f->trainer, ids, ids + n, &nats);
+        TUFF_TRY(tuff_fit_score(f, &position, &nats, &counted));
         score->nats += nats;
         score->tokens += (double) counted;
         if (i < f->eval_batches) {
@@ -120,13 +104,12 @@ static enum tuff_status score_batches(struct fit *f, int64_t batches, struct sco
             score->few_tokens = score->tokens;
         }
     }
-    free(ids);
-    return status;
+    return TUFF_OK;
 }
 
 static enum tuff_status evaluate(struct fit *f, bool all, bool *best)
 {
-    const struct tuff_token_info *info = tuff_token_file_info(f->data);
+    const struct tuff_token_info *info = &f->info;
     int64_t batches = all ? f->all_batches : f->eval_batches;
     struct score score = {0};
     double begin = tuff_os_now();
@@ -197,12 +180,11 @@ static bool out_of_time(const struct fit *f)
 
 static enum tuff_status step(struct fit *f)
 {
-    struct tuff_batch batch;
-    TUFF_TRY(tuff_prefetch_next(f->prefetch, &batch));
-    TUFF_TRY(tuff_fit_submit(f, &batch));
+    TUFF_TRY(tuff_fit_fetch(f, &f->state.position));
+    TUFF_TRY(tuff_fit_submit(f));
     f->started = true;
     f->state.step++;
-    f->state.position = batch.next;
+    f->state.position = f->ready.next;
     return take_results(f, false);
 }
 
@@ -218,7 +200,7 @@ static enum tuff_status loop(struct fit *f)
         f->report->out_of_time = !done && !f->report->stopped && out_of_time(f);
         end = done || f->report->stopped || f->report->out_of_time;
         bool last = end && !f->report->stopped;
-        bool eval = f->held_out && (last || due(f->eval_every, f->state.step));
+        bool eval = tuff_fit_validates(f) && (last || due(f->eval_every, f->state.step));
         bool keep = end || due(f->save_every, f->state.step) || f->wished != TUFF_FIT_GO_ON;
         if (eval || keep)
             TUFF_TRY(take_results(f, true)); /* what is saved or evaluated is this step's */
@@ -252,12 +234,12 @@ enum tuff_status tuff_fit_end(struct fit *f, enum tuff_status status)
     for (size_t i = 0; i < TUFF_COUNT(closed) && status == TUFF_OK; i++)
         status = closed[i];
     json_decref(f->settings);
-    tuff_prefetch_destroy(f->prefetch);
-    tuff_loader_destroy(f->held_out);
+    if (f->params->on_end)
+        f->params->on_end(f->params->user);
     tuff_trainer_destroy(f->trainer);
     tuff_model_destroy(f->model);
     tuff_store_destroy(f->store);
-    tuff_token_file_close(f->data);
+    tuff_fit_close_data(f);
     tuff_tokenizer_destroy(f->tokenizer);
     if (status != TUFF_OK && f->made && !f->started)
         discard(f);

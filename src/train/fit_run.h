@@ -20,9 +20,19 @@ struct fit {
     struct tuff_events *events;
     /* data */
     struct tuff_tokenizer *tokenizer; /* may be NULL */
-    struct tuff_token_file *data;
+    struct tuff_token_info info;    /* of what is trained on, examples too */
+    struct tuff_token_file *data;   /* of text: these three */
     struct tuff_prefetch *prefetch;
-    struct tuff_loader *held_out; /* NULL: nothing is */
+    struct tuff_loader *held_out;   /* NULL: nothing is */
+    struct tuff_example_loader *examples, *held_out_examples; /* else these */
+    struct tuff_train_shape *shapes;
+    size_t n_shapes;
+    struct fit_step {             /* what the next step is given */
+        struct tuff_micro *micros; /* `accumulate` of them */
+        uint32_t *memory;          /* of examples' */
+        uint64_t counted;
+        struct tuff_data_position next; /* behind it */
+    } ready;
     int64_t eval_batches;         /* of an evaluation on the way */
     int64_t all_batches;          /* of the held-out text */
     /* the model */
@@ -50,6 +60,21 @@ enum tuff_status tuff_fit_end(struct fit *f, enum tuff_status status);
 void tuff_fit_tell(struct fit *f, struct tuff_fit_event event);
 /* Asks the caller; the strongest wish stays in f->wished until it is granted. */
 void tuff_fit_ask(struct fit *f);
-enum tuff_status tuff_fit_submit(struct fit *f, const struct tuff_batch *batch);
+/* The next step's data, from where the loaders stand; and its step. */
+enum tuff_status tuff_fit_fetch(struct fit *f, const struct tuff_data_position *from);
+enum tuff_status tuff_fit_submit(struct fit *f);
+bool tuff_fit_validates(const struct fit *f);
+
+/* ---- fit_data.c ---- */
+
+enum tuff_status tuff_fit_open_data(struct fit *f);
+enum tuff_status tuff_fit_open_loaders(struct fit *f);
+/* Steps that so many epochs are. */
+uint64_t tuff_fit_epoch_steps(const struct fit *f, int64_t epochs);
+/* Sum of losses and counted tokens of the i-th batch of evaluation; batches in order, from 0. */
+enum tuff_status tuff_fit_score(struct fit *f, struct tuff_data_position *position, double *nats,
+                                uint64_t *counted);
+void tuff_fit_close_data(struct fit *f);
+void tuff_fit_note(struct fit *f, const char *format, ...) TUFF_PRINTF(2, 3);
 
 #endif

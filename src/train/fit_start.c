@@ -15,8 +15,7 @@ static enum tuff_status no_memory(struct fit *f)
     return tuff_fail(f->ctx, TUFF_E_NOMEM, "training: out of host memory");
 }
 
-static void note(struct fit *f, const char *format, ...) TUFF_PRINTF(2, 3);
-static void note(struct fit *f, const char *format, ...)
+void tuff_fit_note(struct fit *f, const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -85,7 +84,7 @@ static enum tuff_status open_run(struct fit *f)
         return tuff_fail(f->ctx, TUFF_E_ARG, "%s: no checkpoint to resume; to start anew say on "
                          "which data and how long to train", p->out);
     if (p->resume)
-        note(f, "nothing to resume: starting from the beginning");
+        tuff_fit_note(f, "nothing to resume: starting from the beginning");
     return TUFF_OK;
 }
 
@@ -123,69 +122,6 @@ static enum tuff_status open_tokenizer(struct fit *f)
     return status;
 }
 
-/* ---- data ---- */
-
-static enum tuff_status open_token_file(struct fit *f)
-{
-    const struct tuff_fit_params *p = f->params;
-    if (tuff_run_is_token_file(p))
-        return tuff_token_file_open(f->ctx, p->data[0], true, &f->data);
-    char *path = tuff_os_path_join(p->out, "data.tok");
-    enum tuff_status status = path ? TUFF_OK : no_memory(f);
-    if (path && (!f->resume_from || tuff_os_path_kind(path) != TUFF_PATH_FILE)) {
-        if (!f->tokenizer)
-            status = tuff_fail(f->ctx, TUFF_E_ARG, "training on text needs a tokenizer "
-                               "(make one with `tuff tokenizer train`)");
-        else if (!p->n_data)
-            status = tuff_fail(f->ctx, TUFF_E_IO, "%s: is not there, and no text is given to make "
-                               "it from", path);
-        else
-            status = tuff_run_encode(f->ctx, p, f->tokenizer, path);
-    }
-    if (status == TUFF_OK)
-        status = tuff_token_file_open(f->ctx, path, true, &f->data);
-    free(path);
-    return status;
-}
-
-static enum tuff_status open_data(struct fit *f)
-{
-    TUFF_TRY(open_token_file(f));
-    const struct tuff_token_info *info = tuff_token_file_info(f->data);
-    if (f->tokenizer && info->tokenizer_hash &&
-        info->tokenizer_hash != tuff_run_vocabulary(f->tokenizer))
-        return tuff_fail(f->ctx, TUFF_E_ARG, "%s: its tokens were made with another tokenizer than "
-                         "the one given", f->params->n_data ? f->params->data[0] : f->params->out);
-    if (f->tokenizer && info->vocab > tuff_tokenizer_vocab_size(f->tokenizer))
-        return tuff_fail(f->ctx, TUFF_E_RANGE, "the data's vocabulary has %llu ids, the "
-                         "tokenizer's %lu", (unsigned long long) info->vocab,
-                         (unsigned long) tuff_tokenizer_vocab_size(f->tokenizer));
-    note(f, "data: %llu tokens to train on, %llu held out (%llu bytes of text)",
-         (unsigned long long) info->train, (unsigned long long) (info->count - info->train),
-         (unsigned long long) info->validation_bytes);
-    return TUFF_OK;
-}
-
-static enum tuff_status open_loaders(struct fit *f)
-{
-    const struct tuff_fit_params *p = f->params;
-    const struct tuff_token_info *info = tuff_token_file_info(f->data);
-    struct tuff_loader_params params = {.file = f->data,
-                                        .split = TUFF_SPLIT_TRAIN,
-                                        .batch = (uint32_t) (p->batch * p->accumulate),
-                                        .context = (uint32_t) p->context};
-    TUFF_TRY(tuff_prefetch_create(f->ctx, &params, &f->state.position, &f->prefetch));
-    if (info->count == info->train)
-        return TUFF_OK;
-    params.split = TUFF_SPLIT_VALIDATION;
-    params.batch = (uint32_t) p->batch;
-    TUFF_TRY(tuff_loader_create(f->ctx, &params, &f->held_out));
-    f->all_batches = (int64_t) tuff_div_up(tuff_loader_windows(f->held_out, 0, 0),
-                                           (uint64_t) p->batch);
-    f->eval_batches = p->eval_batches ? TUFF_MIN(p->eval_batches, f->all_batches) : f->all_batches;
-    return TUFF_OK;
-}
-
 /* ---- the model ---- */
 
 /* What the parameters say alone, for a model trained on this data. */
@@ -195,7 +131,7 @@ static struct tuff_model_config wanted_config(const struct fit *f)
     struct tuff_model_config config = p->config;
     uint32_t end;
     if (!config.vocab_size) {
-        config.vocab_size = (int64_t) tuff_token_file_info(f->data)->vocab;
+        config.vocab_size = (int64_t) f->info.vocab;
         /* A model of its own: it may end where the tokenizer's texts do. */
         if (f->tokenizer && tuff_tokenizer_id_of(f->tokenizer, "<|endoftext|>", &end))
             config.bos_token_id = config.eos_token_id = (int64_t) end;
@@ -207,7 +143,7 @@ static enum tuff_status choose_config(struct fit *f, const char **changed)
 {
     const struct tuff_fit_params *p = f->params;
     const char *from = f->resume_from ? f->resume_from : f->init;
-    const struct tuff_token_info *info = tuff_token_file_info(f->data);
+    const struct tuff_token_info *info = &f->info;
     struct tuff_model_config wanted = wanted_config(f);
     if (p->dropout >= 0)
         tuff_model_set_dropout(&wanted, p->dropout);
@@ -240,12 +176,9 @@ static int64_t warmup(const struct fit *f)
 static enum tuff_status plan_steps(struct fit *f)
 {
     const struct tuff_fit_params *p = f->params;
-    const struct tuff_token_info *info = tuff_token_file_info(f->data);
     f->steps = p->steps;
     if (!f->steps && p->epochs > 0) {
-        uint64_t windows =
-            info->train > 0 ? (info->train - 1) / (uint64_t) p->context * (uint64_t) p->epochs : 0;
-        uint64_t steps = tuff_div_up(windows, (uint64_t) (p->batch * p->accumulate));
+        uint64_t steps = tuff_fit_epoch_steps(f, p->epochs);
         if (steps > TUFF_FIT_STEPS_MAX)
             return tuff_fail(f->ctx, TUFF_E_RANGE, "%lld epochs are %llu steps; %d are possible",
                              (long long) p->epochs, (unsigned long long) steps,
@@ -274,6 +207,8 @@ static enum tuff_status create_trainer(struct fit *f)
     fill_rates(f, rates);
     TUFF_TRY(tuff_store_create(f->ctx, p->device, &f->store));
     TUFF_TRY(tuff_model_create(f->store, &f->config, &f->model));
+    if (p->on_model)
+        TUFF_TRY(p->on_model(p->user, f->store, f->model));
     f->optimizer = p->optimizer;
     f->optimizer.lr = f->lr;
     f->optimizer.lr_count = rates;
@@ -284,6 +219,8 @@ static enum tuff_status create_trainer(struct fit *f)
                                        .model = f->model,
                                        .batch = p->batch,
                                        .context = p->context,
+                                       .shapes = f->shapes,
+                                       .n_shapes = f->n_shapes,
                                        .optimizer = f->optimizer,
                                        .label_smoothing = p->label_smoothing,
                                        .dropout = true,
@@ -296,25 +233,27 @@ static enum tuff_status create_trainer(struct fit *f)
 static enum tuff_status time_steps(struct fit *f, double *step)
 {
     struct tuff_step_result result;
-    struct tuff_batch batch;
+    struct tuff_data_position position = f->state.position;
     bool have;
     double begin = 0;
     TUFF_TRY(tuff_trainer_start(f->trainer, 0, 0));
     for (int i = 0; i < 3; i++) {
-        TUFF_TRY(tuff_prefetch_next(f->prefetch, &batch));
-        TUFF_TRY(tuff_fit_submit(f, &batch));
+        TUFF_TRY(tuff_fit_fetch(f, &position));
+        TUFF_TRY(tuff_fit_submit(f));
+        position = f->ready.next;
         TUFF_TRY(tuff_trainer_result(f->trainer, true, &have, &result));
         if (!i)
             begin = tuff_os_now();
     }
     *step = (tuff_os_now() - begin) / 2;
-    for (int i = 0; i < 2 && f->held_out; i++) {
+    for (int i = 0; i < 2 && tuff_fit_validates(f); i++) {
         double nats;
         begin = tuff_os_now();
-        TUFF_TRY(tuff_trainer_evaluate(f->trainer, batch.ids, batch.targets, &nats));
+        TUFF_TRY(tuff_trainer_evaluate_micro(f->trainer, &f->ready.micros[0], &nats));
         f->eval_seconds = tuff_os_now() - begin;
     }
-    tuff_prefetch_seek(f->prefetch, &f->state.position);
+    if (f->prefetch)
+        tuff_prefetch_seek(f->prefetch, &f->state.position);
     return TUFF_OK;
 }
 
@@ -335,7 +274,7 @@ static enum tuff_status choose_steps(struct fit *f)
     double steps = TUFF_MIN(TUFF_MAX(left * 0.96 / each, 1), (double) TIMED_STEPS_MAX);
     f->steps = (int64_t) steps;
     fill_rates(f, f->steps);
-    note(f, "a step takes %.3f s: %lld steps fit into the time", step, (long long) f->steps);
+    tuff_fit_note(f, "a step takes %.3f s: %lld steps fit into the time", step, (long long) f->steps);
     return tuff_trainer_set_rates(f->trainer, f->lr, f->steps);
 }
 
@@ -367,7 +306,7 @@ static enum tuff_status check_kernels(struct fit *f)
 static enum tuff_status read_checkpoint(struct fit *f, const char *config_changed)
 {
     json_t *before = NULL;
-    const struct tuff_token_info *info = tuff_token_file_info(f->data);
+    const struct tuff_token_info *info = &f->info;
     TUFF_TRY(tuff_run_read(f->ctx, f->resume_from, &f->state, &before));
     enum tuff_status status = plan_steps(f);
     if (status == TUFF_OK) {
@@ -428,7 +367,7 @@ static enum tuff_status begin_anew(struct fit *f)
 {
     if (!f->steps)
         TUFF_TRY(choose_steps(f));
-    f->settings = tuff_run_settings(f->params, tuff_token_file_info(f->data), f->tokenizer,
+    f->settings = tuff_run_settings(f->params, &f->info, f->tokenizer,
                                     f->steps, warmup(f));
     if (!f->settings)
         return no_memory(f);
@@ -442,11 +381,13 @@ enum tuff_status tuff_fit_start(struct fit *f)
     TUFF_TRY(open_run(f));
     TUFF_TRY(find_init(f));
     TUFF_TRY(open_tokenizer(f));
-    TUFF_TRY(open_data(f));
+    TUFF_TRY(tuff_fit_open_data(f));
     TUFF_TRY(choose_config(f, &changed));
     f->state = (struct tuff_run_state) {.best_loss = 1e300, .position.seed = f->params->seed};
+    TUFF_TRY(tuff_fit_open_loaders(f));
     TUFF_TRY(f->resume_from ? read_checkpoint(f, changed) : plan_steps(f));
-    TUFF_TRY(open_loaders(f));
+    if (f->resume_from && f->prefetch)
+        tuff_prefetch_seek(f->prefetch, &f->state.position);
     TUFF_TRY(create_trainer(f));
     if (f->resume_from)
         TUFF_TRY(check_kernels(f));

@@ -180,6 +180,8 @@ enum tuff_status tuff_run_save(struct tuff_ctx *ctx, const struct tuff_run_save_
         status = tuff_tokenizer_save(ctx, params->tokenizer, folder);
     if (status == TUFF_OK)
         status = save_optimizer(params->store, folder, &p->optimizer);
+    if (status == TUFF_OK && p->on_save)
+        status = p->on_save(p->user, folder);
     if (status == TUFF_OK)
         status = write_state(ctx, folder, params);
     if (status != TUFF_OK) {

@@ -1,0 +1,333 @@
+/* cli/training: a thin layer over tuff_fit; see training.h. */
+#include "cli/training.h"
+#include "cli/device.h"
+#include "cli/signals.h"
+
+#include <jansson.h>
+#include <math.h>
+
+static enum tuff_fit_wish wish(void *user)
+{
+    (void) user;
+    return cli_signals_stop()   ? TUFF_FIT_SAVE_AND_STOP
+           : cli_signals_save() ? TUFF_FIT_SAVE_AND_GO_ON
+                                : TUFF_FIT_GO_ON;
+}
+
+/* ---- what is shown ---- */
+
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+/* One object a line. */
+static void json_event(const struct tuff_fit_event *e)
+{
+    static const char *const kinds[] = {"note", "ready", "step", "eval", "save"};
+    json_t *root = json_pack("{s:s, s:I, s:I, s:f}", "event", kinds[e->kind], "step",
+                             (json_int_t) e->step, "steps", (json_int_t) e->steps, "seconds",
+                             e->seconds);
+    if (e->text)
+        json_object_set_new(root, "text", json_string(e->text));
+    if (e->kind == TUFF_FIT_STEP) {
+        json_object_set_new(root, "loss", number(e->loss));
+        json_object_set_new(root, "grad_norm", number(e->norm));
+        json_object_set_new(root, "lr", number(e->lr));
+        json_object_set_new(root, "tokens_per_s", number(e->tokens_per_s));
+        json_object_set_new(root, "skipped", json_boolean(e->skipped));
+    } else if (e->kind == TUFF_FIT_EVAL) {
+        json_object_set_new(root, "val_loss", number(e->val_loss));
+        json_object_set_new(root, "bits_per_byte", number(e->bits_per_byte));
+    }
+    if (e->kind == TUFF_FIT_EVAL || e->kind == TUFF_FIT_SAVE)
+        json_object_set_new(root, "best", json_boolean(e->best));
+    char *text = json_dumps(root, JSON_COMPACT);
+    printf("%s\n", text ? text : "{}");
+    fflush(stdout);
+    free(text);
+    json_decref(root);
+}
+
+static void show_step(struct cli_progress *progress, const struct tuff_fit_event *e)
+{
+    char text[256], eta[32] = "-";
+    long seconds = e->eta < 0 || e->eta > 1e8 ? -1 : (long) (e->eta + 0.5);
+    if (seconds >= 3600)
+        snprintf(eta, sizeof eta, "%ld:%02ld:%02ld", seconds / 3600, seconds / 60 % 60,
+                 seconds % 60);
+    else if (seconds >= 0)
+        snprintf(eta, sizeof eta, "%ld:%02ld", seconds / 60, seconds % 60);
+    if (e->skipped)
+        cli_progress_line(progress, "step %lld: the gradient is not finite; skipped",
+                          (long long) e->step);
+    snprintf(text, sizeof text, "step %lld/%lld  loss %.4f  %.0f tokens/s  ETA %s",
+             (long long) e->step, (long long) e->steps, e->loss, e->tokens_per_s, eta);
+    cli_progress_show(progress, e->step, e->steps, text);
+}
+
+static void show_event(struct cli_training *t, const struct tuff_fit_event *e)
+{
+    switch (e->kind) {
+    case TUFF_FIT_NOTE: cli_progress_line(&t->progress, "%s", e->text); break;
+    case TUFF_FIT_READY:
+        cli_progress_line(&t->progress, "%s\nready after %.2f s", e->text, e->seconds);
+        break;
+    case TUFF_FIT_STEP: show_step(&t->progress, e); break;
+    case TUFF_FIT_EVAL:
+        if (t->params.examples)
+            cli_progress_line(&t->progress, "step %lld: validation loss %.4f, perplexity %.4f",
+                              (long long) e->step, e->val_loss, exp(e->val_loss));
+        else
+            cli_progress_line(&t->progress, "step %lld: validation loss %.4f, %.4f bits per byte",
+                              (long long) e->step, e->val_loss, e->bits_per_byte);
+        break;
+    case TUFF_FIT_SAVE:
+        cli_progress_line(&t->progress, "saved %s%s", e->text, e->best ? " (best so far)" : "");
+        break;
+    }
+}
+
+static void on_event(void *user, const struct tuff_fit_event *e)
+{
+    struct cli_training *t = user;
+    if (t->json)
+        json_event(e);
+    else
+        show_event(t, e);
+    if (t->on_event)
+        t->on_event(t, e);
+}
+
+static enum tuff_status on_model(void *user, struct tuff_store *store, struct tuff_model *model)
+{
+    struct cli_training *t = user;
+    return t->on_model(t, store, model);
+}
+
+static enum tuff_status on_save(void *user, const char *folder)
+{
+    struct cli_training *t = user;
+    return t->on_save(t, folder);
+}
+
+static void on_end(void *user)
+{
+    struct cli_training *t = user;
+    t->on_end(t);
+}
+
+/* Where things are, and how to go on. */
+static void print_report(FILE *to, const struct cli_training *t,
+                         const struct tuff_fit_report *report)
+{
+    const struct tuff_fit_params *p = &t->params;
+    const char *command = t->command->name;
+    fprintf(to, "%s after step %lld of %lld, %.0f s\n",
+            report->stopped ? "stopped" : report->out_of_time ? "out of time" : "done",
+            (long long) report->step, (long long) report->steps, report->seconds);
+    if (isfinite(report->val_loss) && p->examples)
+        fprintf(to, "validation loss %.4f, perplexity %.4f\n", report->val_loss,
+                exp(report->val_loss));
+    else if (isfinite(report->val_loss))
+        fprintf(to, "validation loss %.4f, %.4f bits per byte\n", report->val_loss,
+                report->bits_per_byte);
+    fprintf(to, "checkpoint  %s\nmetrics     %s/metrics.csv\nloss curve  %s/loss.png\n",
+            report->checkpoint, p->out, p->out);
+    if (report->step < report->steps)
+        fprintf(to, "go on       tuff %s --out %s --resume\n", command, p->out);
+    else
+        fprintf(to, "train on    tuff %s --out %s --resume --steps %lld --force\n", command, p->out,
+                (long long) (2 * report->steps));
+}
+
+/* ---- the command line ---- */
+
+static int parse(struct cli *cli, struct cli_training *t, int argc, char **argv)
+{
+    struct tuff_fit_params *p = &t->params;
+    struct tuff_optimizer_params *o = &p->optimizer;
+    struct cli_option all[96];
+    const struct cli_option options[] = {
+        {"out", CLI_STRING, &p->out, "RUN", "run folder", 0, 0},
+        {"steps", CLI_INT, &p->steps, "N", "steps; 0: by --epochs or --seconds", 0,
+         TUFF_FIT_STEPS_MAX},
+        {"epochs", CLI_INT, &p->epochs, "N", "passes over the data, instead of --steps", 0, 1e6},
+        {"seconds", CLI_REAL, &p->seconds, "S", "be done after that time; 0: no limit", 0, 1e9},
+        {"batch", CLI_INT, &p->batch, "N", "sequences a micro-batch", 1, 65535},
+        {"context", CLI_INT, &p->context, "N", "tokens a sequence", 1, 1 << 20},
+        {"accumulate", CLI_INT, &p->accumulate, "N", "micro-batches a step", 1, 65535},
+        {"lr", CLI_REAL, &p->schedule.base, "X", "learning rate", 0, 100},
+        {"min-lr", CLI_REAL, &p->schedule.floor, "X", "share of it at the end", 0, 1},
+        {"schedule", CLI_STRING, &t->schedule, "NAME", "constant, linear, cosine, "
+         "cosine_with_restarts, inverse_sqrt, polynomial, warmup_stable_decay", 0, 0},
+        {"warmup", CLI_INT, &p->schedule.warmup, "N", "steps of rising rate", 0,
+         TUFF_FIT_STEPS_MAX},
+        {"cycles", CLI_INT, &p->schedule.cycles, "N", "of cosine_with_restarts", 1,
+         TUFF_FIT_STEPS_MAX},
+        {"power", CLI_REAL, &p->schedule.power, "X", "of polynomial", 0.01, 100},
+        {"decay", CLI_REAL, &p->schedule.decay, "X", "share of steps that the fall of "
+         "warmup_stable_decay takes", 0.001, 1},
+        {"optimizer", CLI_STRING, &t->optimizer, "NAME", "adamw, adam, sgd, adagrad, rmsprop, "
+         "adadelta, lion, adafactor", 0, 0},
+        {"weight-decay", CLI_REAL, &p->weight_decay, "X", "of matrices and embeddings", 0, 100},
+        {"beta1", CLI_REAL, &o->beta1, "X", "of adamw, adam, lion", 0, 0.99999},
+        {"beta2", CLI_REAL, &o->beta2, "X", "of adamw, adam, lion", 0, 0.99999},
+        {"eps", CLI_REAL, &o->eps, "X", "added where an optimizer divides", 1e-30, 1},
+        {"momentum", CLI_REAL, &o->momentum, "X", "of sgd, rmsprop", 0, 0.99999},
+        {"dampening", CLI_REAL, &o->dampening, "X", "of sgd's momentum", 0, 1},
+        {"nesterov", CLI_FLAG, &o->nesterov, NULL, "sgd's momentum in Nesterov's form", 0, 0},
+        {"alpha", CLI_REAL, &o->alpha, "X", "of rmsprop", 0, 0.99999},
+        {"rho", CLI_REAL, &o->rho, "X", "of adadelta", 0, 0.99999},
+        {"clip", CLI_REAL, &o->clip, "X", "largest gradient norm; 0: none", 0, 1e9},
+        {"label-smoothing", CLI_REAL, &p->label_smoothing, "E", "share of the target given to all "
+         "tokens alike, in training", 0, 0.99},
+        {"dropout", CLI_REAL, &p->dropout, "P", "all rates; -1: the config's", -1, 0.9},
+        {"seed", CLI_INT, &t->seed, "N", "of weights, data order and dropout", 0, 0},
+        {"validation", CLI_REAL, &p->validation, "X", "share of the text held out", 0, 0.9},
+        {"eval-every", CLI_INT, &p->eval_every, "N", "steps; 0: at the end; -1: some ten times", -1,
+         1e9},
+        {"eval-batches", CLI_INT, &p->eval_batches, "N", "of evaluations on the way; 0: all", 0,
+         1e9},
+        {"save-every", CLI_INT, &p->save_every, "N", "steps; 0: at the end; -1: some ten times", -1,
+         1e9},
+        {"keep", CLI_INT, &t->keep, "N", "checkpoints besides last and best; 0: all", 0, 1e6},
+        {"resume", CLI_FLAG, &p->resume, NULL, "continue RUN; what is not said is as it was", 0, 0},
+        {"force", CLI_FLAG, &p->force, NULL, "resume though settings changed", 0, 0},
+        {"log-format", CLI_STRING, &t->log_format, "F", "text or json", 0, 0},
+    };
+    size_t n = 0;
+    if (t->n_options + TUFF_COUNT(options) > TUFF_COUNT(all))
+        return cli_error(t->command, CLI_FAILED, "too many options");
+    for (size_t i = 0; i < t->n_options; i++)
+        all[n++] = t->options[i];
+    for (size_t i = 0; i < TUFF_COUNT(options); i++)
+        all[n++] = options[i];
+    t->data.n = 0;
+    return cli_parse(cli, t->command, all, n, NULL, argc, argv);
+}
+
+static int check_words(const struct cli_training *t)
+{
+    const struct tuff_fit_params *p = &t->params;
+    const struct cli_command *command = t->command;
+    if (!p->out)
+        return cli_error(command, CLI_USAGE, "--out RUN is needed: where to keep the run");
+    if (!t->data.n && !p->resume)
+        return cli_error(command, CLI_USAGE, "--data PATH is needed");
+    if (strcmp(t->log_format, "text") && strcmp(t->log_format, "json"))
+        return cli_error(command, CLI_USAGE, "--log-format \"%s\": text or json", t->log_format);
+    if (p->steps && p->epochs)
+        return cli_error(command, CLI_USAGE, "--steps and --epochs exclude each other");
+    return t->check ? t->check(t) : -1;
+}
+
+/* With --resume the run's own settings are the defaults: the words are read once more on top. */
+static int recall(struct cli *cli, struct cli_training *t, int argc, char **argv)
+{
+    struct tuff_fit_params *p = &t->params;
+    bool by_epochs = p->epochs > 0;
+    if (tuff_fit_recall(cli->ctx, p->out, p, &t->memory) != TUFF_OK)
+        return cli_fail(cli, t->command);
+    if (!t->memory)
+        return -1;
+    t->keep = p->keep;
+    t->seed = (int64_t) p->seed;
+    t->schedule = tuff_schedule_name(p->schedule.kind);
+    t->optimizer = tuff_optimizer_name(p->optimizer.kind);
+    int code = parse(cli, t, argc, argv);
+    tuff_optimizer_find(t->optimizer, &p->optimizer.kind);
+    if (by_epochs)
+        p->steps = 0;
+    return code;
+}
+
+static int choose_schedule(struct cli_training *t)
+{
+    if (tuff_schedule_find(t->schedule, &t->params.schedule.kind))
+        return -1;
+    return cli_error(t->command, CLI_USAGE, "--schedule \"%s\": there is no such schedule; --help "
+                     "has a list", t->schedule);
+}
+
+/* What the numbers of an optimizer are when they are not said: AdamW's second beta is the one that
+ * language models are trained with. */
+static void optimizer_defaults(enum tuff_optimizer_kind kind, struct tuff_optimizer_params *o)
+{
+    *o = tuff_optimizer_defaults(kind);
+    o->clip = 1;
+    if (kind == TUFF_ADAMW)
+        o->beta2 = 0.95;
+}
+
+static int train(struct cli *cli, struct cli_training *t)
+{
+    struct tuff_fit_params *p = &t->params;
+    struct tuff_device *device = NULL;
+    cli_signals_install();
+    int code = cli_open_device(cli, t->command, &device);
+    if (code != CLI_OK)
+        return code;
+    p->device = device;
+    p->on_event = on_event;
+    p->wish = wish;
+    p->on_model = t->on_model ? on_model : NULL;
+    p->on_save = t->on_save ? on_save : NULL;
+    p->on_end = t->on_end ? on_end : NULL;
+    p->user = t;
+    struct tuff_fit_report report;
+    enum tuff_status status = tuff_fit(cli->ctx, p, &report);
+    cli_progress_end(&t->progress);
+    if (status == TUFF_OK) {
+        print_report(t->json ? stderr : stdout, t, &report);
+        code = report.stopped ? CLI_STOPPED : CLI_OK;
+    } else {
+        code = cli_fail(cli, t->command);
+        if (status == TUFF_E_STOPPED)
+            code = CLI_STOPPED;
+    }
+    tuff_device_destroy(device);
+    return code;
+}
+
+static int read_words(struct cli *cli, struct cli_training *t, int argc, char **argv)
+{
+    enum tuff_optimizer_kind kind;
+    int code = parse(cli, t, argc, argv);
+    if (code < 0 && !tuff_optimizer_find(t->optimizer, &kind))
+        code = cli_error(t->command, CLI_USAGE, "--optimizer \"%s\": there is no such optimizer; "
+                         "--help has a list", t->optimizer);
+    if (code < 0 && kind != TUFF_ADAMW) { /* other defaults, over which what was said counts */
+        optimizer_defaults(kind, &t->params.optimizer);
+        code = parse(cli, t, argc, argv);
+    }
+    if (code < 0)
+        code = check_words(t);
+    if (code < 0 && t->params.resume)
+        code = recall(cli, t, argc, argv);
+    return code < 0 ? choose_schedule(t) : code;
+}
+
+int cli_training_run(struct cli *cli, struct cli_training *t, int argc, char **argv)
+{
+    struct tuff_fit_params *p = &t->params;
+    t->cli = cli;
+    optimizer_defaults(TUFF_ADAMW, &p->optimizer);
+    int code = read_words(cli, t, argc, argv);
+    if (code < 0) {
+        t->json = !strcmp(t->log_format, "json");
+        cli_progress_init(&t->progress, cli->quiet || t->json);
+        if (t->data.n) {
+            p->data = t->data.items;
+            p->n_data = t->data.n;
+        }
+        p->keep = (int) t->keep;
+        p->seed = (uint64_t) t->seed;
+        code = t->prepare ? t->prepare(t) : -1;
+    }
+    if (code < 0)
+        code = train(cli, t);
+    tuff_fit_memory_free(t->memory);
+    free(t->data.items);
+    return code;
+}
