@@ -241,7 +241,8 @@ enum tuff_status tuff_model_load_base(struct tuff_model *m, const char *path, ui
 enum tuff_status tuff_model_save(struct tuff_model *m, const char *folder)
 {
     TUFF_TRY(tuff_model_config_save(m->ctx, folder, &m->config));
-    return tuff_weights_save(m->store, folder);
+    return tuff_weights_save(m->store, folder,
+                             m->config.task == TUFF_TASK_ENCODE ? m->family->prefix : "");
 }
 
 enum tuff_status tuff_model_read(struct tuff_model *m, const struct tuff_variable *v,

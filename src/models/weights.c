@@ -308,11 +308,6 @@ enum tuff_status tuff_weights_load_some(struct tuff_store *store, const char *pa
     return load(store, path, &exact, TUFF_VALUE, select);
 }
 
-enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder)
-{
-    return tuff_weights_save_copy(store, folder, "model", TUFF_VALUE);
-}
-
 struct source {
     struct tuff_store *store;
     struct tuff_variable **variables;
@@ -338,7 +333,7 @@ static enum tuff_status give(void *user, size_t tensor, uint64_t first, uint64_t
 }
 
 static enum tuff_status save(struct tuff_store *store, const char *folder, const char *name,
-                             enum tuff_copy copy, tuff_select_fn select)
+                             const char *prefix, enum tuff_copy copy, tuff_select_fn select)
 {
     size_t count = tuff_store_count(store), n = 0;
     struct tuff_tensor_spec *specs = tuff_calloc(count, sizeof *specs);
@@ -352,7 +347,8 @@ static enum tuff_status save(struct tuff_store *store, const char *folder, const
             struct tuff_variable *v = tuff_store_get(store, i);
             if (!select(v))
                 continue;
-            specs[n].name = tuff_variable_name(v);
+            const char *full = tuff_variable_name(v);
+            specs[n].name = strncmp(full, prefix, strlen(prefix)) ? full : full + strlen(prefix);
             specs[n].dtype = TUFF_F32;
             specs[n].rank = tuff_variable_rank(v);
             memcpy(specs[n].dims, tuff_variable_dims(v), sizeof(int64_t) * TUFF_RANK_MAX);
@@ -372,14 +368,20 @@ static enum tuff_status save(struct tuff_store *store, const char *folder, const
     return status;
 }
 
+enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder,
+                                   const char *prefix)
+{
+    return save(store, folder, "model", prefix, TUFF_VALUE, is_weight);
+}
+
 enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *folder,
                                         const char *name, enum tuff_copy copy)
 {
-    return save(store, folder, name, copy, is_weight);
+    return save(store, folder, name, "", copy, is_weight);
 }
 
 enum tuff_status tuff_weights_save_some(struct tuff_store *store, const char *folder,
                                         const char *name, tuff_select_fn select)
 {
-    return save(store, folder, name, TUFF_VALUE, select);
+    return save(store, folder, name, "", TUFF_VALUE, select);
 }

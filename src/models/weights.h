@@ -33,8 +33,9 @@ struct tuff_weight_names {
  * and misshapen tensors are listed in one error. */
 enum tuff_status tuff_weights_load(struct tuff_store *store, const char *path,
                                    const struct tuff_weight_names *names);
-/* folder/model.safetensors in F32. */
-enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder);
+/* folder/model.safetensors in F32; names lose `prefix` (""), as those of base models have none. */
+enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder,
+                                   const char *prefix);
 /* folder/<name>.safetensors: another copy of the same variables (optimizer states), same names. */
 enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *folder,
                                         const char *name, enum tuff_copy copy);

@@ -61,6 +61,21 @@ run . fewer --head BertForMaskedLM && fail 'a base model of more layers was take
 grep -q 'unexpected encoder.layer.1' log || fail "fewer: said $(cat log)"
 rm config.json model.safetensors
 
+# What is saved has the names and shapes that transformers gave each family's file, none more.
+names() { # a safetensors file's header is JSON behind 8 bytes that tell its length
+  tail -c +9 "$1" | head -c "$(od -An -t u8 -N 8 "$1")" | grep -o '"[^"]*":{"dtype"[^}]*' |
+    sed 's/,"data_offsets.*//' | sort
+}
+for model in "$golden"/models/*-tiny; do
+  head=$(grep -A 1 '"architectures"' "$model/config.json" | tail -n 1 | tr -d ' ",')
+  rm -rf saved && run "$model" saved --head "$head" --quiet || fail "$model: $(cat log)"
+  [ ! -s log ] || fail "$model: $(cat log)"
+  names "$model/model.safetensors" > want
+  names saved/model.safetensors | cmp -s - want && [ "$(wc -l < want)" -gt 20 ] || fail "$model: other names"
+  families=$((${families:-0} + 1))
+done
+[ "$families" -ge 23 ] || fail "only $families models"
+
 # Refused, in one line, and nothing is left or run.
 refused() { # TEXT ARGUMENTS...
   local text=$1 code
