@@ -54,6 +54,9 @@ struct tuff_fit_params {
     struct tuff_optimizer_params optimizer; /* without rates and groups: those come from `schedule`
                                                and weight_decay, which group 0 has */
     double weight_decay;
+    int checkpoint;                 /* tuff_trainer_params.checkpoint */
+    uint64_t memory;                /* 0, or bytes that training may take: `batch`, `accumulate` and
+                                       `checkpoint` are then chosen so, see tuff_trainer_fit_memory */
     double label_smoothing;         /* of the training loss; evaluation has none */
     double dropout;                 /* all three rates of the model; < 0: its config's */
     uint64_t seed;                  /* of weights, order of the data, dropout */

@@ -121,6 +121,14 @@ TUFF_API int tuff_fuse(struct tuff_graph *graph);
 /* Appends the backward pass of a scalar: gradients become nodes of the same graph, those of
  * trainable variables are added to their gradient arena. Once a graph. */
 TUFF_API void tuff_backward(struct tuff_graph *graph, struct tuff_tensor *loss);
+/* What a model adds between two calls is a block: what tuff_checkpoint treats as one. `inside` false:
+ * what follows belongs to none. */
+TUFF_API void tuff_graph_block(struct tuff_graph *graph, bool inside);
+TUFF_API int tuff_graph_blocks(const struct tuff_graph *graph);
+/* After tuff_backward: of the first n blocks (n < 0: of all) only what other blocks read is kept; the
+ * backward pass makes the rest again, by the same kernels, right before it needs it. Same bits.
+ * Returns how many nodes run twice. Chen et al. 2016, arXiv:1604.06174. */
+TUFF_API int tuff_checkpoint(struct tuff_graph *graph, int n);
 /* After tuff_backward: the gradient of a value, NULL where there is none. */
 TUFF_API struct tuff_tensor *tuff_grad(struct tuff_graph *graph, const struct tuff_tensor *tensor);
 /* Called while tuff_backward runs, with the finished gradient of `tensor`; what it returns takes

@@ -21,6 +21,8 @@ struct tuff_trainer_params {
     size_t n_shapes;
     int64_t eval_batch;        /* of evaluation; 0: as batch */
     struct tuff_optimizer_params optimizer;
+    int checkpoint;            /* blocks, from the first, whose values the backward pass makes again
+                                  (tuff_checkpoint); < 0: all; 0: none. Same bits */
     double label_smoothing;    /* of the training loss, see tuff_cross_entropy; evaluation has none */
     bool dropout;              /* the configuration's rates apply */
     uint64_t seed;             /* of dropout */
@@ -90,6 +92,29 @@ TUFF_API void tuff_trainer_sizes(const struct tuff_trainer *trainer,
 TUFF_API double tuff_trainer_host_seconds(const struct tuff_trainer *trainer);
 /* Of the three programs together, see tuff_program_numerics. */
 TUFF_API uint64_t tuff_trainer_numerics(const struct tuff_trainer *trainer);
+/* The bytes of such training on a device as described, which need not be here (NULL: on none in
+ * particular). store, model and dropout of params do not count; chunk, blocks: rows of logits that are
+ * made at a time (0: all), and blocks that there are; both may be NULL. */
+TUFF_API enum tuff_status tuff_trainer_plan(struct tuff_ctx *ctx,
+                                            const struct tuff_device_info *info,
+                                            const struct tuff_model_config *config,
+                                            const struct tuff_trainer_params *params,
+                                            struct tuff_plan_sizes *sizes, int64_t *chunk,
+                                            int *blocks);
+struct tuff_memory_choice {
+    int64_t batch, accumulate; /* micro-batches of `batch` that make up the one asked for */
+    int checkpoint, blocks;    /* blocks made again, of how many */
+    uint64_t peak;
+};
+/* The change that costs least time and keeps tuff_plan_peak within `budget` bytes: as few blocks
+ * made again as will do, and where all are not enough the largest part of the batch.
+ * TUFF_E_DEVICE_MEMORY says what one sequence needs. */
+TUFF_API enum tuff_status tuff_trainer_fit_memory(struct tuff_ctx *ctx,
+                                                  const struct tuff_device_info *info,
+                                                  const struct tuff_model_config *config,
+                                                  const struct tuff_trainer_params *params,
+                                                  uint64_t budget,
+                                                  struct tuff_memory_choice *choice);
 /* The recorded training program (of the first shape), for dumps. Borrowed. */
 TUFF_API struct tuff_program *tuff_trainer_program(struct tuff_trainer *trainer);
 

@@ -22,7 +22,7 @@ struct bench {
     int64_t parameters;
     int64_t channels, out_channels, height, kernel, stride, padding;
     double seconds;
-    const char *layout, *dtype, *op;
+    const char *layout, *dtype, *op, *checkpoint;
     bool json, generic, backward, unfused;
 };
 
@@ -369,6 +369,10 @@ static int bench_train(struct bench *b)
     struct training t = {.counted = (uint64_t) (b->batch * b->context)};
     struct outcome o = {0};
     double rate = 3e-4;
+    uint64_t memory;
+    int blocks, code = cli_memory_words(b->command, b->checkpoint, NULL, &blocks, &memory);
+    if (code >= 0)
+        return code;
     model_config(b, &config);
     enum tuff_status status = tuff_store_create(ctx, b->device, &store);
     if (status == TUFF_OK)
@@ -382,6 +386,7 @@ static int bench_train(struct bench *b)
                                            .context = b->context,
                                            .eval_batch = 1,
                                            .unfused = b->unfused,
+                                           .checkpoint = blocks,
                                            .generic = b->generic,
                                            .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
                                                      .clip = 1, .lr = &rate, .lr_count = 1,
@@ -533,6 +538,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"layout", CLI_STRING, &b.layout, "L", "matmul: nn, nt, tn or tt (t: transposed)", 0, 0},
         {"dtype", CLI_STRING, &b.dtype, "T", "matmul: f32", 0, 0},
         {"op", CLI_STRING, &b.op, "NAME", "op: add, gelu, layer_norm, softmax, ...", 0, 0},
+        {"checkpoint", CLI_STRING, &b.checkpoint, "block", "train: see tuff train", 0, 0},
         {"no-fuse", CLI_FLAG, &b.unfused, NULL, "train: every op by itself", 0, 0},
         {"batch", CLI_INT, &b.batch, "N", "matrices, rows, sequences or images", 1, 65535},
         {"layers", CLI_INT, &b.layers, "N", "train, decode: blocks", 1, 4096},

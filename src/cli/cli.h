@@ -54,6 +54,11 @@ struct cli_strings {
 int cli_parse(struct cli *cli, const struct cli_command *command, const struct cli_option *options,
               size_t n_options, struct cli_strings *words, int argc, char **argv);
 
+/* --checkpoint none, block or a number, and --memory: a number of bytes with KiB, MiB, GiB, kB, MB or GB;
+ * NULL leaves 0. Returns -1, or the exit code after an error line. */
+int cli_memory_words(const struct cli_command *command, const char *checkpoint, const char *memory,
+                     int *blocks, uint64_t *bytes);
+
 /* By its name; NULL when there is none of that name. */
 const struct cli_command *cli_find_command(const char *name);
 

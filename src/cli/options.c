@@ -117,3 +117,36 @@ int cli_parse(struct cli *cli, const struct cli_command *command, const struct c
     }
     return -1;
 }
+
+int cli_memory_words(const struct cli_command *command, const char *checkpoint, const char *memory,
+                     int *blocks, uint64_t *bytes)
+{
+    static const struct {
+        const char *name;
+        double bytes;
+    } units[] = {{"", 1}, {"B", 1}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0},
+                 {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}};
+    char *end;
+    *blocks = 0;
+    *bytes = 0;
+    if (checkpoint && !strcmp(checkpoint, "block")) {
+        *blocks = -1;
+    } else if (checkpoint && strcmp(checkpoint, "none")) {
+        long n = strtol(checkpoint, &end, 10);
+        if (end == checkpoint || *end || n < 0 || n > 100000)
+            return cli_error(command, CLI_USAGE, "--checkpoint \"%s\": none, block, or a number of "
+                             "blocks", checkpoint);
+        *blocks = (int) n;
+    }
+    if (!memory)
+        return -1;
+    double value = strtod(memory, &end);
+    for (size_t i = 0; i < TUFF_COUNT(units); i++)
+        if (end != memory && !strcmp(end, units[i].name) && value > 0 &&
+            value * units[i].bytes < 1e18)
+            *bytes = (uint64_t) (value * units[i].bytes);
+    if (!*bytes)
+        return cli_error(command, CLI_USAGE, "--memory \"%s\": bytes are meant, like 4GiB or 800MiB",
+                         memory);
+    return -1;
+}

@@ -9,8 +9,10 @@
 struct plan {
     struct cli *cli;
     struct cli_model model;
-    const char *caps;
+    const char *caps, *checkpoint_word, *memory_word;
     int64_t batch, context, steps;
+    int checkpoint;
+    uint64_t memory; /* 0: none said */
     bool json, has_device;
     struct tuff_model_config config;
     struct tuff_device_info device; /* here, or described by a file */
@@ -35,40 +37,33 @@ static enum tuff_status choose_device(struct plan *p)
     return TUFF_OK;
 }
 
-/* chunk: rows of logits at a time, 0: all. */
+/* chunk: rows of logits at a time, 0: all. choice, if not NULL: what --memory leads to. */
 static enum tuff_status make(const struct plan *p, int64_t batch, int64_t context,
-                             struct tuff_plan_sizes *sizes, int64_t *chunk)
+                             struct tuff_plan_sizes *sizes, int64_t *chunk,
+                             struct tuff_memory_choice *choice)
 {
     struct tuff_ctx *ctx = p->cli->ctx;
-    struct tuff_store *store = NULL;
-    struct tuff_model *model = NULL;
-    struct tuff_trainer *trainer = NULL;
     double *rates = tuff_calloc((size_t) p->steps, sizeof *rates); /* their values do not matter */
     if (!rates)
         return tuff_fail(ctx, TUFF_E_NOMEM, "plan: out of host memory");
-    enum tuff_status status = p->has_device ? tuff_store_create_planned(ctx, &p->device, &store)
-                                            : tuff_store_create(ctx, NULL, &store);
+    struct tuff_trainer_params params = {
+        .batch = batch,
+        .context = context,
+        .checkpoint = p->checkpoint,
+        .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = rates, .lr_count = p->steps}};
+    const struct tuff_device_info *info = p->has_device ? &p->device : NULL;
+    enum tuff_status status = TUFF_OK;
+    if (choice && p->memory) {
+        status = tuff_trainer_fit_memory(ctx, info, &p->config, &params, p->memory, choice);
+        params.batch = choice->batch;
+        params.checkpoint = choice->checkpoint;
+    }
+    int blocks = 0;
     if (status == TUFF_OK)
-        status = tuff_model_create(store, &p->config, &model);
-    if (status == TUFF_OK)
-        status = tuff_trainer_create(
-            ctx,
-            &(struct tuff_trainer_params){
-                .store = store,
-                .model = model,
-                .batch = batch,
-                .context = context,
-                .dropout = true,
-                .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = rates,
-                          .lr_count = p->steps}},
-            &trainer);
-    if (status == TUFF_OK)
-        tuff_trainer_sizes(trainer, sizes);
-    if (status == TUFF_OK)
-        *chunk = tuff_model_token_loss_chunk(model, batch * context);
-    tuff_trainer_destroy(trainer);
-    tuff_model_destroy(model);
-    tuff_store_destroy(store);
+        status = tuff_trainer_plan(ctx, info, &p->config, &params, sizes, chunk, &blocks);
+    if (choice && !p->memory)
+        *choice = (struct tuff_memory_choice) {
+            batch, 1, p->checkpoint < 0 ? blocks : TUFF_MIN(p->checkpoint, blocks), blocks, 0};
     free(rates);
     return status;
 }
@@ -77,7 +72,7 @@ static bool fits(const struct plan *p, int64_t batch, int64_t context)
 {
     struct tuff_plan_sizes sizes;
     int64_t chunk;
-    return make(p, batch, context, &sizes, &chunk) == TUFF_OK &&
+    return make(p, batch, context, &sizes, &chunk, NULL) == TUFF_OK &&
            (!p->has_device || tuff_plan_peak(&sizes) <= p->device.memory_available);
 }
 
@@ -113,11 +108,14 @@ struct row {
 };
 
 static int print_json(const struct plan *p, const struct tuff_plan_sizes *s, const struct row *rows,
-                      size_t n, bool ok, const char *advice)
+                      size_t n, bool ok, const char *advice,
+                      const struct tuff_memory_choice *choice)
 {
-    json_t *root = json_pack("{s:I, s:I, s:I, s:f, s:b}", "parameter_count",
+    json_t *root = json_pack("{s:I, s:I, s:I, s:I, s:i, s:i, s:f, s:b}", "parameter_count",
                              (json_int_t) tuff_model_parameter_count(&p->config), "batch",
-                             (json_int_t) p->batch, "context", (json_int_t) p->context,
+                             (json_int_t) choice->batch, "accumulate",
+                             (json_int_t) choice->accumulate, "context", (json_int_t) p->context,
+                             "checkpoint", choice->checkpoint, "blocks", choice->blocks,
                              "flops_per_step", s->flops, "fits", (int) ok);
     for (size_t i = 0; i < n; i++)
         json_object_set_new(root, rows[i].name, json_integer((json_int_t) rows[i].bytes));
@@ -137,8 +135,20 @@ static int print_json(const struct plan *p, const struct tuff_plan_sizes *s, con
     return ok ? CLI_OK : CLI_FAILED;
 }
 
+static void print_choice(const struct plan *p, const struct tuff_memory_choice *c)
+{
+    if (p->memory)
+        printf("within %s: ", p->memory_word);
+    if (c->accumulate > 1)
+        printf("--batch %lld --accumulate %lld, ", (long long) c->batch, (long long) c->accumulate);
+    if (p->memory || p->checkpoint)
+        printf("--checkpoint %d: %d of %d blocks made again in the backward pass\n", c->checkpoint,
+               c->checkpoint, c->blocks);
+}
+
 static int report(const struct plan *p, const struct cli_command *command,
-                  const struct tuff_plan_sizes *s, int64_t chunk)
+                  const struct tuff_plan_sizes *s, int64_t chunk,
+                  const struct tuff_memory_choice *choice)
 {
     const double mib = 1048576;
     bool ok = !p->has_device || tuff_plan_peak(s) <= p->device.memory_available;
@@ -156,10 +166,11 @@ static int report(const struct plan *p, const struct cli_command *command,
                                {"staging", s->staging},
                                {"peak", tuff_plan_peak(s)}};
     if (p->json)
-        return print_json(p, s, rows, TUFF_COUNT(rows), ok, advice);
+        return print_json(p, s, rows, TUFF_COUNT(rows), ok, advice, choice);
     printf("%lld parameters, batch %lld, context %lld: %.2f GFLOP a step, %zu nodes\n",
            (long long) tuff_model_parameter_count(&p->config), (long long) p->batch,
            (long long) p->context, s->flops * 1e-9, s->nodes);
+    print_choice(p, choice);
     if (chunk)
         printf("logits would take %.1f MiB: made in chunks of %lld rows, twice\n",
                (double) (p->batch * p->context) * (double) p->config.vocab_size * 4 / mib,
@@ -182,6 +193,10 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         CLI_MODEL_OPTIONS(&p.model),
         {"batch", CLI_INT, &p.batch, "N", "sequences", 1, 65535},
         {"context", CLI_INT, &p.context, "N", "tokens; 0: the model's positions", 0, 1 << 20},
+        {"checkpoint", CLI_STRING, &p.checkpoint_word, "block", "the backward pass makes values of "
+         "blocks again; or of the first N", 0, 0},
+        {"memory", CLI_STRING, &p.memory_word, "SIZE", "choose that, and the batch, so that this "
+         "is enough: 4GiB", 0, 0},
         {"steps", CLI_INT, &p.steps, "N", "of the run: each has its learning rate in a table", 1,
          TUFF_FIT_STEPS_MAX},
         {"no-device", CLI_STRING, &p.caps, "CAPS.json",
@@ -189,8 +204,12 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"json", CLI_FLAG, &p.json, NULL, "one JSON object", 0, 0},
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), NULL, argc, argv);
+    if (code < 0)
+        code = cli_memory_words(command, p.checkpoint_word, p.memory_word, &p.checkpoint,
+                                &p.memory);
     if (code >= 0)
         return code;
+    struct tuff_memory_choice choice;
     struct tuff_plan_sizes sizes;
     int64_t chunk;
     code = cli_model_config(cli, command, &p.model, "gpt2", &p.config);
@@ -203,8 +222,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     if (p.has_device && !p.device.usable)
         return cli_error(command, CLI_FAILED, "device %s is not usable: %s", p.device.name,
                          p.device.unusable_reason);
-    enum tuff_status status = make(&p, p.batch, p.context, &sizes, &chunk);
-    if (status == TUFF_E_DEVICE_MEMORY) { /* one value is larger than the largest allocation */
+    enum tuff_status status = make(&p, p.batch, p.context, &sizes, &chunk, &choice);
+    if (status == TUFF_E_DEVICE_MEMORY && !p.memory) { /* one value is larger than the largest allocation */
         char why[512], advice[160];
         snprintf(why, sizeof why, "%s", tuff_error_text(cli->ctx));
         char *general = strstr(why, "; a smaller"); /* the remedy below is more exact */
@@ -213,7 +232,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         remedy(&p, advice, sizeof advice);
         return cli_error(command, CLI_FAILED, "%s; %s", why, advice);
     }
-    return status == TUFF_OK ? report(&p, command, &sizes, chunk) : cli_fail(cli, command);
+    return status == TUFF_OK ? report(&p, command, &sizes, chunk, &choice) : cli_fail(cli, command);
 }
 
 const struct cli_command cli_plan = {

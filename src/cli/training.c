@@ -157,6 +157,10 @@ static int parse(struct cli *cli, struct cli_training *t, int argc, char **argv)
         {"batch", CLI_INT, &p->batch, "N", "sequences a micro-batch", 1, 65535},
         {"context", CLI_INT, &p->context, "N", "tokens a sequence", 1, 1 << 20},
         {"accumulate", CLI_INT, &p->accumulate, "N", "micro-batches a step", 1, 65535},
+        {"checkpoint", CLI_STRING, &t->checkpoint, "block", "make values of blocks again in the "
+         "backward pass; or of the first N; none", 0, 0},
+        {"memory", CLI_STRING, &t->budget, "SIZE", "choose batch, accumulate and checkpoint so that "
+         "this is enough: 4GiB", 0, 0},
         {"lr", CLI_REAL, &p->schedule.base, "X", "learning rate", 0, 100},
         {"min-lr", CLI_REAL, &p->schedule.floor, "X", "share of it at the end", 0, 1},
         {"schedule", CLI_STRING, &t->schedule, "NAME", "constant, linear, cosine, "
@@ -305,6 +309,11 @@ static int read_words(struct cli *cli, struct cli_training *t, int argc, char **
         code = check_words(t);
     if (code < 0 && t->params.resume)
         code = recall(cli, t, argc, argv);
+    int blocks;
+    if (code < 0)
+        code = cli_memory_words(t->command, t->checkpoint, t->budget, &blocks, &t->params.memory);
+    if (code < 0 && t->checkpoint)
+        t->params.checkpoint = blocks;
     return code < 0 ? choose_schedule(t) : code;
 }
 

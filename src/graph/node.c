@@ -234,6 +234,7 @@ struct tuff_node *tuff_node_add(struct tuff_graph *g, const struct tuff_op *op,
     node->op = op;
     node->index = (int) g->nodes.n - 1;
     node->backward = g->in_backward;
+    node->block = g->in_backward ? 0 : g->block;
     node->attr = attr_size ? memcpy(copy, attr, attr_size) : NULL;
     bool needs_grad = false;
     for (int i = 0; i < n_in; i++) {
@@ -253,6 +254,16 @@ struct tuff_node *tuff_node_add(struct tuff_graph *g, const struct tuff_op *op,
         }
     }
     return g->status == TUFF_OK ? node : NULL;
+}
+
+void tuff_graph_block(struct tuff_graph *g, bool inside)
+{
+    g->block = inside ? ++g->blocks : 0;
+}
+
+int tuff_graph_blocks(const struct tuff_graph *g)
+{
+    return g->blocks;
 }
 
 struct tuff_tensor *tuff_named(struct tuff_tensor *t, const char *name)

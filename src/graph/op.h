@@ -63,6 +63,8 @@ struct tuff_node {
     struct tuff_tensor *out[TUFF_NODE_OUTPUTS];
     void *attr;         /* the op's own parameters, in the graph's memory */
     bool backward;      /* added by tuff_backward */
+    int block;          /* of the model, counted from 1; 0: none */
+    bool again;         /* a forward node's copy in the backward pass (tuff_checkpoint) */
     bool accumulate;    /* add to out[0]'s storage instead of overwriting it */
     bool live;          /* plan */
     struct tuff_storage *scratch; /* plan */
@@ -118,6 +120,7 @@ struct tuff_graph {
     struct { struct tuff_tap { struct tuff_tensor *tensor; tuff_tap_fn fn; void *user; } *items;
              size_t n, cap; } taps;
     bool in_backward, has_backward;
+    int block, blocks; /* that nodes are being added to, 0: none; that there are */
     /* While backward runs: for an op's grad, which may give shares of an input's gradient one by one,
      * each made by the last node, instead of one in dx. */
     void (*contribute)(struct tuff_graph *g, struct tuff_tensor *to, struct tuff_tensor *share);

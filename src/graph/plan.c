@@ -41,6 +41,9 @@ static void mark_live(struct tuff_graph *g)
     for (size_t i = g->nodes.n; i-- > 0;) {
         struct tuff_node *node = g->nodes.items[i];
         node->live = node->live || is_root(node);
+        /* A copy may be there for a second result alone; kernels take it that the first has a place. */
+        if (node->live && node->again)
+            node->out[0]->uses++;
         for (int k = 0; k < TUFF_NODE_INPUTS && node->live; k++)
             if (node->in[k]) {
                 node->in[k]->uses++;

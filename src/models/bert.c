@@ -204,9 +204,11 @@ static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
     struct tuff_tensor *x = embeddings(g, m, in);
     for (int64_t i = 0; i < m->config.num_hidden_layers; i++) {
         uint32_t stream = 1 + 3 * (uint32_t) i;
+        tuff_graph_block(g, true);
         x = attention(g, m, i, in, x, stream);
         x = mlp(g, m, i, in, x, stream + 2);
     }
+    tuff_graph_block(g, false);
     return x;
 }
 

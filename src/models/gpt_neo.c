@@ -169,8 +169,11 @@ static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
 {
     const struct gpt_neo *own = m->own;
     struct tuff_tensor *x = tuff_block_embed(g, m, in, own->wte, own->wpe);
-    for (int64_t i = 0; i < m->config.num_hidden_layers; i++)
+    for (int64_t i = 0; i < m->config.num_hidden_layers; i++) {
+        tuff_graph_block(g, true);
         x = block(g, m, i, in, x);
+    }
+    tuff_graph_block(g, false);
     return tuff_block_norm(g, m, x, own->ln_f_weight, own->ln_f_bias);
 }
 

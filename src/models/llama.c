@@ -230,9 +230,11 @@ struct tuff_tensor *tuff_llama_hidden(struct tuff_graph *g, struct tuff_model *m
     x = tuff_block_dropout(g, x, m->config.embd_pdrop, in->seed, 0);
     for (int64_t i = 0; i < m->config.num_hidden_layers; i++) {
         uint32_t stream = 1 + 3 * (uint32_t) i;
+        tuff_graph_block(g, true);
         x = attention(g, m, i, in, x, stream);
         x = mlp(g, m, i, in, x, stream + 2);
     }
+    tuff_graph_block(g, false);
     return norm(g, m, x, own->norm);
 }
 

@@ -242,16 +242,20 @@ static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
     struct pass p = {g, m, in, 0};
     struct tuff_tensor *source = embed(&p, in->source, in->source_buckets);
     for (int64_t i = 0; i < encoders; i++) {
+        tuff_graph_block(g, true);
         source = attend(&p, &layers[i].self, i, source, source, false, in->source_visible);
         source = feed_forward(&p, &layers[i], source);
     }
+    tuff_graph_block(g, false);
     struct tuff_tensor *x = embed(&p, in->ids, in->ids_buckets);
     for (int64_t i = encoders; i < layer_count(&m->config); i++) {
+        tuff_graph_block(g, true);
         x = attend(&p, &layers[i].self, i, x, x, true, in->visible);
         x = attend(&p, &layers[i].cross, i + m->config.num_decoder_layers, x, source, false,
                    in->source_visible);
         x = feed_forward(&p, &layers[i], x);
     }
+    tuff_graph_block(g, false);
     return x;
 }
 

@@ -86,6 +86,7 @@ static struct tuff_tensor *shaped(struct tuff_graph *g, struct tuff_tensor *t,
     memmove(&g->nodes.items[at + 1], &g->nodes.items[at],
             (g->nodes.n - 1 - at) * sizeof *g->nodes.items);
     g->nodes.items[at] = made;
+    made->block = node->block;
     renumber(g);
     return v;
 }

@@ -253,7 +253,8 @@ enum tuff_status tuff_fit_end(struct fit *f, enum tuff_status status)
 enum tuff_status tuff_fit(struct tuff_ctx *ctx, const struct tuff_fit_params *params,
                           struct tuff_fit_report *report)
 {
-    struct fit f = {.ctx = ctx, .params = params, .report = report, .begin = tuff_os_now()};
+    struct fit f = {.ctx = ctx, .own = *params, .report = report, .begin = tuff_os_now()};
+    f.params = &f.own;
     *report = (struct tuff_fit_report) {
         .train_loss = NAN, .val_loss = NAN, .bits_per_byte = NAN};
     enum tuff_status status = tuff_fit_start(&f);

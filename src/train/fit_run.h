@@ -6,7 +6,8 @@
 
 struct fit {
     struct tuff_ctx *ctx;
-    const struct tuff_fit_params *params;
+    const struct tuff_fit_params *params; /* `own` */
+    struct tuff_fit_params own; /* what the caller said, and what was chosen where he left it to us */
     struct tuff_fit_report *report;
     /* the run folder */
     struct tuff_os_lock *lock;

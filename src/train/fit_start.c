@@ -197,6 +197,34 @@ static void fill_rates(struct fit *f, int64_t n)
     tuff_schedule_fill(f->lr, n, &schedule);
 }
 
+/* Batch, accumulation and blocks made again, where bytes were said. */
+static enum tuff_status choose_memory(struct fit *f)
+{
+    struct tuff_fit_params *p = &f->own;
+    int64_t rates = p->steps > 0 ? p->steps : TIMED_STEPS_MAX;
+    struct tuff_memory_choice c;
+    if (!p->memory)
+        return TUFF_OK;
+    struct tuff_trainer_params params = {.batch = p->batch, .context = p->context,
+                                         .optimizer = p->optimizer};
+    double *lr = tuff_calloc((size_t) rates, sizeof *lr);
+    if (!lr)
+        return no_memory(f);
+    params.optimizer.lr = lr;
+    params.optimizer.lr_count = rates;
+    enum tuff_status status = tuff_trainer_fit_memory(f->ctx, tuff_device_info(p->device),
+                                                      &f->config, &params, p->memory, &c);
+    free(lr);
+    TUFF_TRY(status);
+    p->batch = c.batch;
+    p->accumulate *= c.accumulate;
+    p->checkpoint = c.checkpoint;
+    tuff_fit_note(f, "memory: batch %lld, accumulate %lld, checkpoint %d of %d blocks: %.1f MiB of %.1f",
+         (long long) p->batch, (long long) p->accumulate, c.checkpoint, c.blocks,
+         (double) c.peak / 1048576, (double) p->memory / 1048576);
+    return TUFF_OK;
+}
+
 static enum tuff_status create_trainer(struct fit *f)
 {
     const struct tuff_fit_params *p = f->params;
@@ -222,6 +250,7 @@ static enum tuff_status create_trainer(struct fit *f)
                                        .shapes = f->shapes,
                                        .n_shapes = f->n_shapes,
                                        .optimizer = f->optimizer,
+                                       .checkpoint = p->checkpoint,
                                        .label_smoothing = p->label_smoothing,
                                        .dropout = true,
                                        .seed = p->seed},
@@ -384,6 +413,7 @@ enum tuff_status tuff_fit_start(struct fit *f)
     TUFF_TRY(tuff_fit_open_data(f));
     TUFF_TRY(choose_config(f, &changed));
     f->state = (struct tuff_run_state) {.best_loss = 1e300, .position.seed = f->params->seed};
+    TUFF_TRY(choose_memory(f));
     TUFF_TRY(tuff_fit_open_loaders(f));
     TUFF_TRY(f->resume_from ? read_checkpoint(f, changed) : plan_steps(f));
     if (f->resume_from && f->prefetch)

@@ -58,8 +58,8 @@ json_t *tuff_run_settings(const struct tuff_fit_params *p, const struct tuff_tok
 {
     const struct tuff_device_info *device = tuff_device_info(p->device);
     json_t *root = json_pack(
-        "{s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:b, s:I, s:s, s:s, s:s}", "steps",
-        (json_int_t) steps, "batch", (json_int_t) p->batch, "context", (json_int_t) p->context,
+        "{s:i, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:b, s:I, s:s, s:s, s:s}", "checkpoint",
+        p->checkpoint, "steps", (json_int_t) steps, "batch", (json_int_t) p->batch, "context", (json_int_t) p->context,
         "accumulate", (json_int_t) p->accumulate, "schedule",
         tuff_schedule_name(p->schedule.kind), "warmup", (json_int_t) warmup, "cycles",
         (json_int_t) p->schedule.cycles, "optimizer", tuff_optimizer_name(p->optimizer.kind),
@@ -92,7 +92,9 @@ enum tuff_status tuff_run_same(struct tuff_ctx *ctx, const json_t *before, const
     json_object_foreach((json_t *) (uintptr_t) now, key, value)
     {
         const json_t *old = json_object_get(before, key);
-        if (old && json_equal(old, value))
+        /* A setting that earlier versions did not have, and that is off. */
+        bool off = !old && json_is_number(value) && json_number_value(value) == 0;
+        if (off || (old && json_equal(old, value)))
             continue;
         char *was = old ? json_dumps(old, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) : NULL;
         char *is = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
@@ -252,7 +254,7 @@ void tuff_fit_memory_free(struct tuff_fit_memory *memory)
 static enum tuff_status recall_numbers(struct tuff_ctx *ctx, const char *name, const json_t *set,
                                        const json_t *options, struct tuff_fit_params *p)
 {
-    int64_t keep = p->keep, seed = (int64_t) p->seed;
+    int64_t keep = p->keep, seed = (int64_t) p->seed, checkpoint = p->checkpoint;
     const char *schedule = NULL, *optimizer = NULL;
     const struct {
         const char *key;
@@ -261,7 +263,7 @@ static enum tuff_status recall_numbers(struct tuff_ctx *ctx, const char *name, c
     } ints[] = {{"steps", &p->steps, false},           {"batch", &p->batch, false},
                 {"context", &p->context, false},       {"accumulate", &p->accumulate, false},
                 {"warmup", &p->schedule.warmup, false}, {"seed", &seed, false},
-                {"cycles", &p->schedule.cycles, false},
+                {"cycles", &p->schedule.cycles, false}, {"checkpoint", &checkpoint, false},
                 {"eval-every", &p->eval_every, true},  {"eval-batches", &p->eval_batches, true},
                 {"save-every", &p->save_every, true},  {"keep", &keep, true}};
     for (size_t i = 0; i < TUFF_COUNT(ints); i++)
@@ -279,6 +281,7 @@ static enum tuff_status recall_numbers(struct tuff_ctx *ctx, const char *name, c
                          "no such kind", name, schedule ? schedule : "",
                          optimizer ? optimizer : "");
     p->optimizer.nesterov = json_is_true(json_object_get(set, "nesterov"));
+    p->checkpoint = (int) TUFF_MIN(TUFF_MAX(checkpoint, -1), 100000);
     p->keep = (int) TUFF_MIN(TUFF_MAX(keep, 0), 1000000);
     p->seed = (uint64_t) seed;
     p->epochs = 0;

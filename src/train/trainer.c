@@ -57,8 +57,11 @@ static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *
         t->params.on_graph(t->params.on_graph_user, g, loss);
     if (!t->params.unfused)
         tuff_fuse(g);
-    if (training)
+    if (training) {
         tuff_backward(g, loss);
+        if (t->params.checkpoint)
+            tuff_checkpoint(g, t->params.checkpoint);
+    }
 }
 
 static enum tuff_status create_pass(struct tuff_trainer *t, struct pass *pass, bool training)

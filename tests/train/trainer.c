@@ -306,6 +306,76 @@ static void test_shapes(struct tuff_ctx *ctx, struct tuff_device *device)
     tiny_destroy(&t);
 }
 
+/* Values made again instead of kept: the same bits, fewer bytes, and all barriers are there. */
+static void test_checkpoint(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    double loss;
+    size_t n, m;
+    float *kept = trained(ctx, device, (struct tuff_trainer_params) {.dropout = true}, &loss, &n);
+    static const struct tuff_trainer_params others[] = {
+        {.dropout = true, .checkpoint = 1},
+        {.dropout = true, .checkpoint = -1},
+        {.dropout = true, .checkpoint = -1, .unfused = true},
+        {.dropout = true, .checkpoint = -1, .order = TUFF_ORDER_SHUFFLED, .order_seed = 3}};
+    for (size_t i = 0; i < TUFF_COUNT(others); i++) {
+        float *again = trained(ctx, device, others[i], &loss, &m);
+        same_bits(kept, again, n, m, "checkpointing");
+        free(again);
+    }
+    free(kept);
+    static const double rate = 1e-3;
+    uint64_t bytes[3];
+    struct tuff_model_config config = tiny_config;
+    config.num_hidden_layers = 12;
+    for (int i = 0; i < 3; i++) {
+        struct tuff_plan_sizes sizes;
+        int blocks = 0;
+        CHECK_OK(ctx, tuff_trainer_plan(
+                          ctx, tuff_device_info(device), &config,
+                          &(struct tuff_trainer_params) {
+                              .batch = 4, .context = 16, .checkpoint = i ? i == 1 ? 6 : -1 : 0,
+                              .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = &rate,
+                                            .lr_count = 1}},
+                          &sizes, NULL, &blocks));
+        CHECK(blocks == 12);
+        bytes[i] = sizes.activations;
+    }
+    CHECK_MSG(bytes[2] < bytes[0] / 2 && bytes[1] < bytes[0] && bytes[2] < bytes[1],
+              "%llu, %llu, %llu bytes", (unsigned long long) bytes[0],
+              (unsigned long long) bytes[1], (unsigned long long) bytes[2]);
+}
+
+/* What is chosen for a number of bytes takes no more, and less would not do. */
+static void test_budget(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    static const double rate = 1e-3;
+    const struct tuff_device_info *info = tuff_device_info(device);
+    struct tuff_trainer_params params = {
+        .batch = 8, .context = 16,
+        .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = &rate, .lr_count = 1}};
+    struct tuff_plan_sizes sizes;
+    struct tuff_memory_choice c;
+    uint64_t whole, low = 0, last = 0;
+    CHECK_OK(ctx, tuff_trainer_plan(ctx, info, &tiny_config, &params, &sizes, NULL, NULL));
+    whole = tuff_plan_peak(&sizes);
+    for (uint64_t budget = whole; low < 3 && budget > whole / 4; budget -= whole / 200) {
+        enum tuff_status status =
+            tuff_trainer_fit_memory(ctx, info, &tiny_config, &params, budget, &c);
+        if (status == TUFF_E_DEVICE_MEMORY) {
+            low = 3;
+            break;
+        }
+        CHECK_OK(ctx, status);
+        CHECK(c.peak <= budget && c.batch * c.accumulate == 8 && c.checkpoint <= c.blocks);
+        if (budget == whole)
+            CHECK(c.checkpoint == 0 && c.accumulate == 1);
+        uint64_t given = (uint64_t) c.accumulate * 100 + (uint64_t) c.checkpoint;
+        CHECK_MSG(given >= last, "less is given up for fewer bytes");
+        last = given;
+    }
+    CHECK_MSG(low == 3 && last >= 800, "%llu", (unsigned long long) last);
+}
+
 /* Training steps with generation in between on the same weights: the bits of training alone. */
 static void test_alternating(struct tuff_ctx *ctx, struct tuff_device *device)
 {
@@ -357,6 +427,8 @@ int main(void)
         test_bytes(ctx, device);
         test_accumulation(ctx, device);
         test_shapes(ctx, device);
+        test_checkpoint(ctx, device);
+        test_budget(ctx, device);
         test_discrete(ctx, device);
         test_alternating(ctx, device);
         test_device_end(device);
