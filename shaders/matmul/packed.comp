@@ -11,8 +11,8 @@
 // and are added in the order of s; subgroup s finishes the tile's vectors s, s + S, ...
 // No load leaves the operands: the last tile's rows are shifted inwards, as is the last KC, and
 // what others have is masked; packed panels are always whole. Needs K >= KC, and M >= R for
-// unpacked a. 2 M N K FLOP; 4 M N K (1 / R + 1 / (NC SG)) bytes from the cache. Unrolled code should
-// stay near the 32 KiB of an instruction cache: KC R NC <= 1536.
+// unpacked a. 2 M N K FLOP; 4 M N K (1 / R + 1 / (NC SG)) bytes from the cache. A larger KC means less
+// to share, and code (300 bytes a k) that comes from a second-level cache, and longer to compile.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "lib/math.glsl"

@@ -12,6 +12,7 @@
 #include "elementwise/fill.h"
 #include "matmul/pack.h"
 #include "ops/flat.h"
+#include "ops/matmul_packed.h"
 
 enum {
     ROWS = 8,       /* of a tile */
@@ -261,19 +262,8 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
         .from_line = (uint32_t) (step * a->kernel_w * a->channels),
         .to = (uint32_t) to + (dx ? (uint32_t) (taps - 1) * entry : 0),
         .to_batch = dx ? 0u - entry : entry}; /* places are numbers modulo 2^32 */
-    identity(p.t);
-    char kernel[32];
-    snprintf(kernel, sizeof kernel, "matmul/pack.%s.f32.sg%u", dx ? "rows" : "columns", l->lanes);
-    tuff_launch(r, &(struct tuff_launch_params) {
-                       .kernel = kernel,
-                       .push = &p,
-                       .push_bytes = sizeof p,
-                       .groups = {p.k_end / 16, (uint32_t) ceil_div(size, 32), (uint32_t) taps},
-                       .spec = (uint32_t[]) {l->width, size % 32 == 0 && k % 16 == 0},
-                       .n_spec = 2,
-                       .views = {&scratch},
-                       .in = {w},
-                       .writes_scratch = true});
+    tuff_matmul_pack(r, &p, !dx, l->width, size % 32 == 0 && k % 16 == 0, (uint32_t) taps,
+                     &(struct tuff_launch_params) {.views = {&scratch}, .in = {w}});
 }
 
 static uint32_t digits(uint32_t groups)

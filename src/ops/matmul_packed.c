@@ -35,8 +35,8 @@ static bool a_packed(const struct tuff_node *node)
 
 static bool part_of_k(struct shape *s, const struct tuff_device_info *device)
 {
-    /* Last match: as much as the instruction cache holds, without a rest if that can be had. */
-    static const uint32_t sizes[] = {64, 48, 32};
+    /* Last match: the most, without a rest if that can be had. */
+    static const uint32_t sizes[] = {128, 96, 64, 48, 32};
     s->kc = s->k >= 64 ? 64 : 32;
     for (size_t i = TUFF_COUNT(sizes); i-- > 0;)
         if (s->k % sizes[i] == 0)
@@ -162,6 +162,28 @@ struct block {
     uint32_t m0, m, n0, n;
 };
 
+void tuff_matmul_pack(struct tuff_recorder *r, struct tuff_matmul_pack_params *p, bool along_k,
+                      uint32_t width, bool whole, uint32_t batch, struct tuff_launch_params *launch)
+{
+    uint32_t lanes = tuff_record_device(r)->subgroup_size, subgroups = 8, blocks = (p->k_end + 15) / 16;
+    char kernel[40];
+    while (blocks % subgroups || subgroups * lanes > tuff_record_device(r)->max_invocations)
+        subgroups /= 2;
+    identity(p->t);
+    snprintf(kernel, sizeof kernel, "matmul/pack.%s.%s.sg%u", along_k ? "columns" : "rows",
+             tuff_half_name(launch->in[0]->dtype), lanes);
+    launch->kernel = kernel;
+    launch->push = p;
+    launch->push_bytes = sizeof *p;
+    launch->groups[0] = blocks / subgroups;
+    launch->groups[1] = (p->size + 31) / 32;
+    launch->groups[2] = batch;
+    launch->spec = (uint32_t[]) {width, whole, subgroups, subgroups * lanes};
+    launch->n_spec = 4;
+    launch->writes_scratch = true;
+    tuff_launch(r, launch);
+}
+
 /* Packs `size` columns of op(x), from `first` on, to float `to` of the scratch; `along_k`: the rows
  * of its storage run along k. */
 static void pack(struct tuff_recorder *r, const struct tuff_node *node, const struct shape *s,
@@ -183,24 +205,13 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
         .from_line = tuff_matmul_batch_stride(x),
         .to = (uint32_t) to,
         .to_batch = (uint32_t) (is_a ? s->a_panels : s->b_panels)};
-    identity(p.t);
-    char kernel[40];
-    snprintf(kernel, sizeof kernel, "matmul/pack.%s.%s.sg%u", along_k ? "columns" : "rows",
-             tuff_half_name(x->dtype), tuff_record_device(r)->subgroup_size);
     bool whole = (is_a ? s->m : s->n) % 32 == 0 && s->k % 16 == 0 && size % 32 == 0;
-    tuff_launch(r, &(struct tuff_launch_params) {
-                       .kernel = kernel,
-                       .push = &p,
-                       .push_bytes = sizeof p,
-                       .groups = {(uint32_t) tuff_div_up(s->k, 16),
-                                  (uint32_t) tuff_div_up(size, 32), s->batch},
-                       .spec = (uint32_t[]) {is_a ? ROWS : s->width, whole},
-                       .n_spec = 2,
-                       .views = {&scratch},
-                       .in = {x},
-                       .writes_scratch = true,
-                       .bytes_read = (double) tuff_dtype_size(x->dtype) * size * s->k * s->batch,
-                       .bytes_written = 4.0 * size * s->k * s->batch});
+    tuff_matmul_pack(r, &p, along_k, is_a ? ROWS : s->width, whole, s->batch,
+                     &(struct tuff_launch_params) {
+                         .views = {&scratch},
+                         .in = {x},
+                         .bytes_read = (double) tuff_dtype_size(x->dtype) * size * s->k * s->batch,
+                         .bytes_written = 4.0 * size * s->k * s->batch});
 }
 
 static uint32_t digits(uint32_t tiles)

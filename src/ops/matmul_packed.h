@@ -57,5 +57,11 @@ uint64_t tuff_matmul_packed_scratch(const struct tuff_node *node,
 /* The node was given scratch, and its storages can be bound. */
 bool tuff_matmul_packed_fits(const struct tuff_recorder *r, const struct tuff_node *node);
 void tuff_matmul_packed_record(struct tuff_recorder *r, const struct tuff_node *node);
+/* Fills the rest of a launch that packs launch->in[0], to the storage launch->views[0], and launches:
+ * panels of `width`; `along_k`: rows of the source run along k. `whole`: p's size is a multiple of
+ * 32, its k of 16. */
+struct tuff_matmul_pack_params;
+void tuff_matmul_pack(struct tuff_recorder *r, struct tuff_matmul_pack_params *p, bool along_k,
+                      uint32_t width, bool whole, uint32_t batch, struct tuff_launch_params *launch);
 
 #endif
