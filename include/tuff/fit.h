@@ -59,6 +59,10 @@ struct tuff_fit_params {
                                        `checkpoint` are then chosen so, see tuff_trainer_fit_memory */
     double label_smoothing;         /* of the training loss; evaluation has none */
     double dropout;                 /* all three rates of the model; < 0: its config's */
+    const char *lora;               /* train adapters, as tuff_lora_parse takes them, over the frozen
+                                       weights of `init`; NULL: the weights. Checkpoints then hold an
+                                       adapter instead of a model */
+    double lora_plus;               /* rate of B over that of A; 0: 1 */
     uint64_t seed;                  /* of weights, order of the data, dropout */
     int64_t eval_every, save_every; /* steps. 0: at the end only. < 0: some ten times a run, and
                                        evaluation no more than a twentieth of the time */

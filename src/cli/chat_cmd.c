@@ -245,6 +245,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     c.choice.max_new_tokens = 512;
     const struct cli_option options[] = {
         {"model", CLI_STRING, &model, "DIR", "checkpoint, or a run folder (its best)", 0, 0},
+        CLI_ADAPTER_OPTION(&c.text),
         {"tokenizer", CLI_STRING, &tokenizer, "PATH", "when it is not in the model's folder", 0, 0},
         {"system", CLI_STRING, &c.system, "TEXT", "a first message of the system", 0, 0},
         {"context", CLI_INT, &c.context, "N", "tokens of conversation kept; 0: up to 4096", 0,

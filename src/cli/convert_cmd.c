@@ -1,7 +1,7 @@
 /* tuff convert: weights of any format read here to safetensors, in another float type too. */
-#include "base/json.h"
 #include "base/os.h"
 #include "cli/convert_head.h"
+#include "cli/folder.h"
 #include "tuff/io.h"
 
 #include <math.h>
@@ -34,73 +34,6 @@ static enum tuff_status give(void *user, size_t i, uint64_t first, uint64_t n, v
     const uint16_t *half = to;
     for (uint64_t k = 0; j->specs[i].dtype == TUFF_F16 && k < n; k++)
         j->overflows += (half[k] & 0x7fffu) == 0x7c00u && isfinite(j->piece[k]);
-    return TUFF_OK;
-}
-
-static enum tuff_status copy_file(struct tuff_ctx *ctx, const char *from, const char *to)
-{
-    struct tuff_map map;
-    TUFF_TRY(tuff_os_map(ctx, from, &map));
-    enum tuff_status status = tuff_os_write_file(ctx, to, map.data, map.size);
-    tuff_os_unmap(&map);
-    return status;
-}
-
-/* config.json with the type that the weights have now. */
-static enum tuff_status copy_config(struct tuff_ctx *ctx, const char *from, const char *to,
-                                    const char *dtype)
-{
-    static const char *const keys[] = {"dtype", "torch_dtype"};
-    json_t *root;
-    TUFF_TRY(tuff_json_load(ctx, from, &root));
-    for (size_t i = 0; i < TUFF_COUNT(keys); i++)
-        if (json_object_get(root, keys[i]))
-            json_object_set_new(root, keys[i], json_string(dtype));
-    enum tuff_status status = tuff_json_save(ctx, to, root);
-    json_decref(root);
-    return status;
-}
-
-/* From names[first] on: the config may be written already. */
-static enum tuff_status copy_others(struct tuff_ctx *ctx, const char *src, const char *dst,
-                                    const char *dtype, size_t first)
-{
-    static const char *const names[] = {
-        "config.json",           "generation_config.json", "tokenizer.json",
-        "tokenizer_config.json", "vocab.txt",              "vocab.json",
-        "merges.txt",            "tokenizer.model",        "added_tokens.json",
-        "spiece.model",          "sentencepiece.bpe.model", "special_tokens_map.json",
-        "chat_template.jinja"};
-    enum tuff_status status = TUFF_OK;
-    for (size_t i = first; i < TUFF_COUNT(names) && status == TUFF_OK; i++) {
-        char *from = tuff_os_path_join(src, names[i]), *to = tuff_os_path_join(dst, names[i]);
-        if (!from || !to)
-            status = tuff_fail(ctx, TUFF_E_NOMEM, "out of host memory");
-        else if (tuff_os_path_kind(from) == TUFF_PATH_FILE)
-            status = i == 0 && dtype ? copy_config(ctx, from, to, dtype)
-                                     : copy_file(ctx, from, to);
-        free(from);
-        free(to);
-    }
-    return status;
-}
-
-/* DST must be new to weights: nothing is overwritten. */
-static enum tuff_status prepare_folder(struct tuff_ctx *ctx, const char *dst)
-{
-    static const char *const taken[] = {"model.safetensors", "model.safetensors.index.json"};
-    TUFF_TRY(tuff_os_mkdirs(ctx, dst));
-    for (size_t i = 0; i < TUFF_COUNT(taken); i++) {
-        char *path = tuff_os_path_join(dst, taken[i]);
-        bool there = path && tuff_os_path_kind(path) != TUFF_PATH_NONE;
-        enum tuff_status status =
-            !path   ? tuff_fail(ctx, TUFF_E_NOMEM, "out of host memory")
-            : there ? tuff_fail(ctx, TUFF_E_STATE, "%s is there already: choose another folder",
-                                path)
-                    : TUFF_OK;
-        free(path);
-        TUFF_TRY(status);
-    }
     return TUFF_OK;
 }
 
@@ -151,11 +84,11 @@ static int convert(struct job *j, const char *src, const char *dst, uint64_t sha
     enum tuff_status status = folder ? tuff_weights_open(ctx, src, &j->file)
                                      : tuff_fail(ctx, TUFF_E_NOMEM, "out of host memory");
     if (status == TUFF_OK)
-        status = prepare_folder(ctx, dst);
+        status = cli_folder_prepare(ctx, dst);
     if (status == TUFF_OK)
         status = write_weights(j, dst, shard_max, dtype);
     if (status == TUFF_OK)
-        status = copy_others(ctx, folder, dst, dtype ? torch_names[*dtype] : NULL, 0);
+        status = cli_folder_copy(ctx, folder, dst, dtype ? torch_names[*dtype] : NULL, 0);
     if (status == TUFF_OK && j->overflows)
         fprintf(stderr, "warning: %llu values beyond 65504 became infinite; bf16 has room for them\n",
                 (unsigned long long) j->overflows);
@@ -170,10 +103,10 @@ static int convert(struct job *j, const char *src, const char *dst, uint64_t sha
 static int convert_head(struct cli *cli, const struct cli_command *command,
                         const struct cli_head *head, const char *src, const char *dst)
 {
-    if (prepare_folder(cli->ctx, dst) != TUFF_OK)
+    if (cli_folder_prepare(cli->ctx, dst) != TUFF_OK)
         return cli_fail(cli, command);
     int code = cli_convert_head(cli, command, head, src, dst);
-    if (code == CLI_OK && copy_others(cli->ctx, src, dst, NULL, 1) != TUFF_OK)
+    if (code == CLI_OK && cli_folder_copy(cli->ctx, src, dst, NULL, 1) != TUFF_OK)
         code = cli_fail(cli, command);
     return code;
 }

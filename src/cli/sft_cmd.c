@@ -6,7 +6,7 @@
 #include "io/checkpoint.h"
 #include "tuff/sft.h"
 
-#include <math.h>
+#define CONTEXT 512 /* or what the model has positions for */
 
 struct sft {
     const char *model, *template_file;
@@ -110,6 +110,9 @@ static enum tuff_status load(struct cli_training *t)
     TUFF_TRY(find_folder(t));
     TUFF_TRY(tuff_model_config_load(ctx, s->folder, &config));
     TUFF_TRY(tuff_model_check_causal(ctx, "sft", &config));
+    if (!p->context) /* not said */
+        p->context = config.max_position_embeddings > 0
+                         ? TUFF_MIN(config.max_position_embeddings, CONTEXT) : CONTEXT;
     TUFF_TRY(tuff_model_context_check(ctx, &config, p->context));
     TUFF_TRY(tuff_tokenizer_load(ctx, p->tokenizer ? p->tokenizer : s->folder, &s->tokenizer));
     s->load = (struct tuff_sft_params) {.data = p->data, .n_data = p->n_data, .model = s->folder,
@@ -240,7 +243,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"test", CLI_INT, &s.test, "N", "held-out questions counted for exact match", 0, 1 << 20},
         {"max-new-tokens", CLI_INT, &s.answers.max_new_tokens, "N", "of these answers", 1, 1 << 16},
     };
-    p->context = 512;
+    p->context = 0;
     p->batch = 4;
     p->weight_decay = 0;
     p->schedule.base = 5e-5;

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/os.h"
 #include "cli/device.h"
+#include "tuff/lora.h"
 
 static char *model_folder(struct cli *cli, const char *path)
 {
@@ -61,19 +62,68 @@ static enum tuff_status read_ends(struct cli *cli, struct cli_text *t)
     return status;
 }
 
+static bool has_file(const char *folder, const char *name)
+{
+    char *path = tuff_os_path_join(folder, name);
+    bool there = path && tuff_os_path_kind(path) == TUFF_PATH_FILE;
+    free(path);
+    return there;
+}
+
+/* An adapter's folder names the model it is for. */
+static enum tuff_status find_weights(struct cli *cli, struct cli_text *t)
+{
+    struct tuff_lora_params params;
+    const char *base = t->folder;
+    char *memory = NULL;
+    t->adapted = has_file(t->folder, "adapter_config.json") &&
+                 !has_file(t->folder, "model.safetensors");
+    if (t->adapted)
+        TUFF_TRY(tuff_lora_config(cli->ctx, t->folder, &params, &base, &memory));
+    enum tuff_status status = TUFF_OK;
+    if (!base)
+        status = tuff_fail(cli->ctx, TUFF_E_ARG, "%s: does not say which model it is for: give that "
+                           "as --model and this as --adapter", t->folder);
+    else if (!(t->weights = model_folder(cli, base)))
+        status = tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
+    free(memory);
+    return status;
+}
+
 enum tuff_status cli_text_open(struct cli *cli, struct cli_text *t, const char *model,
                                const char *tokenizer)
 {
     t->folder = model_folder(cli, model);
     if (!t->folder)
         return tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
-    TUFF_TRY(tuff_model_config_load(cli->ctx, t->folder, &t->config));
-    TUFF_TRY(tuff_tokenizer_load(cli->ctx, tokenizer ? tokenizer : t->folder, &t->tokenizer));
+    TUFF_TRY(find_weights(cli, t));
+    TUFF_TRY(tuff_model_config_load(cli->ctx, t->weights, &t->config));
+    TUFF_TRY(tuff_tokenizer_load(cli->ctx,
+                                 tokenizer                                  ? tokenizer
+                                 : has_file(t->folder, "tokenizer.json") ? t->folder
+                                                                            : t->weights,
+                                 &t->tokenizer));
     return read_ends(cli, t);
 }
 
-int cli_text_start(struct cli *cli, const struct cli_command *command, struct cli_text *t,
-                   struct tuff_generator_params params)
+static enum tuff_status load_weights(struct cli *cli, struct cli_text *t)
+{
+    TUFF_TRY(tuff_model_load(t->model, t->weights));
+    if (t->adapted)
+        TUFF_TRY(tuff_lora_merge(t->model, t->folder));
+    for (size_t i = 0; i < t->adapters.n; i++) {
+        char *folder = model_folder(cli, t->adapters.items[i]);
+        enum tuff_status status = folder ? tuff_lora_merge(t->model, folder)
+                                         : tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
+        free(folder);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}
+
+/* Device, weights, and the generator where there are params for one. */
+static int start(struct cli *cli, const struct cli_command *command, struct cli_text *t,
+                 struct tuff_generator_params *params)
 {
     int code = cli_open_device(cli, command, &t->device);
     if (code != CLI_OK)
@@ -81,15 +131,28 @@ int cli_text_start(struct cli *cli, const struct cli_command *command, struct cl
     enum tuff_status status = tuff_store_create(cli->ctx, t->device, &t->store);
     if (status == TUFF_OK)
         status = tuff_model_create(t->store, &t->config, &t->model);
-    params.store = t->store;
-    params.model = t->model;
-    if (status == TUFF_OK)
-        status = tuff_generator_create(cli->ctx, &params, &t->generator);
+    if (params) {
+        params->store = t->store;
+        params->model = t->model;
+    }
+    if (status == TUFF_OK && params)
+        status = tuff_generator_create(cli->ctx, params, &t->generator);
     if (status == TUFF_OK)
         status = tuff_store_allocate(t->store, false, 0);
     if (status == TUFF_OK)
-        status = tuff_model_load(t->model, t->folder);
+        status = load_weights(cli, t);
     return status == TUFF_OK ? CLI_OK : cli_fail(cli, command);
+}
+
+int cli_text_start(struct cli *cli, const struct cli_command *command, struct cli_text *t,
+                   struct tuff_generator_params params)
+{
+    return start(cli, command, t, &params);
+}
+
+int cli_text_load(struct cli *cli, const struct cli_command *command, struct cli_text *t)
+{
+    return start(cli, command, t, NULL);
 }
 
 void cli_text_close(struct cli_text *t)
@@ -101,6 +164,8 @@ void cli_text_close(struct cli_text *t)
     tuff_tokenizer_destroy(t->tokenizer);
     free(t->end_ids);
     free(t->folder);
+    free(t->weights);
+    free(t->adapters.items);
 }
 
 /* ---- choice ---- */

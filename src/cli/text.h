@@ -8,7 +8,10 @@
 #include "tuff/tokenizer.h"
 
 struct cli_text {
-    char *folder;
+    char *folder;  /* tokenizer, templates */
+    char *weights; /* and config: the same, or what the adapter in `folder` was trained for */
+    bool adapted;  /* `folder` is such an adapter's */
+    struct cli_strings adapters; /* --adapter: others, merged in this order; free the items */
     struct tuff_model_config config;
     struct tuff_tokenizer *tokenizer;
     struct tuff_device *device;
@@ -18,14 +21,18 @@ struct cli_text {
     uint32_t *end_ids; /* generation_config.json's, or config.json's */
     size_t n_end_ids;
 };
-/* Configuration and tokenizer of `model`: a checkpoint's folder, or a run whose `best` or `last`
- * names one. `tokenizer` NULL: in that folder. */
+#define CLI_ADAPTER_OPTION(text)                                                                   \
+    {"adapter", CLI_STRINGS, &(text)->adapters, "DIR", "LoRA adapter, PEFT's or a run's; repeatable", 0, 0}
+/* Configuration and tokenizer of `model`: a checkpoint's folder, an adapter's, or a run whose `best` or
+ * `last` names one. `tokenizer` NULL: in that folder. */
 enum tuff_status cli_text_open(struct cli *cli, struct cli_text *text, const char *model,
                                const char *tokenizer);
 /* Then device, weights and generator; store and model of params are filled in. CLI_OK or the exit
  * code after an error line. */
 int cli_text_start(struct cli *cli, const struct cli_command *command, struct cli_text *text,
                    struct tuff_generator_params params);
+/* The same without a generator. */
+int cli_text_load(struct cli *cli, const struct cli_command *command, struct cli_text *text);
 /* Accepts what was opened in part. */
 void cli_text_close(struct cli_text *text);
 

@@ -186,6 +186,9 @@ static int parse(struct cli *cli, struct cli_training *t, int argc, char **argv)
         {"clip", CLI_REAL, &o->clip, "X", "largest gradient norm; 0: none", 0, 1e9},
         {"label-smoothing", CLI_REAL, &p->label_smoothing, "E", "share of the target given to all "
          "tokens alike, in training", 0, 0.99},
+        {"lora", CLI_STRING, &p->lora, "WHAT", "train adapters: r=8,alpha=16,dropout=0,rslora,"
+         "target=NAME+NAME", 0, 0},
+        {"lora-plus", CLI_REAL, &p->lora_plus, "X", "rate of B over that of A; 0: 1", 0, 1e6},
         {"dropout", CLI_REAL, &p->dropout, "P", "all rates; -1: the config's", -1, 0.9},
         {"seed", CLI_INT, &t->seed, "N", "of weights, data order and dropout", 0, 0},
         {"validation", CLI_REAL, &p->validation, "X", "share of the text held out", 0, 0.9},

@@ -145,7 +145,8 @@ const struct tuff_family tuff_family_gpt1 = {
     .activations = activations,
     .sizes = sizes,
     .check = check,
-    .needs = TUFF_NEEDS_POSITIONS | TUFF_NEEDS_POSITION_BUCKETS | TUFF_TAKES_TOKEN_TYPES,
+    .needs = TUFF_NEEDS_POSITIONS | TUFF_NEEDS_POSITION_BUCKETS | TUFF_TAKES_TOKEN_TYPES |
+             TUFF_WEIGHTS_BY_INPUT,
     .prefix = "transformer.",
     .tied = "lm_head.weight",
     .ignored = (const char *const[]) {"attn.bias", "position_ids", NULL},

@@ -186,7 +186,8 @@ const struct tuff_family tuff_family_gpt2 = {
     .sizes = sizes,
     .read = read,
     .check = check,
-    .needs = TUFF_NEEDS_POSITIONS | TUFF_NEEDS_POSITION_BUCKETS | TUFF_TAKES_TOKEN_TYPES,
+    .needs = TUFF_NEEDS_POSITIONS | TUFF_NEEDS_POSITION_BUCKETS | TUFF_TAKES_TOKEN_TYPES |
+             TUFF_WEIGHTS_BY_INPUT,
     .prefix = "transformer.",
     .tied = "lm_head.weight",
     .ignored = (const char *const[]) {"attn.bias", "attn.masked_bias", NULL},

@@ -55,7 +55,8 @@ void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *m
         add_source(g, in, args);
     if (args->visible)
         in->visible = tuff_input(g, "visible", TUFF_U32, 2, (int64_t[]) {args->batch, 2});
-    if (args->dropout && tuff_model_has_dropout(&m->config))
+    bool drops = tuff_model_has_dropout(&m->config) || (m->lora && m->lora->params.dropout > 0);
+    if (args->dropout && drops)
         in->seed = tuff_input(g, "seed", TUFF_U32, 1, (int64_t[]) {2});
     if (args->head_mask)
         in->head_mask = tuff_input(g, "head_mask", TUFF_F32, 2,

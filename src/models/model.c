@@ -35,7 +35,9 @@ void tuff_model_weight_ordered(struct tuff_model *m, struct tuff_variable **to, 
         m->status = tuff_fail(m->ctx, TUFF_E_NOMEM, "model: out of host memory");
         return;
     }
-    m->status = tuff_weight_add(m->store, full, rows, cols, cols ? DECAYED : NOT_DECAYED, file, to);
+    m->status = m->lora ? tuff_lora_declare(m, full, rows, cols, file, to)
+                        : tuff_weight_add(m->store, full, rows, cols,
+                                          cols ? DECAYED : NOT_DECAYED, file, to);
     *p = (struct tuff_parameter) {*to, init};
 }
 
@@ -114,13 +116,24 @@ int64_t tuff_model_parameter_count(const struct tuff_model_config *config)
 enum tuff_status tuff_model_create(struct tuff_store *store, const struct tuff_model_config *config,
                                    struct tuff_model **out)
 {
+    return tuff_model_create_with(store, config, NULL, out);
+}
+
+enum tuff_status tuff_model_create_with(struct tuff_store *store,
+                                        const struct tuff_model_config *config,
+                                        struct tuff_lora *lora, struct tuff_model **out)
+{
     struct tuff_ctx *ctx = tuff_store_ctx(store);
     *out = NULL;
-    TUFF_TRY(tuff_model_config_check(ctx, "model", config));
-    struct tuff_model *m = tuff_calloc(1, sizeof *m);
-    if (!m)
-        return tuff_fail(ctx, TUFF_E_NOMEM, "model: out of host memory");
+    enum tuff_status checked = tuff_model_config_check(ctx, "model", config);
+    struct tuff_model *m = checked == TUFF_OK ? tuff_calloc(1, sizeof *m) : NULL;
+    if (!m) {
+        tuff_lora_free(lora);
+        return checked != TUFF_OK ? checked
+                                  : tuff_fail(ctx, TUFF_E_NOMEM, "model: out of host memory");
+    }
     m->ctx = ctx;
+    m->lora = lora;
     m->store = store;
     m->config = *config;
     m->family = tuff_family_find(config->model_type);
@@ -148,6 +161,7 @@ void tuff_model_destroy(struct tuff_model *m)
     free(m->layers);
     free(m->parameters.items);
     free(m->tables.items);
+    tuff_lora_free(m->lora);
     free(m);
 }
 
@@ -256,7 +270,8 @@ enum tuff_status tuff_model_read(struct tuff_model *m, const struct tuff_variabl
 struct tuff_tensor *tuff_model_hidden(struct tuff_graph *g, struct tuff_model *m,
                                       const struct tuff_model_inputs *in)
 {
-    return m->family->hidden(g, m, in);
+    struct tuff_tensor *hidden = m->family->hidden(g, m, in);
+    return m->lora ? tuff_lora_apply(g, m, in->seed, hidden) : hidden;
 }
 
 struct tuff_tensor *tuff_model_token_loss(struct tuff_graph *g, struct tuff_model *m,

@@ -4,6 +4,8 @@
 
 #include "base/json.h"
 #include "models/weights.h"
+#include "passes/adapt.h"
+#include "tuff/lora.h"
 #include "tuff/models.h"
 
 #include <stddef.h>
@@ -42,6 +44,7 @@ enum {
     TUFF_BIDIRECTIONAL = 8, /* tokens see those behind them too */
     TUFF_NEEDS_SOURCE = 32,
     TUFF_TAKES_TOKEN_TYPES = 64, /* on request, in the table of tokens */
+    TUFF_WEIGHTS_BY_INPUT = 64, /* matrices of linear layers are [in, out] */
     TUFF_PADDING_FIXED = 16 /* the token table's row of pad_token_id has no gradient */
 };
 
@@ -115,12 +118,22 @@ enum tuff_init { TUFF_INIT_NORMAL, TUFF_INIT_RESIDUAL, TUFF_INIT_ONES, TUFF_INIT
 typedef void (*tuff_table_fn)(const struct tuff_model *m, int64_t rows, int64_t cols,
                               int64_t parameter, float *values);
 
+/* Adapters of a model whose own parameters are frozen; lora.c. */
+struct tuff_lora {
+    struct tuff_lora_params params; /* copies */
+    const char **targets;
+    bool *matched; /* a target has a layer */
+    struct tuff_arena memory;
+    struct { struct tuff_adapter *items; size_t n, cap; } adapters;
+};
+
 struct tuff_model {
     struct tuff_ctx *ctx;
     struct tuff_store *store; /* NULL: parameters are counted only */
     const struct tuff_family *family;
     struct tuff_model_config config;
     void *own, *layers; /* the family's variables; of each layer */
+    struct tuff_lora *lora; /* NULL: no adapters */
     char scope[64];     /* what names of parameters begin with */
     enum tuff_status status; /* of declaring: the first failure */
     int64_t count;           /* of elements declared */
@@ -136,6 +149,19 @@ struct tuff_table {
     tuff_table_fn fill;
     int64_t parameter;
 };
+
+/* tuff_model_create; `lora` is the model's from then on. */
+enum tuff_status tuff_model_create_with(struct tuff_store *store,
+                                        const struct tuff_model_config *config,
+                                        struct tuff_lora *lora, struct tuff_model **model);
+/* A parameter of a model with adapters: frozen, and its A and B where it is a target. */
+enum tuff_status tuff_lora_declare(struct tuff_model *m, const char *name, int64_t rows,
+                                   int64_t cols, const struct tuff_file_order *file,
+                                   struct tuff_variable **to);
+/* Adds the adapters to the forward pass that ends in `hidden`. */
+struct tuff_tensor *tuff_lora_apply(struct tuff_graph *g, struct tuff_model *m,
+                                    struct tuff_tensor *seed, struct tuff_tensor *hidden);
+void tuff_lora_free(struct tuff_lora *lora);
 
 /* In `declare`: names that follow begin so ("" at first). */
 void tuff_model_scope(struct tuff_model *m, const char *format, ...) TUFF_PRINTF(2, 3);

@@ -71,8 +71,8 @@ enum tuff_status tuff_weight_read(struct tuff_store *store, const struct tuff_va
     return TUFF_OK;
 }
 
-static enum tuff_status write_weight(struct tuff_store *store, struct tuff_variable *v,
-                                     enum tuff_copy copy, const float *data)
+enum tuff_status tuff_weight_write(struct tuff_store *store, struct tuff_variable *v,
+                                   enum tuff_copy copy, const float *data)
 {
     const struct tuff_file_order *file = tuff_variable_file_order(v);
     if (!file->rank)
@@ -125,7 +125,12 @@ enum tuff_status tuff_weight_init(struct tuff_store *store, struct tuff_variable
 
 static bool is_weight(const struct tuff_variable *v)
 {
-    return tuff_variable_role(v) != TUFF_STATE;
+    return tuff_variable_role(v) != TUFF_STATE && !tuff_lora_owns(v);
+}
+
+static bool is_trainable(const struct tuff_variable *v)
+{
+    return tuff_variable_role(v) == TUFF_TRAINABLE;
 }
 
 static bool shapes_equal(const struct tuff_variable *v, const struct tuff_file_tensor *t)
@@ -280,7 +285,7 @@ static enum tuff_status load(struct tuff_store *store, const char *path,
         if (!values)
             status = tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path);
         else if ((status = tuff_file_tensor_read_f32(ctx, t, 0, t->count, values)) == TUFF_OK)
-            status = write_weight(store, v, copy, values);
+            status = tuff_weight_write(store, v, copy, values);
     }
     free(values);
     tuff_weights_close(file);
@@ -299,7 +304,7 @@ static const struct tuff_weight_names exact = {
 enum tuff_status tuff_weights_load_copy(struct tuff_store *store, const char *path,
                                         enum tuff_copy copy)
 {
-    return load(store, path, &exact, copy, is_weight);
+    return load(store, path, &exact, copy, is_trainable);
 }
 
 enum tuff_status tuff_weights_load_some(struct tuff_store *store, const char *path,
@@ -377,7 +382,7 @@ enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder,
 enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *folder,
                                         const char *name, enum tuff_copy copy)
 {
-    return save(store, folder, name, "", copy, is_weight);
+    return save(store, folder, name, "", copy, copy == TUFF_VALUE ? is_weight : is_trainable);
 }
 
 enum tuff_status tuff_weights_save_some(struct tuff_store *store, const char *folder,

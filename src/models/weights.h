@@ -14,6 +14,9 @@ enum tuff_status tuff_weight_add(struct tuff_store *store, const char *name, int
 /* tuff_variable_read in the order files have. */
 enum tuff_status tuff_weight_read(struct tuff_store *store, const struct tuff_variable *v,
                                   enum tuff_copy copy, float *data);
+/* tuff_variable_write of elements in the order files have. */
+enum tuff_status tuff_weight_write(struct tuff_store *store, struct tuff_variable *v,
+                                   enum tuff_copy copy, const float *data);
 /* mean + deviation * normal, from stream `stream` of the seed. */
 enum tuff_status tuff_weight_init(struct tuff_store *store, struct tuff_variable *v, double mean,
                                   double deviation, uint64_t seed, uint64_t stream);
@@ -43,6 +46,9 @@ enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *fo
 /* Reads what tuff_weights_save_copy wrote; names and shapes must be equal. */
 enum tuff_status tuff_weights_load_copy(struct tuff_store *store, const char *path,
                                         enum tuff_copy copy);
+
+/* A variable of adapters, which are in no file of a model's weights. */
+bool tuff_lora_owns(const struct tuff_variable *variable);
 
 /* The same of the variables that are selected, whatever their role, alone in their file. */
 typedef bool (*tuff_select_fn)(const struct tuff_variable *variable);

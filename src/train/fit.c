@@ -148,6 +148,8 @@ static enum tuff_status save(struct fit *f, bool best)
     TUFF_TRY(tuff_run_save(f->ctx, &(struct tuff_run_save_params) {.fit = f->params,
                                                                    .store = f->store,
                                                                    .model = f->model,
+                                                                   .config = &f->config,
+                                                                   .base = f->init,
                                                                    .tokenizer = f->tokenizer,
                                                                    .settings = f->settings,
                                                                    .state = &f->state,
@@ -246,6 +248,7 @@ enum tuff_status tuff_fit_end(struct fit *f, enum tuff_status status)
     tuff_os_unlock(&f->lock);
     free(f->resume_from);
     free(f->init);
+    free(f->lora_memory);
     free(f->lr);
     return status;
 }

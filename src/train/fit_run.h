@@ -3,6 +3,7 @@
 #define TUFF_TRAIN_FIT_RUN_H
 
 #include "train/run.h"
+#include "tuff/lora.h"
 
 struct fit {
     struct tuff_ctx *ctx;
@@ -15,6 +16,8 @@ struct fit {
     bool started;      /* there is something in it worth keeping */
     char *resume_from; /* checkpoint; NULL: from the beginning */
     char *init;        /* checkpoint to take the weights of; NULL: new ones */
+    struct tuff_lora_params lora; /* where params->lora */
+    char *lora_memory;
     json_t *settings;
     struct tuff_run_state state;
     struct tuff_csv *csv;

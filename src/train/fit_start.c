@@ -45,6 +45,7 @@ static enum tuff_status check_params(struct tuff_ctx *ctx, const struct tuff_fit
                 {"power", p->schedule.power, 0, 100},
                 {"decay", p->schedule.decay, 0, 1},
                 {"weight-decay", p->weight_decay, 0, 1e6},
+                {"lora-plus", p->lora_plus, 0, 1e6},
                 {"clip", p->optimizer.clip, 0, 1e30},
                 {"label-smoothing", p->label_smoothing, 0, 0.99},
                 {"dropout", TUFF_MAX(p->dropout, 0), 0, 0.99},
@@ -88,11 +89,31 @@ static enum tuff_status open_run(struct fit *f)
     return TUFF_OK;
 }
 
+/* The frozen weights of a run that trains adapters: what its checkpoint says. */
+static enum tuff_status find_base(struct fit *f)
+{
+    struct tuff_lora_params params;
+    const char *base;
+    char *memory;
+    enum tuff_status status = tuff_lora_config(f->ctx, f->resume_from, &params, &base, &memory);
+    if (status == TUFF_OK && !(f->init = base ? strdup(base) : NULL))
+        status = tuff_fail(f->ctx, TUFF_E_FORMAT, "%s: does not say which model it is for",
+                           f->resume_from);
+    free(memory);
+    return status;
+}
+
 /* A checkpoint folder, or the best or last one of a run. */
 static enum tuff_status find_init(struct fit *f)
 {
     static const char *const names[] = {"best", "last"};
     const char *init = f->params->init;
+    if (f->params->lora)
+        TUFF_TRY(tuff_lora_parse(f->ctx, f->params->lora, &f->lora, &f->lora_memory));
+    if (f->params->lora && f->resume_from)
+        return find_base(f);
+    if (f->params->lora && !init)
+        return tuff_fail(f->ctx, TUFF_E_ARG, "lora: adapters need a trained model to start from");
     if (!init || f->resume_from)
         return TUFF_OK;
     for (size_t i = 0; i < TUFF_COUNT(names) && !f->init; i++) {
@@ -234,13 +255,15 @@ static enum tuff_status create_trainer(struct fit *f)
         return no_memory(f);
     fill_rates(f, rates);
     TUFF_TRY(tuff_store_create(f->ctx, p->device, &f->store));
-    TUFF_TRY(tuff_model_create(f->store, &f->config, &f->model));
+    TUFF_TRY(p->lora ? tuff_lora_create(f->store, &f->config, &f->lora, &f->model)
+                     : tuff_model_create(f->store, &f->config, &f->model));
     if (p->on_model)
         TUFF_TRY(p->on_model(p->user, f->store, f->model));
     f->optimizer = p->optimizer;
     f->optimizer.lr = f->lr;
     f->optimizer.lr_count = rates;
-    f->optimizer.weight_decay[0] = p->weight_decay;
+    f->optimizer.weight_decay[0] = f->optimizer.weight_decay[TUFF_LORA_B_GROUP] = p->weight_decay;
+    f->optimizer.lr_scale[TUFF_LORA_B_GROUP] = p->lora_plus;
     return tuff_trainer_create(
         f->ctx,
         &(struct tuff_trainer_params) {.store = f->store,
@@ -312,7 +335,9 @@ static enum tuff_status choose_steps(struct fit *f)
 /* Weights and optimizer as the checkpoint has them. */
 static enum tuff_status restore(struct fit *f)
 {
-    TUFF_TRY(tuff_model_load(f->model, f->resume_from));
+    TUFF_TRY(tuff_model_load(f->model, f->params->lora ? f->init : f->resume_from));
+    if (f->params->lora)
+        TUFF_TRY(tuff_lora_load(f->model, f->resume_from));
     TUFF_TRY(tuff_run_load_optimizer(f->store, f->resume_from, &f->optimizer));
     return tuff_checkpoint_drop_after(f->ctx, f->params->out, f->state.step);
 }
@@ -400,7 +425,9 @@ static enum tuff_status begin_anew(struct fit *f)
                                     f->steps, warmup(f));
     if (!f->settings)
         return no_memory(f);
-    return f->init ? tuff_model_load(f->model, f->init) : tuff_model_init(f->model, f->params->seed);
+    TUFF_TRY(f->init ? tuff_model_load(f->model, f->init)
+                     : tuff_model_init(f->model, f->params->seed));
+    return f->params->lora ? tuff_lora_init(f->model, f->params->seed) : TUFF_OK;
 }
 
 enum tuff_status tuff_fit_start(struct fit *f)

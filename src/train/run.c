@@ -6,6 +6,7 @@
 #include "io/metrics.h"
 #include "models/weights.h"
 #include "tuff/io.h"
+#include "tuff/lora.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -37,7 +38,7 @@ struct real {
     const char *key;
     double *at;
 };
-enum { REALS = 18 };
+enum { REALS = 19 };
 static void reals(struct tuff_fit_params *p, struct real list[REALS])
 {
     struct tuff_optimizer_params *o = &p->optimizer;
@@ -49,7 +50,7 @@ static void reals(struct tuff_fit_params *p, struct real list[REALS])
         {"alpha", &o->alpha},      {"rho", &o->rho},        {"beta2-decay", &o->beta2_decay},
         {"eps2", &o->eps2},        {"d", &o->d},            {"clip", &o->clip},
         {"weight-decay", &p->weight_decay}, {"dropout", &p->dropout},
-        {"label-smoothing", &p->label_smoothing}};
+        {"label-smoothing", &p->label_smoothing}, {"lora-plus", &p->lora_plus}};
     memcpy(list, all, sizeof all);
 }
 
@@ -75,6 +76,8 @@ json_t *tuff_run_settings(const struct tuff_fit_params *p, const struct tuff_tok
         bad |= json_object_set_new(root, list[i].key, json_real(*list[i].at));
     if (tokenizer)
         bad |= json_object_set_new(root, "tokenizer", hash_text(tuff_run_vocabulary(tokenizer)));
+    if (p->lora)
+        bad |= json_object_set_new(root, "lora", json_string(p->lora));
     if (p->n_data && !tuff_run_is_token_file(p))
         bad |= json_object_set_new(root, "data", text_list(p));
     if (!bad)
@@ -171,13 +174,21 @@ enum tuff_status tuff_run_load_optimizer(struct tuff_store *store, const char *f
     return TUFF_OK;
 }
 
+static enum tuff_status save_adapter(struct tuff_ctx *ctx,
+                                     const struct tuff_run_save_params *params, const char *folder)
+{
+    TUFF_TRY(tuff_model_config_save(ctx, folder, params->config));
+    return tuff_lora_save(params->model, folder, params->base);
+}
+
 enum tuff_status tuff_run_save(struct tuff_ctx *ctx, const struct tuff_run_save_params *params)
 {
     struct tuff_checkpoint *checkpoint = NULL;
     const struct tuff_fit_params *p = params->fit;
     TUFF_TRY(tuff_checkpoint_begin(ctx, p->out, params->state->step, &checkpoint));
     const char *folder = tuff_checkpoint_folder(checkpoint);
-    enum tuff_status status = tuff_model_save(params->model, folder);
+    enum tuff_status status = p->lora ? save_adapter(ctx, params, folder)
+                                      : tuff_model_save(params->model, folder);
     if (status == TUFF_OK && params->tokenizer)
         status = tuff_tokenizer_save(ctx, params->tokenizer, folder);
     if (status == TUFF_OK)
@@ -275,6 +286,7 @@ static enum tuff_status recall_numbers(struct tuff_ctx *ctx, const char *name, c
     TUFF_TRY(tuff_json_real(ctx, name, options, "validation", &p->validation));
     TUFF_TRY(tuff_json_string(ctx, name, set, "schedule", &schedule));
     TUFF_TRY(tuff_json_string(ctx, name, set, "optimizer", &optimizer));
+    TUFF_TRY(tuff_json_string(ctx, name, set, "lora", &p->lora));
     if ((schedule && !tuff_schedule_find(schedule, &p->schedule.kind)) ||
         (optimizer && !tuff_optimizer_find(optimizer, &p->optimizer.kind)))
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: schedule \"%s\", optimizer \"%s\": "

@@ -41,6 +41,8 @@ struct tuff_run_save_params {
     const struct tuff_fit_params *fit;
     struct tuff_store *store;
     struct tuff_model *model;
+    const struct tuff_model_config *config; /* of adapters' checkpoints: the model's */
+    const char *base;                       /* and where its weights are */
     const struct tuff_tokenizer *tokenizer; /* NULL: none is written */
     const json_t *settings;
     const struct tuff_run_state *state;

@@ -1,0 +1,51 @@
+/* tuff merge: LoRA adapters into the weights they were trained for. */
+#include "cli/folder.h"
+#include "cli/text.h"
+#include "tuff/lora.h"
+
+static int merge(struct cli *cli, const struct cli_command *command, struct cli_text *t,
+                 const char *model, const char *out)
+{
+    if (cli_text_open(cli, t, model, NULL) != TUFF_OK)
+        return cli_fail(cli, command);
+    if (!t->adapted && !t->adapters.n)
+        return cli_error(command, CLI_USAGE, "--adapter DIR is needed: what to merge");
+    int code = cli_text_load(cli, command, t);
+    if (code != CLI_OK)
+        return code;
+    if (cli_folder_prepare(cli->ctx, out) != TUFF_OK ||
+        cli_folder_copy(cli->ctx, t->weights, out, NULL, 1) != TUFF_OK ||
+        (t->adapted && cli_folder_copy(cli->ctx, t->folder, out, NULL, 1) != TUFF_OK) ||
+        tuff_model_save(t->model, out) != TUFF_OK)
+        return cli_fail(cli, command);
+    if (!cli->quiet)
+        printf("%s: %s with %zu adapter%s merged into its weights\n", out, t->weights,
+               t->adapters.n + t->adapted, t->adapters.n + t->adapted == 1 ? "" : "s");
+    return CLI_OK;
+}
+
+static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_text text = {0};
+    const char *model = NULL, *out = NULL;
+    const struct cli_option options[] = {
+        {"model", CLI_STRING, &model, "DIR", "checkpoint, or an adapter that names one", 0, 0},
+        CLI_ADAPTER_OPTION(&text),
+        {"out", CLI_STRING, &out, "DIR", "folder for the merged model", 0, 0},
+    };
+    int code = cli_parse(cli, command, options, TUFF_COUNT(options), NULL, argc, argv);
+    if (code < 0 && (!model || !out))
+        code = cli_error(command, CLI_USAGE, "--model DIR and --out DIR are needed");
+    if (code < 0)
+        code = merge(cli, command, &text, model, out);
+    cli_text_close(&text);
+    return code;
+}
+
+const struct cli_command cli_merge = {
+    .name = "merge",
+    .summary = "put LoRA adapters into the weights of their model",
+    .usage = "--model DIR [--adapter DIR]... --out DIR",
+    .example = "tuff merge --model gpt2 --adapter run --out merged",
+    .run = run,
+};

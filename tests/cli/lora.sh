@@ -1,0 +1,73 @@
+# LoRA as users run it: adapters trained by sft and by train, gone on with to the bit, used by generate and chat,
+# merged; what is refused. bash lora.sh TUFF SCRATCH
+set -u
+tuff=$1 root=$(cd "$(dirname "$0")/../.." && pwd)
+rm -rf "$2" && mkdir -p "$2/m" && cd "$2" || exit 1
+fail() { echo "failed: $*"; exit 1; }
+refused() { # TEXT COMMAND...
+  local text=$1
+  shift
+  "$@" > out 2> err && fail "taken: $*"
+  grep -q -- "$text" err || fail "$*: $(cat err)"
+  [ "$(grep -c '^tuff [a-z]*: ' err)" = 1 ] || fail "not one line: $(cat err)"
+}
+export XDG_CACHE_HOME=$PWD/cache
+cp "$root"/tests/golden/models/gpt2-tiny/{config.json,model.safetensors} m/
+sed -i 's/"eos_token_id": [0-9]*/"eos_token_id": 0/; s/"bos_token_id": [0-9]*/"bos_token_id": 0/' m/config.json
+"$tuff" tokenizer train --type bpe --vocab-size 512 --special-token '<|endoftext|>' --out m "$root/docs/bpe.md" > log 2>&1 ||
+  fail "$(cat log)"
+cp m/model.safetensors base.safetensors
+seq 0 39 | awk '{ printf "{\"prompt\": \"Tell %d\", \"completion\": \"The word is number %d.\"}\n", $1, $1 % 4 }' > data.jsonl
+sft() {
+  "$tuff" sft --model m --data data.jsonl --context 64 --lr 1e-2 --steps 24 --save-every 8 --validation 0.1 --test 2 \
+    --max-new-tokens 4 --quiet "$@" > out 2> err || fail "sft $*: $(cat err)"
+}
+sft --out run --lora r=4,alpha=8,dropout=0.1,target=c_attn+mlp.c_fc --lora-plus 2
+last=run/$(cat run/last)
+for f in adapter_config.json adapter_model.safetensors config.json tokenizer.json chat_template.jinja exp_avg.safetensors; do
+  [ -s "$last/$f" ] || fail "no $last/$f"
+done
+[ ! -e "$last/model.safetensors" ] || fail "the base was saved too"
+cmp m/model.safetensors base.safetensors || fail "the base was changed"
+[ "$(wc -c < "$last/adapter_model.safetensors")" -lt 40000 ] || fail "large: $(ls -l "$last")"
+grep -q '"r": 4' "$last/adapter_config.json" && grep -q '"base_model_name_or_path": "m"' "$last/adapter_config.json" &&
+  grep -q '"fan_in_fan_out": true' "$last/adapter_config.json" || fail "$(cat "$last/adapter_config.json")"
+awk -F, 'NR > 1 && $2 != "" { if (!first) first = $2; last = $2 } END { exit !(last < 0.8 * first) }' run/metrics.csv ||
+  fail "nothing was learnt: $(cat run/metrics.csv)"
+
+# Gone on with: the same bits.
+cp -r run cut && rm -rf "cut/$(cat cut/last)"
+"$tuff" sft --out cut --resume --quiet > out 2> err || fail "resume: $(cat err)"
+cmp "$last/adapter_model.safetensors" "cut/$(cat cut/last)/adapter_model.safetensors" || fail "a resumed run has other bits"
+refused 'changed since the checkpoint: .*lora' "$tuff" sft --out cut --resume --quiet --lora r=4,target=c_attn
+
+# The same text by the adapter over its model, by the folder that names it, and merged; another without it.
+say() { "$tuff" generate --quiet --greedy --max-new-tokens 12 --prompt 'Human: Tell 3' "$@" 2> err || fail "generate: $(cat err)"; }
+say --model m > plain
+say --model m --adapter run > adapted
+say --model run > named
+"$tuff" merge --quiet --model m --adapter run --out merged > out 2> err || fail "merge: $(cat err)"
+say --model merged > merged.txt
+cmp -s plain adapted && fail "the adapter changes nothing"
+cmp adapted named && cmp adapted merged.txt || fail "not the same text: $(cat adapted named merged.txt)"
+printf 'Tell 3\n' | "$tuff" chat --quiet --model run --greedy --max-new-tokens 8 > out 2> err || fail "chat: $(cat err)"
+[ -s out ] || fail "chat says nothing"
+
+# Adapters on text, all linear layers.
+"$tuff" train --init m --data "$root/docs/bpe.md" --tokenizer m --out text --lora r=2 --context 16 --batch 2 --steps 4 --quiet \
+  > out 2> err || fail "train: $(cat err)"
+for name in c_attn attn.c_proj c_fc mlp.c_proj; do
+  grep -aq "h.1.*$name.lora_B" "text/$(cat text/last)/adapter_model.safetensors" || fail "no $name"
+done
+say --model m --adapter text > out
+
+# What is refused.
+cp -r "$root/tests/golden/lora/llama-tiny" other
+refused 'other/adapter_model.safetensors: an adapter for another model' "$tuff" generate --model m --adapter other --prompt x --quiet
+refused 'no linear layer of a gpt2' "$tuff" sft --model m --data data.jsonl --out no --lora target=q_proj --quiet
+refused 'options are r=N' "$tuff" sft --model m --data data.jsonl --out no --lora rank=3 --quiet
+refused 'need a trained model' "$tuff" train --data "$root/docs/bpe.md" --tokenizer m --out no --steps 1 --lora r=2 --quiet
+refused '--adapter DIR is needed' "$tuff" merge --model m --out no
+refused 'is there already' "$tuff" merge --model m --adapter run --out merged
+[ ! -e no ] || fail "a refused run left something"
+echo "all passed"

@@ -1,0 +1,365 @@
+/* LoRA against PEFT (tools/golden/lora.py): logits, loss, gradients of A and B, three AdamW steps, merging;
+ * that files go round, that the base stays as it is, and what is refused. */
+#include "base/base.h"
+#include "base/os.h"
+#include "device.h"
+#include "tuff/io.h"
+#include "tuff/lora.h"
+#include "tuff/train.h"
+
+enum { BATCH = 2, TIME = 8 };
+#define MODELS TEST_SOURCE_DIR "/golden/models/"
+#define ADAPTERS TEST_SOURCE_DIR "/golden/lora/"
+#define FOLDER TEST_BINARY_DIR "/lora"
+
+static struct tuff_ctx *ctx;
+static struct tuff_device *device;
+
+struct golden {
+    struct tuff_weights_file *file;
+    uint32_t ids[BATCH * TIME], targets[BATCH * TIME];
+};
+
+/* Values of a golden tensor; the caller frees. */
+static float *golden_read(const struct golden *g, const char *name, size_t *n)
+{
+    const struct tuff_file_tensor *t = tuff_weights_find(g->file, name);
+    CHECK_MSG(t != NULL, "no %s", name);
+    float *values = t ? calloc(t->count, sizeof *values) : NULL;
+    *n = t ? t->count : 0;
+    if (values)
+        CHECK_OK(ctx, tuff_file_tensor_read_f32(ctx, t, 0, t->count, values));
+    return values;
+}
+
+static void golden_open(const char *base, struct golden *g)
+{
+    char path[400];
+    snprintf(path, sizeof path, ADAPTERS "%s/golden.safetensors", base);
+    CHECK_OK(ctx, tuff_weights_open(ctx, path, &g->file));
+    const struct tuff_file_tensor *t = g->file ? tuff_weights_find(g->file, "ids") : NULL;
+    CHECK(t && t->count == BATCH * (TIME + 1));
+    const uint32_t *ids = t ? t->data : NULL;
+    for (size_t i = 0; ids && i < BATCH * TIME; i++) {
+        g->ids[i] = ids[i / TIME * (TIME + 1) + i % TIME];
+        g->targets[i] = ids[i / TIME * (TIME + 1) + i % TIME + 1];
+    }
+}
+
+/* The farthest of n values from what they should be, as a share of the largest. */
+static void compare(const float *got, const struct golden *g, const char *name, double most)
+{
+    size_t n;
+    float *want = golden_read(g, name, &n);
+    double worst = 0, largest = 0;
+    for (size_t i = 0; want && i < n; i++) {
+        worst = fmax(worst, fabs((double) got[i] - (double) want[i]));
+        largest = fmax(largest, fabs((double) want[i]));
+    }
+    CHECK_MSG(n && worst <= most * largest, "%s: differs by %g of %g", name, worst, largest);
+    free(want);
+}
+
+static struct tuff_model *create(struct tuff_store *store, const char *base,
+                                 const struct tuff_lora_params *params)
+{
+    struct tuff_model_config config;
+    struct tuff_model *model = NULL;
+    char path[400];
+    snprintf(path, sizeof path, MODELS "%s", base);
+    CHECK_OK(ctx, tuff_model_config_load(ctx, path, &config));
+    tuff_model_set_dropout(&config, 0);
+    CHECK_OK(ctx, params ? tuff_lora_create(store, &config, params, &model)
+                         : tuff_model_create(store, &config, &model));
+    return model;
+}
+
+static void load(struct tuff_model *model, const char *base, bool adapter)
+{
+    char path[400];
+    snprintf(path, sizeof path, MODELS "%s", base);
+    CHECK_OK(ctx, tuff_model_load(model, path));
+    snprintf(path, sizeof path, ADAPTERS "%s", base);
+    if (adapter)
+        CHECK_OK(ctx, tuff_lora_load(model, path));
+}
+
+/* Every adapter's copy against golden tensors named after it. */
+static void compare_adapters(struct tuff_model *model, const struct golden *g, const char *prefix,
+                             enum tuff_copy copy, double most)
+{
+    struct tuff_store *store = tuff_model_store(model);
+    size_t n = 0;
+    for (size_t i = 0; i < tuff_store_count(store); i++) {
+        struct tuff_variable *v = tuff_store_get(store, i);
+        char name[300];
+        if (tuff_variable_role(v) != TUFF_TRAINABLE)
+            continue;
+        float *values = calloc((size_t) tuff_variable_elements(v), sizeof *values);
+        CHECK_OK(ctx, tuff_model_read(model, v, copy, values));
+        snprintf(name, sizeof name, "%s%s", prefix, tuff_variable_name(v));
+        compare(values, g, name, most);
+        free(values);
+        n++;
+    }
+    CHECK(n >= 12);
+}
+
+static void test_pass(const char *base, const struct tuff_lora_params *params,
+                      const struct golden *g)
+{
+    struct tuff_store *store = NULL;
+    struct tuff_graph *graph = NULL;
+    struct tuff_program *program = NULL;
+    struct tuff_model_inputs in;
+    struct tuff_model_targets targets;
+    struct tuff_model_heads heads;
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
+    struct tuff_model *model = create(store, base, params);
+    CHECK_OK(ctx, tuff_graph_create(ctx, &graph));
+    tuff_model_inputs_add(graph, model, &in, .batch = BATCH, .time = TIME, .gradient = true);
+    tuff_model_targets_add(graph, model, &in, &targets);
+    tuff_model_apply_heads(graph, model, &in, tuff_model_hidden(graph, model, &in), &heads);
+    struct tuff_tensor *loss = tuff_model_loss(graph, model, &heads, &targets);
+    struct tuff_tensor *logits = tuff_output(graph, tuff_copy(graph, heads.logits), "logits");
+    loss = tuff_output(graph, loss, "loss");
+    tuff_backward(graph, loss);
+    CHECK_OK(ctx, tuff_program_create(store, graph, &(struct tuff_program_params) {.name = "lora"},
+                                      &program));
+    CHECK_OK(ctx, tuff_store_allocate(store, true, 0));
+    load(model, base, true);
+    CHECK_OK(ctx, tuff_program_begin(program));
+    CHECK_OK(ctx, tuff_model_inputs_write(program, model, &in,
+                                          &(struct tuff_model_batch) {.ids = g->ids}));
+    tuff_model_targets_write(program, &targets, &(struct tuff_model_labels) {.ids = g->targets});
+    CHECK_OK(ctx, tuff_program_submit(program));
+    CHECK_OK(ctx, tuff_program_wait(program, 0));
+    compare(tuff_program_output(program, logits, 0), g, "logits", 2e-5);
+    compare(tuff_program_output(program, loss, 0), g, "loss.0", 1e-5);
+    compare_adapters(model, g, "grad.", TUFF_GRADIENT, 1e-4);
+    tuff_program_destroy(program);
+    tuff_model_destroy(model);
+    tuff_store_destroy(store);
+}
+
+/* Three steps; then files, round. */
+static void test_steps(const char *base, const struct tuff_lora_params *params,
+                       const struct golden *g)
+{
+    static const double rate = 1e-2;
+    struct tuff_store *store = NULL;
+    struct tuff_trainer *trainer = NULL;
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
+    struct tuff_model *model = create(store, base, params);
+    struct tuff_optimizer_params o = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = &rate,
+                                      .lr_count = 1, .weight_decay = {0.1, 0, 0.1}};
+    CHECK_OK(ctx, tuff_trainer_create(ctx,
+                                      &(struct tuff_trainer_params) {.store = store, .model = model,
+                                                                     .batch = BATCH,
+                                                                     .context = TIME,
+                                                                     .optimizer = o},
+                                      &trainer));
+    load(model, base, true);
+    CHECK_OK(ctx, tuff_trainer_start(trainer, 0, 0));
+    for (int i = 0; i < 3 && trainer; i++) {
+        struct tuff_step_result r;
+        const struct tuff_micro micro = {0, g->ids, g->targets};
+        char name[20];
+        bool have;
+        CHECK_OK(ctx, tuff_trainer_step_micros(trainer, &micro, 1, BATCH * TIME));
+        CHECK_OK(ctx, tuff_trainer_result(trainer, true, &have, &r));
+        snprintf(name, sizeof name, "loss.%d", i);
+        float loss = (float) r.loss;
+        compare(&loss, g, name, 2e-5);
+    }
+    /* AdamW divides by the gradient's size: where that is small its rounding weighs most. */
+    compare_adapters(model, g, "after.", TUFF_VALUE, 2e-3);
+    const char *again = NULL;
+    char *memory = NULL;
+    struct tuff_lora_params read;
+    CHECK_OK(ctx, tuff_os_mkdirs(ctx, FOLDER));
+    CHECK_OK(ctx, tuff_lora_save(model, FOLDER, "here"));
+    CHECK_OK(ctx, tuff_lora_config(ctx, FOLDER, &read, &again, &memory));
+    CHECK(read.rank == params->rank && read.alpha == params->alpha && read.rslora == params->rslora &&
+          read.n_targets == params->n_targets && again && !strcmp(again, "here"));
+    CHECK_OK(ctx, tuff_lora_load(model, FOLDER));
+    compare_adapters(model, g, "after.", TUFF_VALUE, 2e-3);
+    free(memory);
+    tuff_trainer_destroy(trainer);
+    tuff_model_destroy(model);
+    tuff_store_destroy(store);
+}
+
+/* Merged, W is what PEFT makes of it, in the order files have. */
+static void test_merge(const char *base, const struct golden *g)
+{
+    struct tuff_store *store = NULL;
+    char path[400];
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
+    struct tuff_model *model = create(store, base, NULL);
+    CHECK_OK(ctx, tuff_store_allocate(store, false, 0));
+    load(model, base, false);
+    snprintf(path, sizeof path, ADAPTERS "%s", base);
+    CHECK_OK(ctx, tuff_lora_merge(model, path));
+    for (size_t i = 0; i < tuff_weights_count(g->file); i++) {
+        const struct tuff_file_tensor *t = tuff_weights_get(g->file, i);
+        if (strncmp(t->name, "merged.", 7))
+            continue;
+        float *values = calloc(t->count, sizeof *values);
+        struct tuff_variable *v = tuff_store_find(store, t->name + 7);
+        CHECK(v != NULL);
+        if (v)
+            CHECK_OK(ctx, tuff_model_read(model, v, TUFF_VALUE, values));
+        compare(values, g, t->name, 1e-6);
+        free(values);
+    }
+    tuff_model_destroy(model);
+    tuff_store_destroy(store);
+}
+
+/* B is 0 at first: nothing is added; and rates of LoRA+ reach B alone. */
+static void test_init(void)
+{
+    static const double rate = 1e-2;
+    const char *target = "c_attn";
+    struct tuff_lora_params params = {.rank = 2, .alpha = 2, .targets = &target, .n_targets = 1};
+    struct tuff_store *store = NULL;
+    struct tuff_trainer *trainer = NULL;
+    struct golden g = {0};
+    golden_open("gpt2-tiny", &g);
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
+    struct tuff_model *model = create(store, "gpt2-tiny", &params);
+    struct tuff_optimizer_params o = {.kind = TUFF_SGD, .lr = &rate, .lr_count = 1,
+                                      .lr_scale = {0, 0, 4}};
+    CHECK_OK(ctx, tuff_trainer_create(ctx,
+                                      &(struct tuff_trainer_params) {.store = store, .model = model,
+                                                                     .batch = BATCH,
+                                                                     .context = TIME,
+                                                                     .optimizer = o},
+                                      &trainer));
+    load(model, "gpt2-tiny", false);
+    CHECK_OK(ctx, tuff_lora_init(model, 1));
+    CHECK_OK(ctx, tuff_trainer_start(trainer, 0, 0));
+    const char *names[] = {"base_model.model.transformer.h.0.attn.c_attn.lora_A.weight",
+                           "base_model.model.transformer.h.0.attn.c_attn.lora_B.weight",
+                           "transformer.h.0.attn.c_attn.weight"};
+    float *before[3], *after[3];
+    double sums[3] = {0};
+    bool have;
+    struct tuff_step_result r;
+    const struct tuff_micro micro = {0, g.ids, g.targets};
+    for (int i = 0; i < 3; i++) {
+        struct tuff_variable *v = tuff_store_find(store, names[i]);
+        size_t n = (size_t) tuff_variable_elements(v);
+        before[i] = calloc(n, sizeof(float));
+        after[i] = calloc(n, sizeof(float));
+        CHECK_OK(ctx, tuff_variable_read(store, v, TUFF_VALUE, before[i]));
+        for (size_t k = 0; k < n; k++)
+            sums[i] += fabs((double) before[i][k]);
+    }
+    CHECK(sums[0] > 0 && sums[1] == 0);
+    CHECK_OK(ctx, tuff_trainer_step_micros(trainer, &micro, 1, BATCH * TIME));
+    CHECK_OK(ctx, tuff_trainer_result(trainer, true, &have, &r));
+    CHECK(have && r.norm > 0);
+    double moved = 0;
+    for (int i = 0; i < 3; i++) {
+        struct tuff_variable *v = tuff_store_find(store, names[i]);
+        size_t n = (size_t) tuff_variable_elements(v);
+        CHECK_OK(ctx, tuff_variable_read(store, v, TUFF_VALUE, after[i]));
+        /* A's gradient is scale B^T dy x = 0 as long as B is */
+        if (i != 1)
+            CHECK(!memcmp(before[i], after[i], n * sizeof(float)));
+        for (size_t k = 0; i == 1 && k < n; k++)
+            moved += (double) after[i][k] * (double) after[i][k];
+        free(before[i]);
+        free(after[i]);
+    }
+    /* h.0 and h.1: of this one B alone at least a part of norm 4 rate */
+    CHECK_MSG(sqrt(moved) > rate * r.norm * 0.5 && sqrt(moved) <= 4 * rate * r.norm * 1.001,
+              "moved by %g, the gradient is %g", sqrt(moved), r.norm);
+    tuff_weights_close(g.file);
+    tuff_trainer_destroy(trainer);
+    tuff_model_destroy(model);
+    tuff_store_destroy(store);
+}
+
+static void test_refused(void)
+{
+    static const struct {
+        const char *text, *what;
+    } wrong[] = {{"r=0", "r is 0"},          {"r=2.5", "\"r=2.5\""},   {"r", "\"r\""},
+                 {"alpha=x", "\"alpha=x\""}, {"dropout=1", "dropout"}, {"target=", "\"target=\""},
+                 {"size=3", "\"size=3\": options are"}};
+    struct tuff_lora_params params;
+    struct tuff_model *model = NULL;
+    struct tuff_model_config config;
+    struct tuff_store *store = NULL;
+    char *memory;
+    for (size_t i = 0; i < TUFF_COUNT(wrong); i++) {
+        CHECK_MSG(tuff_lora_parse(ctx, wrong[i].text, &params, &memory) != TUFF_OK &&
+                      strstr(tuff_error_text(ctx), wrong[i].what),
+                  "%s: %s", wrong[i].text, tuff_error_text(ctx));
+        free(memory);
+    }
+    CHECK_OK(ctx, tuff_lora_parse(ctx, "r=4,rslora,dropout=0.5,target=q_proj+mlp.up_proj", &params,
+                                  &memory));
+    CHECK(params.rank == 4 && params.alpha == 8 && params.rslora && params.dropout == 0.5 &&
+          params.n_targets == 2 && !strcmp(params.targets[1], "mlp.up_proj"));
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
+    CHECK_OK(ctx, tuff_model_config_load(ctx, MODELS "gpt2-tiny", &config));
+    CHECK(tuff_lora_create(store, &config, &params, &model) == TUFF_E_ARG && !model &&
+          strstr(tuff_error_text(ctx), "target \"q_proj\" is no linear layer of a gpt2"));
+    tuff_store_destroy(store);
+    free(memory);
+    /* an adapter for another model */
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
+    model = create(store, "llama-tiny", NULL);
+    CHECK_OK(ctx, tuff_store_allocate(store, false, 0));
+    load(model, "llama-tiny", false);
+    CHECK(tuff_lora_merge(model, ADAPTERS "gpt2-tiny") == TUFF_E_FORMAT &&
+          strstr(tuff_error_text(ctx), "an adapter for another model"));
+    tuff_model_destroy(model);
+    tuff_store_destroy(store);
+    static const char *const configs[][2] = {
+        {"{\"peft_type\":\"IA3\"}", "\"peft_type\" is \"IA3\""},
+        {"{\"peft_type\":\"LORA\",\"use_dora\":true}", "\"use_dora\" is not supported"},
+        {"{\"peft_type\":\"LORA\",\"r\":-1}", "r is -1"},
+        {"{\"peft_type\":\"LORA\",\"r\":\"x\"}", "\"r\""},
+        {"{\"peft_type\":\"LORA\",\"rank_pattern\":{\"a\":1}}", "rank_pattern"},
+        {"{\"peft_type\":\"LORA\",\"target_modules\":[1]}", "must be texts"}};
+    for (size_t i = 0; i < TUFF_COUNT(configs); i++) {
+        const char *text = configs[i][0];
+        CHECK_OK(ctx, tuff_os_write_file(ctx, FOLDER "/adapter_config.json", text, strlen(text)));
+        CHECK_MSG(tuff_lora_config(ctx, FOLDER, &params, NULL, &memory) != TUFF_OK &&
+                      strstr(tuff_error_text(ctx), configs[i][1]),
+                  "%s: %s", text, tuff_error_text(ctx));
+        free(memory);
+    }
+}
+
+int main(void)
+{
+    static const char *const bases[] = {"gpt2-tiny", "bloom-tiny", "llama-tiny"};
+    ctx = test_ctx();
+    device = test_device(ctx, (struct tuff_device_params) {0});
+    for (size_t i = 0; i < TUFF_COUNT(bases) && device; i++) {
+        struct golden g = {0};
+        struct tuff_lora_params params;
+        char path[400], *memory = NULL;
+        golden_open(bases[i], &g);
+        snprintf(path, sizeof path, ADAPTERS "%s", bases[i]);
+        CHECK_OK(ctx, tuff_lora_config(ctx, path, &params, NULL, &memory));
+        test_pass(bases[i], &params, &g);
+        test_steps(bases[i], &params, &g);
+        test_merge(bases[i], &g);
+        tuff_weights_close(g.file);
+        free(memory);
+    }
+    if (device) {
+        test_init();
+        test_refused();
+        test_device_end(device);
+    }
+    tuff_ctx_destroy(ctx);
+    return test_end();
+}
