@@ -17,9 +17,12 @@ struct tuff_generator_params {
     bool beams;               /* tuff_beam_search will be called: `sequences` counts beams */
     bool batch_invariant;     /* a sequence's tokens do not depend on how many others run with it:
                                  all run through programs of one size, which costs time */
+    bool reuse;               /* conversations: tuff_generate for one prompt does not process the
+                                 tokens again that the call before it has left in the cache, as far
+                                 as this prompt begins with them */
     bool generic;             /* tests */
 };
-/* Programs for prefill (chunks of tokens of any sequences) and decode. Create it before the store
+/* Programs for prefill (chunks of one sequence, single tokens of any) and decode. Create it before the store
  * is allocated (it adds the cache), then tuff_store_allocate, then use it. Many generators and a
  * trainer may share a store: they see the same weights. */
 struct tuff_generator;
@@ -27,6 +30,8 @@ TUFF_API enum tuff_status tuff_generator_create(struct tuff_ctx *ctx,
                                                 const struct tuff_generator_params *params,
                                                 struct tuff_generator **generator);
 TUFF_API void tuff_generator_destroy(struct tuff_generator *generator);
+/* Tokens that went through the model since the generator was made, prompts' and new ones. */
+TUFF_API uint64_t tuff_generator_processed(const struct tuff_generator *generator);
 
 struct tuff_prompt {
     const uint32_t *ids; /* 1 or more */

@@ -197,7 +197,7 @@ struct tuff_model_inputs {
     struct tuff_tensor *source_buckets;
     struct tuff_tensor *source_visible;    /* U32 [B, 2] */
     struct tuff_tensor *visible;           /* U32 [B, 2], as tuff_attention takes it; with a cache
-                                              [R], as tuff_attention_cached does */
+                                              [R], as tuff_attention_cached does, of a chunk [1, 2] */
     struct tuff_tensor *seed;              /* U32 [2]: dropout is on */
     struct tuff_tensor *head_mask;         /* F32 [N, H]: factors of the heads' weights; N as
                                               tuff_model_attention_count has it */
@@ -205,7 +205,9 @@ struct tuff_model_inputs {
                                               [B, H, T, S] each; see tuff_attention_weights */
     const struct tuff_kv_cache *cache;     /* then also: */
     struct tuff_tensor *slots;             /* U32 [R]: cache row each token is written to */
-    struct tuff_tensor *table;             /* U32 [R, max_blocks] */
+    struct tuff_tensor *table;             /* U32 [R, max_blocks]; or, for a chunk: */
+    struct tuff_tensor *window;            /* U32 [S]: cache rows of its sequence's tokens, the
+                                              chunk's own the last R; outside `visible`: any */
 };
 struct tuff_model_inputs_args {
     int64_t batch, time; /* B and T */
@@ -217,6 +219,8 @@ struct tuff_model_inputs_args {
     bool head_mask;      /* factors of heads are an input; not with a cache */
     const struct tuff_kv_cache *cache; /* then R rows, each of at most max_blocks blocks */
     int64_t rows, max_blocks;
+    int64_t window;      /* S > 0: the rows are a chunk: tokens of one sequence, one after the other,
+                            that see S - R before them; no block table then */
 };
 /* How many attentions the model has, N: one a layer; of an encoder-decoder the encoder's, then the
  * decoder's to its own text, then the decoder's to the source. */

@@ -178,7 +178,7 @@ static void update_running(struct call *c, struct search *s)
             tuff_track_share(c->gen, s->spare_tracks[made++], s->tracks[from->beam]);
         }
     for (size_t i = 0; i < c->beams; i++)
-        tuff_track_clear(c->gen, s->tracks[i]);
+        tuff_track_cut(c->gen, s->tracks[i], 0);
     struct beam *beams = s->running;
     s->running = s->spare;
     s->spare = beams;
@@ -221,11 +221,38 @@ static void step(struct call *c, struct search *s)
 
 /* ---- all searches ---- */
 
+/* The first token of all beams, from the logits behind the prompt in the first beam's track. */
+static enum tuff_status start_beams(struct call *c, struct search *s, const float *logits)
+{
+    for (size_t b = 0; b < c->beams; b++) {
+        TUFF_TRY(score(c, s, b, logits));
+        if (b)
+            tuff_track_share(c->gen, s->tracks[b], s->tracks[0]);
+    }
+    step(c, s);
+    return TUFF_OK;
+}
+
+static enum tuff_status run_chunks(struct call *c, struct search *s)
+{
+    struct tuff_feed feeds[TUFF_MOST_CHUNK];
+    size_t n;
+    while (!s->over && s->tracks[0]->length < s->prompt->n &&
+           (n = tuff_engine_chunk(c->gen, s->tracks[0], s->prompt->ids, s->prompt->n, feeds))) {
+        TUFF_TRY(tuff_engine_run_chunk(c->gen, feeds, n));
+        if (feeds[n - 1].wanted)
+            return start_beams(c, s, feeds[n - 1].logits);
+    }
+    return TUFF_OK;
+}
+
 /* Prompts go in once, into the first beam's track; all beams begin as that one. */
 static enum tuff_status run_prompts(struct call *c)
 {
     struct tuff_feed feeds[TUFF_PREFILL_ROWS];
     size_t owner[TUFF_PREFILL_ROWS], most, most_wanted, n;
+    for (size_t i = 0; i < c->n; i++)
+        TUFF_TRY(run_chunks(c, &c->list[i]));
     tuff_engine_limits(c->gen, true, &most, &most_wanted);
     do {
         size_t wanted = 0;
@@ -241,16 +268,9 @@ static enum tuff_status run_prompts(struct call *c)
             }
         }
         TUFF_TRY(tuff_engine_run(c->gen, feeds, n, true));
-        for (size_t i = 0; i < n; i++) {
-            struct search *s = &c->list[owner[i]];
-            for (size_t b = 0; b < c->beams && feeds[i].wanted; b++) {
-                TUFF_TRY(score(c, s, b, feeds[i].logits));
-                if (b)
-                    tuff_track_share(c->gen, s->tracks[b], s->tracks[0]);
-            }
+        for (size_t i = 0; i < n; i++)
             if (feeds[i].wanted)
-                step(c, s);
-        }
+                TUFF_TRY(start_beams(c, &c->list[owner[i]], feeds[i].logits));
     } while (n);
     return TUFF_OK;
 }

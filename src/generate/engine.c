@@ -7,15 +7,16 @@ enum { BLOCK = 16 };
 /* ---- programs ---- */
 
 static enum tuff_status add_bucket(struct tuff_generator *gen, int64_t rows, int64_t picks,
-                                   const char *name)
+                                   int64_t window, const char *name)
 {
     struct tuff_bucket *b = &gen->buckets[gen->n_buckets];
     struct tuff_graph *g;
     TUFF_TRY(tuff_graph_create(gen->ctx, &g));
     b->rows = rows;
     b->picks = picks;
+    b->window = window;
     tuff_model_inputs_add(g, gen->params.model, &b->in, .cache = gen->cache, .rows = rows,
-                          .max_blocks = gen->max_blocks);
+                          .max_blocks = gen->max_blocks, .window = window);
     struct tuff_tensor *hidden = tuff_model_hidden(g, gen->params.model, &b->in);
     if (picks < rows) {
         b->pick = tuff_input(g, "pick", TUFF_U32, 1, &picks);
@@ -36,11 +37,16 @@ static enum tuff_status add_buckets(struct tuff_generator *gen)
 {
     bool fixed = gen->params.batch_invariant;
     for (int64_t rows = fixed ? TUFF_INVARIANT_ROWS : 1;; rows *= 2) {
-        TUFF_TRY(add_bucket(gen, rows, rows, "decode"));
+        TUFF_TRY(add_bucket(gen, rows, rows, 0, "decode"));
         if (fixed || rows >= gen->params.sequences)
             break;
     }
-    return add_bucket(gen, TUFF_PREFILL_ROWS, gen->buckets[gen->n_buckets - 1].rows, "prefill");
+    gen->prefill = gen->n_buckets;
+    TUFF_TRY(add_bucket(gen, TUFF_PREFILL_ROWS, gen->buckets[gen->n_buckets - 1].rows, 0,
+                        "prefill"));
+    for (int64_t rows = TUFF_LEAST_CHUNK; rows <= TUFF_MOST_CHUNK && rows <= gen->context; rows *= 2)
+        TUFF_TRY(add_bucket(gen, rows, 1, gen->context, "chunk"));
+    return TUFF_OK;
 }
 
 /* Rows of the cache to other rows: all are read before one is written. */
@@ -76,6 +82,13 @@ static enum tuff_status allocate(struct tuff_generator *gen)
         return tuff_fail(gen->ctx, TUFF_E_NOMEM, "generate: out of host memory");
     TUFF_TRY(tuff_kv_cache_create(gen->params.model, (int64_t) blocks, BLOCK, &gen->cache));
     TUFF_TRY(add_buckets(gen));
+    if (gen->params.reuse) {
+        gen->kept.track = tuff_tracks_create(gen, 1);
+        gen->kept.ids = tuff_calloc((size_t) gen->context + 1, sizeof *gen->kept.ids);
+        if (!gen->kept.track || !gen->kept.ids)
+            return tuff_fail(gen->ctx, TUFF_E_NOMEM, "generate: out of host memory");
+        tuff_engine_reset(gen);
+    }
     return gen->params.beams ? add_copies(gen) : TUFF_OK;
 }
 
@@ -119,11 +132,18 @@ void tuff_generator_destroy(struct tuff_generator *gen)
         tuff_program_destroy(gen->buckets[i].program);
     tuff_program_destroy(gen->copies.program);
     tuff_kv_cache_destroy(gen->cache);
+    tuff_tracks_destroy(gen->kept.track);
+    free(gen->kept.ids);
     free(gen->copies.blocks);
     free(gen->uses);
     free(gen->free_blocks);
     free(gen->scores);
     free(gen);
+}
+
+uint64_t tuff_generator_processed(const struct tuff_generator *gen)
+{
+    return gen->processed;
 }
 
 /* ---- blocks ---- */
@@ -136,6 +156,8 @@ void tuff_engine_reset(struct tuff_generator *gen)
     for (size_t i = 0; i < blocks; i++) /* the lowest is taken first */
         gen->free_blocks[i] = (uint32_t) (blocks - 1 - i);
     gen->copies.n = 0;
+    if (gen->kept.track)
+        gen->kept.track->n_blocks = gen->kept.track->length = 0;
 }
 
 struct tuff_track *tuff_tracks_create(struct tuff_generator *gen, size_t n)
@@ -171,12 +193,14 @@ void tuff_track_share(struct tuff_generator *gen, struct tuff_track *to,
         gen->uses[to->blocks[i]]++;
 }
 
-void tuff_track_clear(struct tuff_generator *gen, struct tuff_track *track)
+void tuff_track_cut(struct tuff_generator *gen, struct tuff_track *track, size_t length)
 {
-    for (size_t i = 0; i < track->n_blocks; i++)
+    size_t keep = (length + BLOCK - 1) / BLOCK;
+    for (size_t i = keep; i < track->n_blocks; i++)
         if (--gen->uses[track->blocks[i]] == 0)
             gen->free_blocks[gen->n_free++] = track->blocks[i];
-    track->n_blocks = track->length = 0;
+    track->n_blocks = keep;
+    track->length = length;
 }
 
 /* There are as many blocks as all tracks can hold without sharing, so one is always free. */
@@ -236,15 +260,31 @@ static void put_row(struct tuff_generator *gen, struct tuff_bucket *b, int64_t r
                     struct tuff_feed *feed, uint32_t slot)
 {
     struct tuff_track *track = feed->track;
-    uint32_t *table = tuff_program_input(b->program, b->in.table);
     put(b, b->in.ids, row, feed->id);
     put(b, b->in.positions, row, (uint32_t) track->length);
-    put(b, b->in.visible, row, (uint32_t) track->length + 1);
     put(b, b->in.slots, row, slot);
+    track->length++;
+    if (b->window)
+        return;
+    put(b, b->in.visible, row, (uint32_t) track->length);
+    uint32_t *table = tuff_program_input(b->program, b->in.table);
     table += row * gen->max_blocks;
     for (int64_t i = 0; i < gen->max_blocks; i++)
         table[i] = i < (int64_t) track->n_blocks ? track->blocks[i] : 0;
-    track->length++;
+}
+
+/* The track's tokens, the chunk's among them, are the last of the window. */
+static void put_window(struct tuff_bucket *b, const struct tuff_track *track)
+{
+    uint32_t *to = tuff_program_input(b->program, b->in.window);
+    int64_t first = b->window - (int64_t) track->length;
+    put(b, b->in.visible, 0, (uint32_t) first);
+    put(b, b->in.visible, 1, (uint32_t) b->window);
+    for (int64_t i = 0; i < b->window; i++) {
+        size_t at = (size_t) TUFF_MAX(i - first, 0);
+        to[i] = i < first ? NO_SLOT
+                          : track->blocks[at / BLOCK] * BLOCK + (uint32_t) (at % BLOCK);
+    }
 }
 
 static void clear_rows(struct tuff_bucket *b, int64_t from)
@@ -259,13 +299,13 @@ static void clear_rows(struct tuff_bucket *b, int64_t from)
 
 static struct tuff_bucket *prefill_bucket(struct tuff_generator *gen)
 {
-    return &gen->buckets[gen->n_buckets - 1];
+    return &gen->buckets[gen->prefill];
 }
 
 void tuff_engine_limits(const struct tuff_generator *gen, bool prompt, size_t *feeds,
                         size_t *wanted)
 {
-    const struct tuff_bucket *b = &gen->buckets[gen->n_buckets - (prompt ? 1 : 2)];
+    const struct tuff_bucket *b = &gen->buckets[gen->prefill - (prompt ? 0 : 1)];
     *feeds = (size_t) b->rows;
     *wanted = (size_t) b->picks;
 }
@@ -286,7 +326,7 @@ static enum tuff_status run_rows(struct tuff_generator *gen, struct tuff_bucket 
                                  struct tuff_feed *feeds, size_t n)
 {
     int64_t picks = 0;
-    uint32_t slots[TUFF_PREFILL_ROWS];
+    uint32_t slots[TUFF_MOST_CHUNK];
     /* Slots are given first, one feed after the other: what must be copied is copied before. */
     for (size_t i = 0; i < n; i++) {
         slots[i] = next_slot(gen, feeds[i].track);
@@ -302,11 +342,15 @@ static enum tuff_status run_rows(struct tuff_generator *gen, struct tuff_bucket 
         if (pick && feeds[i].wanted)
             pick[picks++] = (uint32_t) i;
     }
-    clear_rows(b, (int64_t) n);
+    if (b->window)
+        put_window(b, feeds[0].track);
+    else
+        clear_rows(b, (int64_t) n);
     for (int64_t i = picks; pick && i < b->picks; i++)
         pick[i] = 0;
     TUFF_TRY(tuff_program_submit(b->program));
     TUFF_TRY(tuff_program_wait(b->program, 0));
+    gen->processed += n;
     const float *logits = tuff_program_output(b->program, b->logits, 0);
     picks = 0;
     for (size_t i = 0; i < n; i++) {
@@ -321,6 +365,27 @@ enum tuff_status tuff_engine_run(struct tuff_generator *gen, struct tuff_feed *f
                                  bool prompt)
 {
     return n ? run_rows(gen, choose_bucket(gen, n, prompt), feeds, n) : TUFF_OK;
+}
+
+size_t tuff_engine_chunk(const struct tuff_generator *gen, struct tuff_track *track,
+                         const uint32_t *ids, size_t n, struct tuff_feed *feeds)
+{
+    size_t rows = 0, from = track->length;
+    for (size_t i = gen->prefill + 1; i < gen->n_buckets; i++)
+        if (from + (size_t) gen->buckets[i].rows <= n)
+            rows = (size_t) gen->buckets[i].rows;
+    for (size_t i = 0; i < rows; i++)
+        feeds[i] = (struct tuff_feed) {track, ids[from + i], from + i + 1 == n, NULL};
+    return rows;
+}
+
+enum tuff_status tuff_engine_run_chunk(struct tuff_generator *gen, struct tuff_feed *feeds,
+                                       size_t n)
+{
+    struct tuff_bucket *b = prefill_bucket(gen) + 1;
+    while (b->rows < (int64_t) n)
+        b++;
+    return run_rows(gen, b, feeds, n);
 }
 
 /* ---- checks ---- */

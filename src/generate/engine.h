@@ -9,11 +9,19 @@
 #include "tuff/generate.h"
 #include "tuff/ops.h"
 
-enum { TUFF_DECODE_BUCKETS = 8, TUFF_PREFILL_ROWS = 64, TUFF_INVARIANT_ROWS = 8 };
+enum {
+    TUFF_DECODE_BUCKETS = 8,
+    TUFF_CHUNK_BUCKETS = 3,
+    TUFF_PREFILL_ROWS = 64,
+    TUFF_LEAST_CHUNK = 128, /* each bucket of chunks has twice the rows of the one before */
+    TUFF_MOST_CHUNK = TUFF_LEAST_CHUNK << (TUFF_CHUNK_BUCKETS - 1),
+    TUFF_INVARIANT_ROWS = 8
+};
 
-/* A program for `rows` tokens, of which `picks` get logits. */
+/* A program for `rows` tokens, of which `picks` get logits. With a window: a chunk, all of whose
+ * tokens are one sequence's. */
 struct tuff_bucket {
-    int64_t rows, picks;
+    int64_t rows, picks, window;
     struct tuff_program *program;
     struct tuff_model_inputs in;
     struct tuff_tensor *pick, *logits;
@@ -24,8 +32,14 @@ struct tuff_generator {
     struct tuff_generator_params params;
     int64_t vocab, context, max_blocks;
     struct tuff_kv_cache *cache;
-    struct tuff_bucket buckets[TUFF_DECODE_BUCKETS + 1]; /* decode, fewest rows first; prefill */
-    size_t n_buckets;
+    /* decode, fewest rows first; prefill; chunks, fewest rows first */
+    struct tuff_bucket buckets[TUFF_DECODE_BUCKETS + 1 + TUFF_CHUNK_BUCKETS];
+    size_t n_buckets, prefill;
+    uint64_t processed; /* tokens */
+    struct {            /* with params.reuse: what the last call left in the cache */
+        struct tuff_track *track;
+        uint32_t *ids;
+    } kept;
     float *scores; /* [vocab], of the row being chosen from */
     /* Blocks: how many tracks hold each, which are free, which to copy before the next run. */
     uint32_t *uses, *free_blocks;
@@ -43,7 +57,8 @@ struct tuff_track {
     size_t n_blocks;
     size_t length; /* tokens in the cache */
 };
-/* All blocks are free from now on; tracks of earlier calls must not be used again. */
+/* All blocks are free from now on, the kept track is empty; tracks of earlier calls must not be used
+ * again. */
 void tuff_engine_reset(struct tuff_generator *gen);
 /* n empty tracks; NULL, with the failure told: out of memory. */
 struct tuff_track *tuff_tracks_create(struct tuff_generator *gen, size_t n);
@@ -51,7 +66,8 @@ void tuff_tracks_destroy(struct tuff_track *tracks);
 /* `to`, an empty track, holds what `from` holds, without a copy. */
 void tuff_track_share(struct tuff_generator *gen, struct tuff_track *to,
                       const struct tuff_track *from);
-void tuff_track_clear(struct tuff_generator *gen, struct tuff_track *track);
+/* Keeps the first `length` tokens. */
+void tuff_track_cut(struct tuff_generator *gen, struct tuff_track *track, size_t length);
 
 /* One token to run. */
 struct tuff_feed {
@@ -60,6 +76,14 @@ struct tuff_feed {
     bool wanted;              /* its logits are */
     const float *logits;      /* [vocab], until the next run; NULL: not wanted */
 };
+/* The next tokens of a prompt as a chunk, ids[track->length] and on, if `n` ids are enough for one:
+ * how many were written to `feeds`, which has room for TUFF_MOST_CHUNK; 0: go by rows. The feed of
+ * the last of the n is wanted. */
+size_t tuff_engine_chunk(const struct tuff_generator *gen, struct tuff_track *track,
+                         const uint32_t *ids, size_t n, struct tuff_feed *feeds);
+/* Runs what it made. */
+enum tuff_status tuff_engine_run_chunk(struct tuff_generator *gen, struct tuff_feed *feeds,
+                                       size_t n);
 /* At most so many feeds, so many of them wanted, in one run. */
 void tuff_engine_limits(const struct tuff_generator *gen, bool prompt, size_t *feeds,
                         size_t *wanted);

@@ -15,6 +15,7 @@ struct call {
     size_t n;
     struct tuff_track *tracks;
     uint32_t *ids;
+    bool reuses; /* the generator's own track */
     tuff_token_fn on_token;
     void *user;
 };
@@ -37,13 +38,35 @@ static enum tuff_status choose(struct call *c, size_t index, const float *logits
     return TUFF_OK;
 }
 
+/* Runs the next chunk of a prompt that is long enough for one; *ran: there was one. */
+static enum tuff_status step_chunk(struct call *c, bool *ran)
+{
+    struct tuff_feed feeds[TUFF_MOST_CHUNK];
+    size_t n = 0, i = 0;
+    for (; i < c->n; i++) {
+        struct sequence *s = &c->list[i];
+        if (!s->done && s->track->length < s->prompt->n &&
+            (n = tuff_engine_chunk(c->gen, s->track, s->ids, s->prompt->n, feeds)))
+            break;
+    }
+    *ran = n > 0;
+    if (!n)
+        return TUFF_OK;
+    TUFF_TRY(tuff_engine_run_chunk(c->gen, feeds, n));
+    return feeds[n - 1].wanted ? choose(c, i, feeds[n - 1].logits) : TUFF_OK;
+}
+
 /* One run: as many tokens as fit, of one sequence after the other; while prompts are not in yet,
  * theirs. *idle: nothing was left to do. */
 static enum tuff_status step(struct call *c, bool *idle)
 {
     struct tuff_feed feeds[TUFF_PREFILL_ROWS];
     size_t owner[TUFF_PREFILL_ROWS], most, most_wanted, n = 0, wanted = 0;
-    bool prompt = false;
+    bool prompt = false, ran;
+    *idle = false;
+    TUFF_TRY(step_chunk(c, &ran));
+    if (ran)
+        return TUFF_OK;
     for (size_t i = 0; i < c->n; i++)
         prompt |= !c->list[i].done && c->list[i].track->length < c->list[i].prompt->n;
     tuff_engine_limits(c->gen, prompt, &most, &most_wanted);
@@ -66,16 +89,38 @@ static enum tuff_status step(struct call *c, bool *idle)
     return TUFF_OK;
 }
 
+/* With params.reuse, the track of the last call, cut to what its tokens have in common with the
+ * prompt; the prompt's last token is run in any case, for its logits. */
+static struct tuff_track *kept_track(struct tuff_generator *gen, const struct tuff_prompt *prompt)
+{
+    struct tuff_track *track = gen->kept.track;
+    size_t n = 0;
+    while (n < track->length && n + 1 < prompt->n && gen->kept.ids[n] == prompt->ids[n])
+        n++;
+    tuff_track_cut(gen, track, n);
+    return track;
+}
+
+static void keep(struct call *c, bool ok)
+{
+    if (ok)
+        memcpy(c->gen->kept.ids, c->ids, c->list[0].track->length * sizeof *c->ids);
+    else
+        tuff_engine_reset(c->gen);
+}
+
 static enum tuff_status begin(struct call *c, const struct tuff_prompt *prompts)
 {
     struct tuff_generator *gen = c->gen;
     size_t room = (size_t) gen->context + 1;
     c->list = tuff_calloc(c->n, sizeof *c->list);
     c->ids = tuff_calloc(c->n * room, sizeof *c->ids);
-    c->tracks = tuff_tracks_create(gen, c->n);
+    c->reuses = gen->params.reuse && c->n == 1;
+    if (!c->reuses)
+        tuff_engine_reset(gen);
+    c->tracks = c->reuses ? kept_track(gen, prompts) : tuff_tracks_create(gen, c->n);
     if (!c->list || !c->ids || !c->tracks)
         return tuff_fail(gen->ctx, TUFF_E_NOMEM, "generate: out of host memory");
-    tuff_engine_reset(gen);
     for (size_t i = 0; i < c->n; i++) {
         struct sequence *s = &c->list[i];
         *s = (struct sequence) {.prompt = &prompts[i], .track = &c->tracks[i],
@@ -95,7 +140,10 @@ enum tuff_status tuff_generate(struct tuff_generator *gen, const struct tuff_pro
     enum tuff_status status = n ? begin(&c, prompts) : TUFF_OK;
     while (status == TUFF_OK && !idle)
         status = step(&c, &idle);
-    tuff_tracks_destroy(c.tracks);
+    if (c.reuses)
+        keep(&c, status == TUFF_OK);
+    else
+        tuff_tracks_destroy(c.tracks);
     free(c.ids);
     free(c.list);
     return status;

@@ -57,6 +57,28 @@ void tuff_block_observe(struct tuff_graph *g, const struct tuff_model_inputs *in
         args->weights = &in->attentions[n];
 }
 
+static struct tuff_tensor *as_batch(struct tuff_graph *g, struct tuff_tensor *x)
+{
+    return x ? tuff_reshape(g, x, 3, (int64_t[]) {1, tuff_dims(x)[0], tuff_dims(x)[1]}) : NULL;
+}
+
+/* A chunk of one sequence: its keys and values are gathered once for all its queries, which then are
+ * the last of a causal attention. */
+static struct tuff_tensor *attend_chunk(struct tuff_graph *g, const struct tuff_model_inputs *in,
+                                        struct tuff_tensor *q, struct tuff_tensor *keys,
+                                        struct tuff_tensor *values,
+                                        const struct tuff_attention_args *args)
+{
+    struct tuff_attention_args whole = *args;
+    whole.causal = true;
+    whole.visible = in->visible;
+    struct tuff_tensor *o = tuff_attention_with(g, as_batch(g, q),
+                                                as_batch(g, tuff_gather(g, keys, in->window)),
+                                                as_batch(g, tuff_gather(g, values, in->window)),
+                                                &whole);
+    return o ? tuff_reshape(g, o, 2, tuff_dims(o) + 1) : NULL;
+}
+
 struct tuff_tensor *tuff_block_attend(struct tuff_graph *g, struct tuff_model *m, int64_t layer,
                                       const struct tuff_model_inputs *in, struct tuff_tensor *q,
                                       struct tuff_tensor *k, struct tuff_tensor *v,
@@ -84,6 +106,8 @@ struct tuff_tensor *tuff_block_attend(struct tuff_graph *g, struct tuff_model *m
     }
     struct tuff_tensor *keys = tuff_scatter(g, tuff_use(g, cache->keys[layer]), in->slots, k);
     struct tuff_tensor *values = tuff_scatter(g, tuff_use(g, cache->values[layer]), in->slots, v);
+    if (in->window)
+        return attend_chunk(g, in, q, keys, values, args);
     return tuff_attention_cached(g, q, keys, values, .heads = args->heads,
                                  .kv_heads = args->kv_heads, .scale = args->scale,
                                  .block = cache->block, .table = in->table,

@@ -10,6 +10,11 @@ static void add_rows(struct tuff_graph *g, const struct tuff_model *m,
     if (m->family->needs & TUFF_NEEDS_POSITIONS)
         in->positions = tuff_input(g, "positions", TUFF_U32, 1, rows);
     in->slots = tuff_input(g, "slots", TUFF_U32, 1, rows);
+    if (args->window) {
+        in->window = tuff_input(g, "window", TUFF_U32, 1, &args->window);
+        in->visible = tuff_input(g, "visible", TUFF_U32, 2, (int64_t[]) {1, 2});
+        return;
+    }
     in->table = tuff_input(g, "table", TUFF_U32, 2, (int64_t[]) {args->rows, args->max_blocks});
     in->visible = tuff_input(g, "visible", TUFF_U32, 1, rows);
 }

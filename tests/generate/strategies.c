@@ -12,7 +12,7 @@ struct fixture {
     struct tuff_ctx *ctx;
     struct tuff_store *store;
     struct tuff_model *model;
-    struct tuff_generator *generator, *invariant;
+    struct tuff_generator *generator, *invariant, *keeping;
     uint32_t ids[PROMPTS][LONGEST];
     size_t n[PROMPTS];
 };
@@ -59,15 +59,18 @@ static bool create(struct tuff_ctx *ctx, struct tuff_device *device, struct fixt
     CHECK_OK(ctx, tuff_generator_create(ctx, &params, &f->generator));
     params.batch_invariant = true;
     CHECK_OK(ctx, tuff_generator_create(ctx, &params, &f->invariant));
+    params = (struct tuff_generator_params) {.store = f->store, .model = f->model, .reuse = true};
+    CHECK_OK(ctx, tuff_generator_create(ctx, &params, &f->keeping));
     CHECK_OK(ctx, tuff_store_allocate(f->store, false, 0));
     CHECK_OK(ctx, tuff_model_load(f->model, folder));
-    return f->generator && f->invariant;
+    return f->generator && f->invariant && f->keeping;
 }
 
 static void destroy(struct fixture *f)
 {
     tuff_generator_destroy(f->generator);
     tuff_generator_destroy(f->invariant);
+    tuff_generator_destroy(f->keeping);
     tuff_model_destroy(f->model);
     tuff_store_destroy(f->store);
 }
@@ -326,6 +329,37 @@ static void test_ends(struct fixture *f)
     free(out[0].ids);
 }
 
+/* A conversation: each prompt is the last one, what was made, and something new. Only what is new is
+ * run, and the tokens are those of a generator that starts anew. */
+static void test_reuse(struct fixture *f)
+{
+    static uint32_t ids[128];
+    struct made made, anew;
+    size_t n = f->n[0];
+    memcpy(ids, f->ids[0], n * sizeof *ids);
+    for (size_t turn = 0; turn < 4; turn++) {
+        struct tuff_prompt prompt = {.ids = ids, .n = n, .sampling = {.greedy = true},
+                                     .max_new_tokens = 6};
+        uint64_t before = tuff_generator_processed(f->keeping);
+        memset(&made, 0, sizeof made);
+        memset(&anew, 0, sizeof anew);
+        CHECK_OK(f->ctx, tuff_generate(f->keeping, &prompt, 1, collect, &made));
+        CHECK_OK(f->ctx, tuff_generate(f->generator, &prompt, 1, collect, &anew));
+        CHECK(made.n[0] == 6 && equal(&made, 0, &anew, 0));
+        /* Of the answer the last token is not in the cache; of it and 2 new ones 3 are run. */
+        uint64_t ran = tuff_generator_processed(f->keeping) - before;
+        uint64_t wanted = (turn == 0 ? n : turn == 3 ? n - 1 : 3) + 5;
+        CHECK_MSG(ran == wanted, "turn %zu: %llu tokens, not %llu", turn, (unsigned long long) ran,
+                  (unsigned long long) wanted);
+        memcpy(ids + n, made.ids[0], 6 * sizeof *ids);
+        n += 6;
+        ids[n++] = 5;
+        ids[n++] = 9;
+        if (turn == 2)
+            ids[1]++; /* the fourth turn has little in common with the third */
+    }
+}
+
 static void test_refusals(struct fixture *f)
 {
     struct tuff_prompt prompts[PROMPTS];
@@ -361,6 +395,7 @@ int main(void)
         test_invariant(&f);
         test_beam_sample(&f);
         test_ends(&f);
+        test_reuse(&f);
         test_refusals(&f);
     }
     json_decref(root);
