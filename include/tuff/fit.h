@@ -54,6 +54,8 @@ struct tuff_fit_params {
     struct tuff_optimizer_params optimizer; /* without rates and groups: those come from `schedule`
                                                and weight_decay, which group 0 has */
     double weight_decay;
+    int amp;                        /* tuff_trainer_params.amp and amp_dtype */
+    enum tuff_dtype amp_dtype;
     int checkpoint;                 /* tuff_trainer_params.checkpoint */
     uint64_t memory;                /* 0, or bytes that training may take: `batch`, `accumulate` and
                                        `checkpoint` are then chosen so, see tuff_trainer_fit_memory */

@@ -88,6 +88,10 @@ struct tuff_optimizer_params {
     double alpha, rho;             /* RMSProp; AdaDelta */
     double beta2_decay, eps2, d;   /* Adafactor */
     double clip;                   /* largest global gradient norm; 0: no clipping */
+    double loss_scale;             /* first factor of the loss, a power of two; 0: none. Gradients are
+                                      divided by it; halved when they overflow, doubled after 2000
+                                      steps without (tuff_optimizer_scale_loss) */
+    enum tuff_dtype round;         /* F16, BF16: values are rounded to it after each step; F32: not */
     const double *lr;              /* by applied step; the last value holds on */
     int64_t lr_count;
     double lr_scale[TUFF_OPTIM_GROUPS];     /* by parameter group; 0 counts as 1 */
@@ -113,6 +117,10 @@ TUFF_API enum tuff_status tuff_optimizer_create(struct tuff_store *store,
                                                 const struct tuff_optimizer_params *params,
                                                 struct tuff_optimizer **optimizer);
 TUFF_API void tuff_optimizer_destroy(struct tuff_optimizer *optimizer);
+/* Where a loss is scaled: to be called before tuff_backward. The factor is on the device, decided
+ * there step by step, and kept with the states ("optim.loss_scale": it, and steps since it changed). */
+TUFF_API void tuff_optimizer_scale_loss(struct tuff_graph *g, struct tuff_optimizer *optimizer,
+                                        struct tuff_tensor *loss);
 /* After allocation: writes the tables, sets the counter of applied steps. */
 TUFF_API enum tuff_status tuff_optimizer_start(struct tuff_optimizer *optimizer, uint32_t applied);
 /* Other rates, n <= params.lr_count of them (the last holds on); takes effect with the next start. */

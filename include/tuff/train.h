@@ -21,6 +21,8 @@ struct tuff_trainer_params {
     size_t n_shapes;
     int64_t eval_batch;        /* of evaluation; 0: as batch */
     struct tuff_optimizer_params optimizer;
+    int amp;                   /* level of mixed precision, see tuff_amp: 0, F32, to 3 */
+    enum tuff_dtype amp_dtype; /* F16, whose loss is scaled, or BF16 */
     int checkpoint;            /* blocks, from the first, whose values the backward pass makes again
                                   (tuff_checkpoint); < 0: all; 0: none. Same bits */
     double label_smoothing;    /* of the training loss, see tuff_cross_entropy; evaluation has none */
@@ -35,6 +37,11 @@ struct tuff_trainer_params {
                                   called before the backward pass is added; NULL: none */
     void *on_graph_user;
 };
+
+/* What a level of mixed precision asks of the optimizer: a loss scale of 65536 for F16, where none is
+ * set; rounding at level 3. tuff_trainer_create does it too. */
+TUFF_API void tuff_trainer_amp(struct tuff_optimizer_params *optimizer, int amp,
+                               enum tuff_dtype dtype);
 
 /* What a step gave. */
 struct tuff_step_result {

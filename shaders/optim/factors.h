@@ -9,6 +9,7 @@ TUFF_PARAMS_BEGIN(factors)
     TUFF_PTR(F32) correction; /* 1 - beta1^t, 1 - beta2^t for t = 1 .. */
     TUFF_PTR(F32) norm;
     TUFF_PTR(U32) applied;
+    TUFF_PTR(F32) loss_scale; /* what gradients still are multiplied with */
     tuff_u32 n_rates;
     tuff_u32 n_corrections;
     tuff_f32 clip;

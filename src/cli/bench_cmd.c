@@ -22,7 +22,7 @@ struct bench {
     int64_t parameters;
     int64_t channels, out_channels, height, kernel, stride, padding;
     double seconds;
-    const char *layout, *dtype, *op, *checkpoint;
+    const char *layout, *dtype, *op, *checkpoint, *amp, *amp_dtype;
     bool json, generic, backward, unfused;
 };
 
@@ -371,6 +371,10 @@ static int bench_train(struct bench *b)
     double rate = 3e-4;
     uint64_t memory;
     int blocks, code = cli_memory_words(b->command, b->checkpoint, NULL, &blocks, &memory);
+    enum tuff_dtype amp_dtype = TUFF_F32;
+    int amp = 0;
+    if (code < 0)
+        code = cli_amp_words(b->command, b->amp, b->amp_dtype, &amp, &amp_dtype);
     if (code >= 0)
         return code;
     model_config(b, &config);
@@ -387,6 +391,8 @@ static int bench_train(struct bench *b)
                                            .eval_batch = 1,
                                            .unfused = b->unfused,
                                            .checkpoint = blocks,
+                                           .amp = amp,
+                                           .amp_dtype = amp_dtype,
                                            .generic = b->generic,
                                            .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
                                                      .clip = 1, .lr = &rate, .lr_count = 1,
@@ -538,6 +544,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"layout", CLI_STRING, &b.layout, "L", "matmul: nn, nt, tn or tt (t: transposed)", 0, 0},
         {"dtype", CLI_STRING, &b.dtype, "T", "matmul: f32", 0, 0},
         {"op", CLI_STRING, &b.op, "NAME", "op: add, gelu, layer_norm, softmax, ...", 0, 0},
+        {"amp", CLI_STRING, &b.amp, "O1", "train: see tuff train", 0, 0},
+        {"amp-dtype", CLI_STRING, &b.amp_dtype, "T", "train: see tuff train", 0, 0},
         {"checkpoint", CLI_STRING, &b.checkpoint, "block", "train: see tuff train", 0, 0},
         {"no-fuse", CLI_FLAG, &b.unfused, NULL, "train: every op by itself", 0, 0},
         {"batch", CLI_INT, &b.batch, "N", "matrices, rows, sequences or images", 1, 65535},

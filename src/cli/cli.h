@@ -4,6 +4,7 @@
 #define TUFF_CLI_H
 
 #include "base/base.h"
+#include "tuff/dtype.h"
 #include "tuff/error.h"
 
 /* Exit codes of the command. */
@@ -58,6 +59,10 @@ int cli_parse(struct cli *cli, const struct cli_command *command, const struct c
  * NULL leaves 0. Returns -1, or the exit code after an error line. */
 int cli_memory_words(const struct cli_command *command, const char *checkpoint, const char *memory,
                      int *blocks, uint64_t *bytes);
+
+/* --amp O0 to O3 and --amp-dtype f16 or bf16 (NULL: bf16); level NULL leaves both as they are. */
+int cli_amp_words(const struct cli_command *command, const char *level, const char *dtype, int *amp,
+                  enum tuff_dtype *amp_dtype);
 
 /* By its name; NULL when there is none of that name. */
 const struct cli_command *cli_find_command(const char *name);

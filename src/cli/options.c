@@ -150,3 +150,19 @@ int cli_memory_words(const struct cli_command *command, const char *checkpoint, 
                          memory);
     return -1;
 }
+
+int cli_amp_words(const struct cli_command *command, const char *level, const char *dtype, int *amp,
+                  enum tuff_dtype *amp_dtype)
+{
+    if (dtype && strcmp(dtype, "f16") && strcmp(dtype, "bf16"))
+        return cli_error(command, CLI_USAGE, "--amp-dtype \"%s\": f16 or bf16", dtype);
+    if (dtype && !level)
+        return cli_error(command, CLI_USAGE, "--amp-dtype needs --amp");
+    if (!level)
+        return -1;
+    if ((level[0] != 'O' && level[0] != 'o') || level[1] < '0' || level[1] > '3' || level[2])
+        return cli_error(command, CLI_USAGE, "--amp \"%s\": O0, O1, O2 or O3", level);
+    *amp = level[1] - '0';
+    *amp_dtype = dtype && !strcmp(dtype, "f16") ? TUFF_F16 : TUFF_BF16;
+    return -1;
+}

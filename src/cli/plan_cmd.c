@@ -9,9 +9,10 @@
 struct plan {
     struct cli *cli;
     struct cli_model model;
-    const char *caps, *checkpoint_word, *memory_word;
+    const char *caps, *checkpoint_word, *memory_word, *amp_word, *amp_dtype_word;
     int64_t batch, context, steps;
-    int checkpoint;
+    int checkpoint, amp;
+    enum tuff_dtype amp_dtype;
     uint64_t memory; /* 0: none said */
     bool json, has_device;
     struct tuff_model_config config;
@@ -50,6 +51,8 @@ static enum tuff_status make(const struct plan *p, int64_t batch, int64_t contex
         .batch = batch,
         .context = context,
         .checkpoint = p->checkpoint,
+        .amp = p->amp,
+        .amp_dtype = p->amp_dtype,
         .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = rates, .lr_count = p->steps}};
     const struct tuff_device_info *info = p->has_device ? &p->device : NULL;
     enum tuff_status status = TUFF_OK;
@@ -197,6 +200,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
          "blocks again; or of the first N", 0, 0},
         {"memory", CLI_STRING, &p.memory_word, "SIZE", "choose that, and the batch, so that this "
          "is enough: 4GiB", 0, 0},
+        {"amp", CLI_STRING, &p.amp_word, "O1", "mixed precision: O0 (none) to O3", 0, 0},
+        {"amp-dtype", CLI_STRING, &p.amp_dtype_word, "T", "f16 or bf16", 0, 0},
         {"steps", CLI_INT, &p.steps, "N", "of the run: each has its learning rate in a table", 1,
          TUFF_FIT_STEPS_MAX},
         {"no-device", CLI_STRING, &p.caps, "CAPS.json",
@@ -207,6 +212,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     if (code < 0)
         code = cli_memory_words(command, p.checkpoint_word, p.memory_word, &p.checkpoint,
                                 &p.memory);
+    if (code < 0)
+        code = cli_amp_words(command, p.amp_word, p.amp_dtype_word, &p.amp, &p.amp_dtype);
     if (code >= 0)
         return code;
     struct tuff_memory_choice choice;

@@ -157,6 +157,8 @@ static int parse(struct cli *cli, struct cli_training *t, int argc, char **argv)
         {"batch", CLI_INT, &p->batch, "N", "sequences a micro-batch", 1, 65535},
         {"context", CLI_INT, &p->context, "N", "tokens a sequence", 1, 1 << 20},
         {"accumulate", CLI_INT, &p->accumulate, "N", "micro-batches a step", 1, 65535},
+        {"amp", CLI_STRING, &t->amp, "O1", "mixed precision: O0 (none) to O3", 0, 0},
+        {"amp-dtype", CLI_STRING, &t->amp_dtype, "T", "f16, whose loss is scaled, or bf16", 0, 0},
         {"checkpoint", CLI_STRING, &t->checkpoint, "block", "make values of blocks again in the "
          "backward pass; or of the first N; none", 0, 0},
         {"memory", CLI_STRING, &t->budget, "SIZE", "choose batch, accumulate and checkpoint so that "
@@ -317,6 +319,9 @@ static int read_words(struct cli *cli, struct cli_training *t, int argc, char **
         code = cli_memory_words(t->command, t->checkpoint, t->budget, &blocks, &t->params.memory);
     if (code < 0 && t->checkpoint)
         t->params.checkpoint = blocks;
+    if (code < 0)
+        code = cli_amp_words(t->command, t->amp, t->amp_dtype, &t->params.amp,
+                             &t->params.amp_dtype);
     return code < 0 ? choose_schedule(t) : code;
 }
 

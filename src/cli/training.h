@@ -24,7 +24,8 @@ struct cli_training {
     struct cli *cli;
     struct tuff_fit_params params;
     /* What is text on the command line, and what needs more than its value. */
-    const char *schedule, *optimizer, *log_format, *checkpoint, *budget;
+    const char *schedule, *optimizer, *log_format, *checkpoint, *budget, *amp,
+        *amp_dtype;
     struct cli_strings data;
     int64_t keep, seed;
     struct tuff_fit_memory *memory; /* a resumed run's settings; NULL: there are none */

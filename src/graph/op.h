@@ -49,7 +49,7 @@ struct tuff_tensor {
     struct tuff_variable *variable; /* tuff_use: whose value this is */
     struct tuff_tensor *grad;
     bool needs_grad;
-    struct tuff_tensor *again;    /* backward: this F32 copy of a half value, made anew */
+    struct tuff_tensor *again;    /* backward: this copy of another dtype, made anew */
     struct tuff_tensor *first;      /* the value whose `again` this is: gradients are its */
     int uses;                     /* plan: live nodes that read it */
     tuff_grad_hook hook;

@@ -10,6 +10,8 @@ static const char *const kinds[] = {"variance", "row_var", "col_var"};
 
 bool tuff_optimizer_owns(const struct tuff_variable *v)
 {
+    if (!strcmp(v->name, "optim.loss_scale"))
+        return true;
     for (size_t i = 0; i < TUFF_COUNT(kinds); i++) {
         size_t n = strlen(kinds[i]);
         if (!strncmp(v->name, "optim.", 6) && !strncmp(v->name + 6, kinds[i], n) &&

@@ -32,7 +32,7 @@ struct tuff_optimizer {
     struct tuff_optimizer_params params;
     double *lr;
     int64_t n_corrections;
-    struct tuff_variable *applied, *rates, *correction, *groups;
+    struct tuff_variable *applied, *rates, *correction, *groups, *scale; /* scale: NULL: none */
     struct tuff_factored *factored; /* Adafactor */
     size_t n_factored;
 };
@@ -42,10 +42,18 @@ struct tuff_tensor *tuff_grad_norm(struct tuff_graph *g, struct tuff_tensor *con
                                    int n);
 /* The factors of the step that follows `applied` ones: [TUFF_FACTORS]. */
 struct tuff_tensor *tuff_optimizer_factors(struct tuff_graph *g, const struct tuff_optimizer *o,
-                                           struct tuff_tensor *norm, struct tuff_tensor *applied);
+                                           struct tuff_tensor *norm, struct tuff_tensor *applied,
+                                           struct tuff_tensor *scale);
 /* The step of a chunk of the arenas. */
 void tuff_flat_step(struct tuff_graph *g, const struct tuff_optimizer *o,
                     struct tuff_tensor *factors, uint32_t chunk);
+
+/* The norm of gradients that were scaled, unscaled; behind all that reads the scale, its next value. */
+struct tuff_tensor *tuff_unscale(struct tuff_graph *g, struct tuff_tensor *norm,
+                                 struct tuff_tensor *scale);
+void tuff_loss_scale_next(struct tuff_graph *g, struct tuff_tensor *norm, struct tuff_tensor *scale);
+/* Values of a chunk of the arenas rounded to half precision. */
+void tuff_round_step(struct tuff_graph *g, const struct tuff_optimizer *o, uint32_t chunk);
 
 /* Adafactor: its states, of all parameters that the store has, and the steps of all. */
 enum tuff_status tuff_adafactor_add_states(struct tuff_optimizer *o);

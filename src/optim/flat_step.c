@@ -80,7 +80,7 @@ static struct rule rule_of(const struct tuff_optimizer_params *p)
 /* ---- the factors ---- */
 
 enum { FACTORS_NORM, FACTORS_APPLIED, FACTORS_RATES, FACTORS_CORRECTION, FACTORS_GROUPS,
-       FACTORS_IN };
+       FACTORS_SCALE, FACTORS_IN };
 
 static void factors_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
@@ -91,10 +91,14 @@ static void factors_record(struct tuff_recorder *r, const struct tuff_node *node
                                     .correction = tuff_address(r, node->in[FACTORS_CORRECTION]),
                                     .norm = tuff_address(r, node->in[FACTORS_NORM]),
                                     .applied = tuff_address(r, node->in[FACTORS_APPLIED]),
+                                    .loss_scale = tuff_address(r, node->in[FACTORS_SCALE]),
                                     .n_rates = (uint32_t) o->params.lr_count,
                                     .n_corrections = (uint32_t) o->n_corrections,
                                     .clip = (float) o->params.clip};
+    uint32_t spec[] = {node->in[FACTORS_SCALE] != NULL};
     struct tuff_launch_params launch = {.kernel = "optim/factors",
+                                        .spec = spec,
+                                        .n_spec = 1,
                                         .push = &p,
                                         .push_bytes = sizeof p,
                                         .out = {node->out[0]}};
@@ -105,10 +109,12 @@ static void factors_record(struct tuff_recorder *r, const struct tuff_node *node
 static const struct tuff_op factors_op = {.name = "optim_factors", .record = factors_record};
 
 struct tuff_tensor *tuff_optimizer_factors(struct tuff_graph *g, const struct tuff_optimizer *o,
-                                           struct tuff_tensor *norm, struct tuff_tensor *applied)
+                                           struct tuff_tensor *norm, struct tuff_tensor *applied,
+                                           struct tuff_tensor *scale)
 {
     struct tuff_tensor *in[FACTORS_IN] = {norm, applied, tuff_use(g, o->rates),
-                                          tuff_use(g, o->correction), tuff_use(g, o->groups)};
+                                          tuff_use(g, o->correction), tuff_use(g, o->groups),
+                                          scale};
     struct tuff_tensor *out = tuff_tensor_new(g, TUFF_F32, 1, (int64_t[]) {TUFF_FACTORS});
     return tuff_node_add(g, &factors_op, in, FACTORS_IN, &out, 1, &o, sizeof o) ? out : NULL;
 }

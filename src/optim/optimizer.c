@@ -108,6 +108,10 @@ static enum tuff_status check(struct tuff_ctx *ctx, const struct tuff_optimizer_
         wrong = "beta2_decay must be 0 or less, eps2 0 or more, d above 0";
     else if (!(p->clip >= 0))
         wrong = "clip must be 0 or more";
+    else if (!(p->loss_scale >= 0) || p->loss_scale > 1e30)
+        wrong = "loss_scale must be 0 to 1e30";
+    else if (p->round != TUFF_F32 && !tuff_dtype_is_half(p->round))
+        wrong = "values are rounded to F16 or BF16";
     else if (p->lr_count < 1)
         wrong = "one learning rate or more is needed";
     return wrong ? tuff_fail(ctx, TUFF_E_RANGE, "%s: %s", name, wrong) : TUFF_OK;
@@ -144,6 +148,8 @@ enum tuff_status tuff_optimizer_create(struct tuff_store *store,
     TUFF_TRY_GOTO(add(store, "optim.lr", TUFF_F32, params->lr_count, &o->rates));
     TUFF_TRY_GOTO(add(store, "optim.correction", TUFF_F32, 2 * o->n_corrections, &o->correction));
     TUFF_TRY_GOTO(add(store, "optim.groups", TUFF_F32, 3 * TUFF_OPTIM_GROUPS, &o->groups));
+    if (params->loss_scale > 0)
+        TUFF_TRY_GOTO(add(store, "optim.loss_scale", TUFF_F32, 2, &o->scale));
     if (params->kind == TUFF_ADAFACTOR)
         TUFF_TRY_GOTO(tuff_adafactor_add_states(o));
     *out = o;
@@ -181,6 +187,17 @@ static void correction(const struct tuff_optimizer_params *p, double t, float to
     to[1] = (float) (factored ? 1 / sqrt(t) : 1 - pow(p->beta2, t));
 }
 
+/* A checkpoint's scale stays. */
+static enum tuff_status start_scale(struct tuff_optimizer *o)
+{
+    float scale[2] = {0};
+    TUFF_TRY(tuff_variable_read(o->store, o->scale, TUFF_VALUE, scale));
+    if (scale[0] >= 1)
+        return TUFF_OK;
+    scale[0] = (float) o->params.loss_scale;
+    return tuff_variable_write(o->store, o->scale, TUFF_VALUE, scale);
+}
+
 enum tuff_status tuff_optimizer_start(struct tuff_optimizer *o, uint32_t applied)
 {
     const struct tuff_optimizer_params *p = &o->params;
@@ -199,6 +216,8 @@ enum tuff_status tuff_optimizer_start(struct tuff_optimizer *o, uint32_t applied
     free(table);
     if (status == TUFF_OK)
         status = tuff_variable_write(o->store, o->groups, TUFF_VALUE, groups);
+    if (status == TUFF_OK && o->scale)
+        status = start_scale(o);
     return status == TUFF_OK ? tuff_variable_write(o->store, o->applied, TUFF_VALUE, &applied)
                              : status;
 }
@@ -246,11 +265,18 @@ void tuff_optimizer_apply(struct tuff_graph *g, struct tuff_optimizer *o,
         grads[c] = tuff_use_arena(g, store, TUFF_GRADIENT, (uint32_t) c);
     struct tuff_tensor *norm = tuff_grad_norm(g, grads, (int) chunks);
     struct tuff_tensor *applied = tuff_use(g, o->applied);
-    struct tuff_tensor *factors = tuff_optimizer_factors(g, o, norm, applied);
+    struct tuff_tensor *scale = o->scale ? tuff_use(g, o->scale) : NULL;
+    if (scale)
+        norm = tuff_unscale(g, norm, scale);
+    struct tuff_tensor *factors = tuff_optimizer_factors(g, o, norm, applied, scale);
     if (o->params.kind == TUFF_ADAFACTOR)
         tuff_adafactor_steps(g, o, factors);
     for (size_t c = 0; c < chunks && o->params.kind != TUFF_ADAFACTOR; c++)
         tuff_flat_step(g, o, factors, (uint32_t) c);
+    for (size_t c = 0; c < chunks && o->params.round != TUFF_F32; c++)
+        tuff_round_step(g, o, (uint32_t) c);
+    if (scale)
+        tuff_loss_scale_next(g, norm, scale);
     struct tuff_tensor *next = g->status == TUFF_OK ? tuff_next_version(applied) : NULL;
     tuff_node_add(g, &advance_op, (struct tuff_tensor *[]) {norm, applied}, 2, &next, 1, NULL, 0);
     if (norm_out)

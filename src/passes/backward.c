@@ -81,8 +81,21 @@ static void finish(struct tuff_graph *g, struct tuff_tensor *t)
     t->grad = changed;
 }
 
-/* Calls the op's gradient. Where the node read the F32 copy of a half value, the gradient reads a
- * copy made anew, one for all: only the half value is then kept from the forward pass. */
+/* The half copy of a parameter. */
+static bool is_half_parameter(const struct tuff_node *node)
+{
+    return node && node->in[0] && node->in[0]->variable && node->in[0]->dtype == TUFF_F32 &&
+           tuff_is_half(node->out[0]);
+}
+
+/* The F32 copy of a half value, or the half copy of a parameter. */
+static bool is_copy(const struct tuff_node *node)
+{
+    return tuff_is_widening(node) || is_half_parameter(node);
+}
+
+/* Calls the op's gradient. Where the node read such a copy, the gradient reads one made anew, one for
+ * all: only what it is a copy of is then kept from the forward pass. */
 static void call_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                       struct tuff_tensor *dx[])
 {
@@ -90,9 +103,9 @@ static void call_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_
     memcpy(kept, node->in, sizeof kept);
     for (int k = 0; k < TUFF_NODE_INPUTS; k++) {
         struct tuff_tensor *t = kept[k];
-        if (!t || !t->producer || t->producer->backward || !tuff_is_widening(t->producer))
+        if (!t || !t->producer || t->producer->backward || !is_copy(t->producer))
             continue;
-        if (!t->again && (t->again = tuff_cast(g, t->producer->in[0], TUFF_F32))) {
+        if (!t->again && (t->again = tuff_cast(g, t->producer->in[0], t->dtype))) {
             t->again->needs_grad = t->needs_grad;
             t->again->first = t;
         }
@@ -125,6 +138,9 @@ static void differentiate(struct tuff_graph *g, struct tuff_node *node)
             tuff_graph_fail(g, TUFF_E_STATE, "%s: gradient of input %d is %s, input is %s",
                             node->op->name, k, tuff_shape_text(dx[k]),
                             tuff_shape_text(node->in[k]));
+        else if (dx[k]->dtype == TUFF_F32 && is_half_parameter(node->in[k]->producer))
+            /* A parameter's gradient is F32 and is not rounded on its way there. */
+            contribute(g, node->in[k]->producer->in[0], dx[k], fresh(dx[k], dx, first_new));
         else if (dx[k]->dtype != node->in[k]->dtype)
             contribute(g, node->in[k], tuff_cast(g, dx[k], node->in[k]->dtype), true);
         else

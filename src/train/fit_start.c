@@ -226,7 +226,8 @@ static enum tuff_status choose_memory(struct fit *f)
     struct tuff_memory_choice c;
     if (!p->memory)
         return TUFF_OK;
-    struct tuff_trainer_params params = {.batch = p->batch, .context = p->context,
+    struct tuff_trainer_params params = {.batch = p->batch, .context = p->context, .amp = p->amp,
+                                         .amp_dtype = p->amp_dtype,
                                          .optimizer = p->optimizer};
     double *lr = tuff_calloc((size_t) rates, sizeof *lr);
     if (!lr)
@@ -273,6 +274,8 @@ static enum tuff_status create_trainer(struct fit *f)
                                        .shapes = f->shapes,
                                        .n_shapes = f->n_shapes,
                                        .optimizer = f->optimizer,
+                                       .amp = p->amp,
+                                       .amp_dtype = p->amp_dtype,
                                        .checkpoint = p->checkpoint,
                                        .label_smoothing = p->label_smoothing,
                                        .dropout = true,
@@ -440,6 +443,7 @@ enum tuff_status tuff_fit_start(struct fit *f)
     TUFF_TRY(tuff_fit_open_data(f));
     TUFF_TRY(choose_config(f, &changed));
     f->state = (struct tuff_run_state) {.best_loss = 1e300, .position.seed = f->params->seed};
+    tuff_trainer_amp(&f->own.optimizer, f->own.amp, f->own.amp_dtype);
     TUFF_TRY(choose_memory(f));
     TUFF_TRY(tuff_fit_open_loaders(f));
     TUFF_TRY(f->resume_from ? read_checkpoint(f, changed) : plan_steps(f));

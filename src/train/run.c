@@ -54,13 +54,32 @@ static void reals(struct tuff_fit_params *p, struct real list[REALS])
     memcpy(list, all, sizeof all);
 }
 
+static const char *amp_text(const struct tuff_fit_params *p, char text[32])
+{
+    snprintf(text, 32, "O%d %s", p->amp, p->amp_dtype == TUFF_F16 ? "f16" : "bf16");
+    return p->amp ? text : "O0";
+}
+
+static bool read_amp(const char *text, struct tuff_fit_params *p)
+{
+    for (p->amp = 0; p->amp < 4; p->amp++)
+        for (int i = 0; i < 2; i++) {
+            char same[32];
+            p->amp_dtype = i ? TUFF_BF16 : TUFF_F16;
+            if (!strcmp(text, amp_text(p, same)))
+                return true;
+        }
+    return false;
+}
+
 json_t *tuff_run_settings(const struct tuff_fit_params *p, const struct tuff_token_info *data,
                           const struct tuff_tokenizer *tokenizer, int64_t steps, int64_t warmup)
 {
     const struct tuff_device_info *device = tuff_device_info(p->device);
+    char amp[32];
     json_t *root = json_pack(
-        "{s:i, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:b, s:I, s:s, s:s, s:s}", "checkpoint",
-        p->checkpoint, "steps", (json_int_t) steps, "batch", (json_int_t) p->batch, "context", (json_int_t) p->context,
+        "{s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:b, s:I, s:s, s:s, s:s}", "amp",
+        amp_text(p, amp), "checkpoint", p->checkpoint, "steps", (json_int_t) steps, "batch", (json_int_t) p->batch, "context", (json_int_t) p->context,
         "accumulate", (json_int_t) p->accumulate, "schedule",
         tuff_schedule_name(p->schedule.kind), "warmup", (json_int_t) warmup, "cycles",
         (json_int_t) p->schedule.cycles, "optimizer", tuff_optimizer_name(p->optimizer.kind),
@@ -96,7 +115,8 @@ enum tuff_status tuff_run_same(struct tuff_ctx *ctx, const json_t *before, const
     {
         const json_t *old = json_object_get(before, key);
         /* A setting that earlier versions did not have, and that is off. */
-        bool off = !old && json_is_number(value) && json_number_value(value) == 0;
+        bool off = !old && ((json_is_number(value) && json_number_value(value) == 0) ||
+                            !strcmp(key, "amp"));
         if (off || (old && json_equal(old, value)))
             continue;
         char *was = old ? json_dumps(old, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) : NULL;
@@ -145,20 +165,25 @@ static enum tuff_status write_state(struct tuff_ctx *ctx, const char *folder,
 
 #define OWN_STATES "optimizer" /* the file of states with shapes of their own */
 
+static bool has_own_states(const struct tuff_optimizer_params *o)
+{
+    return o->kind == TUFF_ADAFACTOR || o->loss_scale > 0;
+}
+
 static enum tuff_status save_optimizer(struct tuff_store *store, const char *folder,
                                        const struct tuff_optimizer_params *o)
 {
     for (int i = 0; i < tuff_optimizer_states(o); i++)
         TUFF_TRY(tuff_weights_save_copy(store, folder, tuff_optimizer_state_name(o, i),
                                         (enum tuff_copy) (TUFF_STATE_0 + i)));
-    return o->kind == TUFF_ADAFACTOR
+    return has_own_states(o)
                ? tuff_weights_save_some(store, folder, OWN_STATES, tuff_optimizer_owns) : TUFF_OK;
 }
 
 enum tuff_status tuff_run_load_optimizer(struct tuff_store *store, const char *folder,
                                          const struct tuff_optimizer_params *o)
 {
-    int n = tuff_optimizer_states(o) + (o->kind == TUFF_ADAFACTOR);
+    int n = tuff_optimizer_states(o) + has_own_states(o);
     for (int i = 0; i < n; i++) {
         const char *name = tuff_optimizer_state_name(o, i);
         char file[64];
@@ -266,7 +291,7 @@ static enum tuff_status recall_numbers(struct tuff_ctx *ctx, const char *name, c
                                        const json_t *options, struct tuff_fit_params *p)
 {
     int64_t keep = p->keep, seed = (int64_t) p->seed, checkpoint = p->checkpoint;
-    const char *schedule = NULL, *optimizer = NULL;
+    const char *schedule = NULL, *optimizer = NULL, *amp = NULL;
     const struct {
         const char *key;
         int64_t *to;
@@ -287,6 +312,9 @@ static enum tuff_status recall_numbers(struct tuff_ctx *ctx, const char *name, c
     TUFF_TRY(tuff_json_string(ctx, name, set, "schedule", &schedule));
     TUFF_TRY(tuff_json_string(ctx, name, set, "optimizer", &optimizer));
     TUFF_TRY(tuff_json_string(ctx, name, set, "lora", &p->lora));
+    TUFF_TRY(tuff_json_string(ctx, name, set, "amp", &amp));
+    if (amp && !read_amp(amp, p))
+        return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: amp \"%s\": no such level", name, amp);
     if ((schedule && !tuff_schedule_find(schedule, &p->schedule.kind)) ||
         (optimizer && !tuff_optimizer_find(optimizer, &p->optimizer.kind)))
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: schedule \"%s\", optimizer \"%s\": "

@@ -55,9 +55,12 @@ static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *
     pass->loss = tuff_output(g, tuff_named(loss, "loss"), "loss");
     if (training && t->params.on_graph)
         t->params.on_graph(t->params.on_graph_user, g, loss);
+    if (t->params.amp)
+        tuff_amp(g, t->params.amp, t->params.amp_dtype);
     if (!t->params.unfused)
         tuff_fuse(g);
     if (training) {
+        tuff_optimizer_scale_loss(g, t->optimizer, loss);
         tuff_backward(g, loss);
         if (t->params.checkpoint)
             tuff_checkpoint(g, t->params.checkpoint);
@@ -161,6 +164,14 @@ static enum tuff_status check_memory(struct tuff_trainer *t)
     return TUFF_OK;
 }
 
+void tuff_trainer_amp(struct tuff_optimizer_params *optimizer, int amp, enum tuff_dtype dtype)
+{
+    if (amp > 0 && dtype == TUFF_F16 && optimizer->loss_scale == 0)
+        optimizer->loss_scale = 65536;
+    if (amp == 3)
+        optimizer->round = dtype;
+}
+
 enum tuff_status tuff_trainer_create(struct tuff_ctx *ctx, const struct tuff_trainer_params *params,
                                      struct tuff_trainer **out)
 {
@@ -173,7 +184,8 @@ enum tuff_status tuff_trainer_create(struct tuff_ctx *ctx, const struct tuff_tra
     t->ctx = ctx;
     t->params = *params;
     enum tuff_status status;
-    TUFF_TRY_GOTO(tuff_optimizer_create(params->store, &params->optimizer, &t->optimizer));
+    tuff_trainer_amp(&t->params.optimizer, params->amp, params->amp_dtype);
+    TUFF_TRY_GOTO(tuff_optimizer_create(params->store, &t->params.optimizer, &t->optimizer));
     TUFF_TRY_GOTO(create_passes(t));
     TUFF_TRY_GOTO(create_apply(t));
     if (tuff_store_device(params->store)) {

@@ -376,6 +376,86 @@ static void test_budget(struct tuff_ctx *ctx, struct tuff_device *device)
     CHECK_MSG(low == 3 && last >= 800, "%llu", (unsigned long long) last);
 }
 
+/* A step whose gradients overflow changes nothing but the scale, which then fits; and it grows again.
+ * Weights and states are compared to the bit. */
+static void test_loss_scale(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    struct tiny t;
+    size_t n, m, skipped = 0;
+    if (tiny_create(ctx, device, (struct tuff_trainer_params) {.amp = 1, .amp_dtype = TUFF_F16}, &t)) {
+        struct tuff_variable *v = tuff_store_find(t.store, "optim.loss_scale");
+        float scale[2] = {0}, *before, *after;
+        uint32_t ids[TINY_BATCH * TINY_CONTEXT], targets[TINY_BATCH * TINY_CONTEXT];
+        const uint32_t *i = ids, *o = targets;
+        CHECK_OK(ctx, tuff_variable_read(t.store, v, TUFF_VALUE, scale));
+        CHECK(scale[0] == 65536 && scale[1] == 0);
+        tiny_step(&t, 0);
+        CHECK_OK(ctx, tuff_variable_read(t.store, v, TUFF_VALUE, scale));
+        CHECK(scale[0] == 65536 && scale[1] == 1);
+        scale[0] = 0x1p40f;
+        scale[1] = 1990;
+        CHECK_OK(ctx, tuff_variable_write(t.store, v, TUFF_VALUE, scale));
+        before = tiny_weights(&t, &n);
+        tiny_batch(1, ids, targets);
+        struct tuff_step_result r = {.skipped = true};
+        for (float want = 0x1p39f; r.skipped && skipped < 40; want /= 2) {
+            bool have;
+            CHECK_OK(ctx, tuff_trainer_step(t.trainer, &i, &o, 1, 54));
+            CHECK_OK(ctx, tuff_trainer_result(t.trainer, true, &have, &r));
+            CHECK(have && (r.skipped ? r.applied == 1 : r.applied == 2));
+            if (!r.skipped)
+                break;
+            skipped++;
+            CHECK_OK(ctx, tuff_variable_read(t.store, v, TUFF_VALUE, scale));
+            CHECK_MSG(scale[0] == want && scale[1] == 0, "scale %g after %g", (double) scale[0],
+                      (double) scale[1]);
+            after = tiny_weights(&t, &m);
+            same_bits(before, after, n, m, "an overflowing step");
+            free(after);
+        }
+        CHECK_MSG(skipped > 3 && !r.skipped && isfinite(r.norm) && r.norm < 100,
+                  "%zu skipped, norm %g", skipped, r.norm);
+        free(before);
+        scale[0] = 1024;
+        scale[1] = 1999;
+        CHECK_OK(ctx, tuff_variable_write(t.store, v, TUFF_VALUE, scale));
+        tiny_step(&t, 2);
+        CHECK_OK(ctx, tuff_variable_read(t.store, v, TUFF_VALUE, scale));
+        CHECK(scale[0] == 2048 && scale[1] == 0);
+    }
+    tiny_destroy(&t);
+}
+
+/* Each level of both dtypes learns what F32 learns, and checkpointing keeps its bits. */
+static void test_amp(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    double full = 0, loss = 0;
+    size_t n, m;
+    free(trained(ctx, device, (struct tuff_trainer_params) {0}, &full, &n));
+    for (int amp = 1; amp <= 3; amp++)
+        for (int half = 0; half < 2; half++) {
+            struct tuff_trainer_params params = {.amp = amp,
+                                                 .amp_dtype = half ? TUFF_F16 : TUFF_BF16};
+            float *kept = trained(ctx, device, params, &loss, &n);
+            /* 8 bits: a value is off by 2^-9 at most, a loss of 4 by some such errors. */
+            CHECK_MSG(loss != full && fabs(loss - full) < 8 * full * (half ? 0x1p-12 : 0x1p-9),
+                      "O%d %s: loss %.6f, %.6f in F32", amp, half ? "f16" : "bf16", loss, full);
+            params.checkpoint = -1;
+            float *again = trained(ctx, device, params, &loss, &m);
+            same_bits(kept, again, n, m, "checkpointing of mixed precision");
+            for (size_t i = 0; i < n && amp == 3; i++) {
+                float rounded = half ? tuff_f16_to_f32(tuff_f32_to_f16(kept[i]))
+                                     : tuff_bf16_to_f32(tuff_f32_to_bf16(kept[i]));
+                if (rounded != kept[i]) {
+                    CHECK_MSG(false, "O3: weight %zu is not half", i);
+                    break;
+                }
+            }
+            free(kept);
+            free(again);
+        }
+}
+
 /* Training steps with generation in between on the same weights: the bits of training alone. */
 static void test_alternating(struct tuff_ctx *ctx, struct tuff_device *device)
 {
@@ -429,6 +509,8 @@ int main(void)
         test_shapes(ctx, device);
         test_checkpoint(ctx, device);
         test_budget(ctx, device);
+        test_loss_scale(ctx, device);
+        test_amp(ctx, device);
         test_discrete(ctx, device);
         test_alternating(ctx, device);
         test_device_end(device);
