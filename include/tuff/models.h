@@ -82,6 +82,9 @@ struct tuff_model_config {
     double attn_logit_softcapping, final_logit_softcapping; /* 0: none */
     int64_t bos_token_id, eos_token_id, pad_token_id; /* -1: none */
     int64_t decoder_start_token_id;                   /* what a translation begins with */
+    /* Not config.json's. F16, BF16: parameters are frozen, and matrices are kept in that type on the
+     * device (vectors as F32); F32: they learn. */
+    enum tuff_dtype frozen_dtype;
 };
 
 /* Reads `path`, a config.json or the folder that holds one. TUFF_E_FORMAT for a value that makes no
@@ -152,8 +155,13 @@ TUFF_API struct tuff_store *tuff_model_store(const struct tuff_model *model);
 /* After allocation: matrices normal(0, initializer_range), residual projections as the family's
  * paper scales them, biases 0, norms 1; made on the host in double, the same on every device. */
 TUFF_API enum tuff_status tuff_model_init(struct tuff_model *model, uint64_t seed);
+/* The type that all of a checkpoint's matrices have, if that is F16 or BF16; else F32. */
+TUFF_API enum tuff_status tuff_model_file_dtype(struct tuff_ctx *ctx, const char *path,
+                                                enum tuff_dtype *dtype);
 /* Weights from a checkpoint folder or file, whose names and shapes must fit (misfits are listed).
- * With and without the family's prefix ("transformer."). F32, F16 and BF16 files. */
+ * With and without the family's prefix ("transformer."). F32, F16 and BF16 files; what has the
+ * device's type goes from the mapped file to the device as it is, the rest is converted.
+ * TUFF_E_RANGE where F16 cannot hold a value. */
 TUFF_API enum tuff_status tuff_model_load(struct tuff_model *model, const char *path);
 /* The same, but what the checkpoint lacks of the task's head (what is outside the family's base
  * model, and BERT's pooler) gets values as tuff_model_init gives them, and a warning that names it;

@@ -234,7 +234,8 @@ static int start(struct chat *c, const char *model, const char *tokenizer)
     if (code == CLI_OK)
         code = cli_text_start(c->cli, c->command, &c->text,
                               (struct tuff_generator_params) {.sequences = 1,
-                                                              .context = c->context});
+                                                              .context = c->context,
+                                                              .reuse = true});
     return code;
 }
 
@@ -246,6 +247,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     const struct cli_option options[] = {
         {"model", CLI_STRING, &model, "DIR", "checkpoint, or a run folder (its best)", 0, 0},
         CLI_ADAPTER_OPTION(&c.text),
+        CLI_TEXT_DTYPE_OPTION(&c.text),
         {"tokenizer", CLI_STRING, &tokenizer, "PATH", "when it is not in the model's folder", 0, 0},
         {"system", CLI_STRING, &c.system, "TEXT", "a first message of the system", 0, 0},
         {"context", CLI_INT, &c.context, "N", "tokens of conversation kept; 0: up to 4096", 0,

@@ -67,6 +67,9 @@ int cli_amp_words(const struct cli_command *command, const char *level, const ch
 /* By its name; NULL when there is none of that name. */
 const struct cli_command *cli_find_command(const char *name);
 
+/* --dtype's f32, f16 or bf16 into *dtype, which stays as it is where name is NULL. -1, or the exit
+ * code after an error line. */
+int cli_dtype(const struct cli_command *command, const char *name, enum tuff_dtype *dtype);
 /* Prints "tuff <command>: <text>" to stderr and returns `code`. */
 int cli_error(const struct cli_command *command, int code, const char *format, ...)
     TUFF_PRINTF(3, 4);

@@ -113,14 +113,10 @@ static int convert_head(struct cli *cli, const struct cli_command *command,
 
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        enum tuff_dtype dtype;
-    } types[] = {{"f32", TUFF_F32}, {"f16", TUFF_F16}, {"bf16", TUFF_BF16}};
     struct job j = {.cli = cli, .command = command};
     struct cli_strings words = {0};
     const char *name = NULL;
-    const enum tuff_dtype *dtype = NULL;
+    enum tuff_dtype dtype = TUFF_F32;
     int64_t megabytes = 5000;
     struct cli_head head = {.seed = 1};
     const struct cli_option options[] = {
@@ -131,13 +127,10 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         CLI_HEAD_OPTIONS(&head),
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), &words, argc, argv);
-    for (size_t i = 0; i < TUFF_COUNT(types) && name; i++)
-        if (!strcmp(name, types[i].name))
-            dtype = &types[i].dtype;
     if (code < 0 && words.n != 2)
         code = cli_error(command, CLI_USAGE, "SRC and DST are needed; see tuff convert --help");
-    if (code < 0 && name && !dtype)
-        code = cli_error(command, CLI_USAGE, "--dtype: \"%s\" is not f32, f16 or bf16", name);
+    if (code < 0)
+        code = cli_dtype(command, name, &dtype);
     if (code < 0 && !head.architecture && (head.labels.n || head.problem))
         code = cli_error(command, CLI_USAGE, "--label and --problem are of a --head");
     if (code < 0 && head.architecture && name)
@@ -145,7 +138,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     if (code < 0 && head.architecture)
         code = convert_head(cli, command, &head, words.items[0], words.items[1]);
     if (code < 0)
-        code = convert(&j, words.items[0], words.items[1], (uint64_t) megabytes * 1000000, dtype);
+        code = convert(&j, words.items[0], words.items[1], (uint64_t) megabytes * 1000000,
+                       name ? &dtype : NULL);
     free(words.items);
     free(head.labels.items);
     return code;

@@ -19,6 +19,20 @@ int cli_fail(struct cli *cli, const struct cli_command *command)
     return cli_error(command, CLI_FAILED, "%s", tuff_error_text(cli->ctx));
 }
 
+int cli_dtype(const struct cli_command *command, const char *name, enum tuff_dtype *dtype)
+{
+    static const struct {
+        const char *name;
+        enum tuff_dtype dtype;
+    } types[] = {{"f32", TUFF_F32}, {"f16", TUFF_F16}, {"bf16", TUFF_BF16}};
+    for (size_t i = 0; i < TUFF_COUNT(types) && name; i++)
+        if (!strcmp(name, types[i].name)) {
+            *dtype = types[i].dtype;
+            return -1;
+        }
+    return name ? cli_error(command, CLI_USAGE, "--dtype: \"%s\" is not f32, f16 or bf16", name) : -1;
+}
+
 static void print_option(const struct cli_option *o)
 {
     char left[64];

@@ -19,6 +19,7 @@ static enum tuff_status load(struct cli_task *t, enum tuff_encoder_result result
 {
     struct tuff_ctx *ctx = t->cli->ctx;
     TUFF_TRY(tuff_tokenizer_load(ctx, t->tokenizer ? t->tokenizer : t->model, &t->tok));
+    TUFF_TRY(tuff_model_file_dtype(ctx, t->model, &t->config.frozen_dtype));
     TUFF_TRY(tuff_store_create(ctx, t->device, &t->store));
     TUFF_TRY(tuff_model_create(t->store, &t->config, &t->net));
     TUFF_TRY(tuff_encoder_create(ctx,

@@ -125,10 +125,14 @@ static enum tuff_status load_weights(struct cli *cli, struct cli_text *t)
 static int start(struct cli *cli, const struct cli_command *command, struct cli_text *t,
                  struct tuff_generator_params *params)
 {
-    int code = cli_open_device(cli, command, &t->device);
+    int code = cli_dtype(command, t->dtype, &t->config.frozen_dtype);
+    if (code < 0)
+        code = cli_open_device(cli, command, &t->device);
     if (code != CLI_OK)
         return code;
     enum tuff_status status = tuff_store_create(cli->ctx, t->device, &t->store);
+    if (status == TUFF_OK && !t->dtype)
+        status = tuff_model_file_dtype(cli->ctx, t->weights, &t->config.frozen_dtype);
     if (status == TUFF_OK)
         status = tuff_model_create(t->store, &t->config, &t->model);
     if (params) {

@@ -20,7 +20,11 @@ struct cli_text {
     struct tuff_generator *generator;
     uint32_t *end_ids; /* generation_config.json's, or config.json's */
     size_t n_end_ids;
+    const char *dtype; /* --dtype; NULL: matrices as the checkpoint has them */
 };
+#define CLI_TEXT_DTYPE_OPTION(text)                                                                \
+    {"dtype", CLI_STRING, &(text)->dtype, "TYPE",                                                  \
+     "f32, f16 or bf16 for matrices on the device; else as the checkpoint has them", 0, 0}
 #define CLI_ADAPTER_OPTION(text)                                                                   \
     {"adapter", CLI_STRINGS, &(text)->adapters, "DIR", "LoRA adapter, PEFT's or a run's; repeatable", 0, 0}
 /* Configuration and tokenizer of `model`: a checkpoint's folder, an adapter's, or a run whose `best` or

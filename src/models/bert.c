@@ -158,11 +158,10 @@ static struct tuff_tensor *embeddings(struct tuff_graph *g, struct tuff_model *m
 {
     const struct bert *own = m->own;
     struct tuff_tensor *x =
-        tuff_add(g, tuff_embedding(g, tuff_use(g, own->words), in->ids, in->ids_buckets),
-                 tuff_embedding(g, tuff_use(g, own->types), in->token_types,
-                                in->token_types_buckets));
-    x = tuff_add(g, x, tuff_embedding(g, tuff_use(g, own->positions), in->positions,
-                                      in->positions_buckets));
+        tuff_add(g, tuff_block_lookup(g, own->words, in->ids, in->ids_buckets),
+                 tuff_block_lookup(g, own->types, in->token_types, in->token_types_buckets));
+    x = tuff_add(g, x, tuff_block_lookup(g, own->positions, in->positions,
+                                         in->positions_buckets));
     return tuff_block_dropout(g, norm(g, m, x, own->ln_weight, own->ln_bias), m->config.embd_pdrop,
                               in->seed, 0);
 }

@@ -8,16 +8,23 @@ struct tuff_tensor *tuff_block_dropout(struct tuff_graph *g, struct tuff_tensor 
     return seed && p > 0 ? tuff_dropout(g, x, (float) p, seed, stream) : x;
 }
 
+struct tuff_tensor *tuff_block_lookup(struct tuff_graph *g, struct tuff_variable *table,
+                                      struct tuff_tensor *ids, struct tuff_tensor *buckets)
+{
+    struct tuff_tensor *x = tuff_embedding(g, tuff_use(g, table), ids, buckets);
+    return x && tuff_dtype_is_half(tuff_dtype_of(x)) ? tuff_cast(g, x, TUFF_F32) : x;
+}
+
 struct tuff_tensor *tuff_block_embed(struct tuff_graph *g, struct tuff_model *m,
                                      const struct tuff_model_inputs *in,
                                      struct tuff_variable *tokens,
                                      struct tuff_variable *positions)
 {
     struct tuff_tensor *x =
-        tuff_add(g, tuff_embedding(g, tuff_use(g, tokens), in->ids, in->ids_buckets),
-                 tuff_embedding(g, tuff_use(g, positions), in->positions, in->positions_buckets));
+        tuff_add(g, tuff_block_lookup(g, tokens, in->ids, in->ids_buckets),
+                 tuff_block_lookup(g, positions, in->positions, in->positions_buckets));
     if (in->token_types)
-        x = tuff_add(g, x, tuff_embedding(g, tuff_use(g, tokens), in->token_types,
+        x = tuff_add(g, x, tuff_block_lookup(g, tokens, in->token_types,
                                           in->token_types_buckets));
     return tuff_block_dropout(g, x, m->config.embd_pdrop, in->seed, 0);
 }

@@ -160,7 +160,7 @@ static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
                                   const struct tuff_model_inputs *in)
 {
     const struct bloom *own = m->own;
-    struct tuff_tensor *x = tuff_embedding(g, tuff_use(g, own->words), in->ids, in->ids_buckets);
+    struct tuff_tensor *x = tuff_block_lookup(g, own->words, in->ids, in->ids_buckets);
     x = tuff_block_norm(g, m, x, own->words_norm_weight, own->words_norm_bias);
     for (int64_t i = 0; i < m->config.num_hidden_layers; i++) {
         tuff_graph_block(g, true);

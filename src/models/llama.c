@@ -224,7 +224,7 @@ struct tuff_tensor *tuff_llama_hidden(struct tuff_graph *g, struct tuff_model *m
                                       const struct tuff_model_inputs *in)
 {
     const struct tuff_llama *own = m->own;
-    struct tuff_tensor *x = tuff_embedding(g, tuff_use(g, own->tokens), in->ids, in->ids_buckets);
+    struct tuff_tensor *x = tuff_block_lookup(g, own->tokens, in->ids, in->ids_buckets);
     if (variant_of(m)->scaled_embedding)
         x = tuff_scale(g, x, sqrtf((float) m->config.hidden_size), 0);
     x = tuff_block_dropout(g, x, m->config.embd_pdrop, in->seed, 0);

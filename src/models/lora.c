@@ -57,8 +57,8 @@ static enum tuff_status add_matrix(struct tuff_model *m, const char *module, cha
 {
     char name[240];
     snprintf(name, sizeof name, PREFIX "%s.lora_%c.weight", module, which);
-    return tuff_weight_add(m->store, name, rows, cols, which == 'B' ? TUFF_LORA_B_GROUP : 0, file,
-                           to);
+    return tuff_weight_add(m->store, name, rows, cols, which == 'B' ? TUFF_LORA_B_GROUP : 0,
+                           TUFF_F32, file, to);
 }
 
 static enum tuff_status add_pair(struct tuff_model *m, const char *module, int64_t out, int64_t in,
@@ -90,8 +90,9 @@ enum tuff_status tuff_lora_declare(struct tuff_model *m, const char *name, int64
     snprintf(module, sizeof module, "%.*s", (int) end, name);
     TUFF_TRY(tuff_store_add(
         m->store,
-        &(struct tuff_variable_params) {.name = name, .dtype = TUFF_F32, .rank = cols ? 2 : 1,
-                                        .dims = {rows, cols}, .role = TUFF_FROZEN,
+        &(struct tuff_variable_params) {.name = name, .dtype = cols ? m->config.frozen_dtype : TUFF_F32,
+                                        .rank = cols ? 2 : 1, .dims = {rows, cols},
+                                        .role = TUFF_FROZEN,
                                         .file = file ? *file : (struct tuff_file_order) {0}},
         to));
     if (!cols || !end || !is_target(m->lora, module))

@@ -225,7 +225,7 @@ static struct tuff_tensor *embed(struct pass *p, struct tuff_tensor *ids,
     const struct marian *own = p->m->own;
     if (!ids)
         return NULL;
-    struct tuff_tensor *x = tuff_embedding(p->g, tuff_use(p->g, own->words), ids, buckets);
+    struct tuff_tensor *x = tuff_block_lookup(p->g, own->words, ids, buckets);
     if (p->m->config.scale_embedding)
         x = tuff_scale(p->g, x, (float) sqrt((double) p->m->config.hidden_size), 0);
     struct tuff_tensor *sines =

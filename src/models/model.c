@@ -37,7 +37,8 @@ void tuff_model_weight_ordered(struct tuff_model *m, struct tuff_variable **to, 
     }
     m->status = m->lora ? tuff_lora_declare(m, full, rows, cols, file, to)
                         : tuff_weight_add(m->store, full, rows, cols,
-                                          cols ? DECAYED : NOT_DECAYED, file, to);
+                                          cols ? DECAYED : NOT_DECAYED,
+                                          m->config.frozen_dtype, file, to);
     *p = (struct tuff_parameter) {*to, init};
 }
 

@@ -186,6 +186,9 @@ void tuff_model_table(struct tuff_model *m, struct tuff_variable **to, const cha
 
 /* ---- pieces of forward passes ---- */
 
+/* Rows of a table, as F32. */
+struct tuff_tensor *tuff_block_lookup(struct tuff_graph *g, struct tuff_variable *table,
+                                      struct tuff_tensor *ids, struct tuff_tensor *buckets);
 /* Token and position embeddings added up, and token types' from the same table, with dropout. */
 struct tuff_tensor *tuff_block_embed(struct tuff_graph *g, struct tuff_model *m,
                                      const struct tuff_model_inputs *in,

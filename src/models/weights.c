@@ -3,17 +3,20 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "tuff/io.h"
+#include "tuff/models.h"
 
 enum tuff_status tuff_weight_add(struct tuff_store *store, const char *name, int64_t rows,
-                                 int64_t cols, uint32_t group, const struct tuff_file_order *file,
+                                 int64_t cols, uint32_t group, enum tuff_dtype frozen,
+                                 const struct tuff_file_order *file,
                                  struct tuff_variable **variable)
 {
+    bool half = tuff_dtype_is_half(frozen);
     return tuff_store_add(store,
                           &(struct tuff_variable_params) {.name = name,
-                                                          .dtype = TUFF_F32,
+                                                          .dtype = cols ? frozen : TUFF_F32,
                                                           .rank = cols ? 2 : 1,
                                                           .dims = {rows, cols},
-                                                          .role = TUFF_TRAINABLE,
+                                                          .role = half ? TUFF_FROZEN : TUFF_TRAINABLE,
                                                           .group = group,
                                                           .file = file ? *file
                                                                        : (struct tuff_file_order) {0}},
@@ -54,18 +57,61 @@ static float *reordered(const struct tuff_file_order *file, const float *from, s
     return to;
 }
 
+static enum tuff_status no_memory(struct tuff_store *store, const char *what,
+                                  const struct tuff_variable *v)
+{
+    return tuff_fail(tuff_store_ctx(store), TUFF_E_NOMEM, "%s %s: out of host memory", what,
+                     tuff_variable_name(v));
+}
+
+/* tuff_variable_read and _write of floats, whatever the variable's type. */
+static enum tuff_status read_floats(struct tuff_store *store, const struct tuff_variable *v,
+                                    enum tuff_copy copy, float *data)
+{
+    size_t n = (size_t) tuff_variable_elements(v);
+    if (!tuff_dtype_is_half(tuff_variable_dtype(v)))
+        return tuff_variable_read(store, v, copy, data);
+    uint16_t *half = tuff_calloc(n, sizeof *half);
+    enum tuff_status status = half ? tuff_variable_read(store, v, copy, half)
+                                   : no_memory(store, "reading", v);
+    if (status == TUFF_OK)
+        tuff_convert_to_f32(tuff_variable_dtype(v), half, n, data);
+    free(half);
+    return status;
+}
+
+static enum tuff_status write_floats(struct tuff_store *store, struct tuff_variable *v,
+                                     enum tuff_copy copy, const float *data)
+{
+    size_t n = (size_t) tuff_variable_elements(v), large = 0;
+    enum tuff_dtype dtype = tuff_variable_dtype(v);
+    if (!tuff_dtype_is_half(dtype))
+        return tuff_variable_write(store, v, copy, data);
+    uint16_t *half = tuff_calloc(n, sizeof *half);
+    if (!half)
+        return no_memory(store, "loading", v);
+    tuff_convert_from_f32(dtype, data, n, half);
+    for (size_t i = 0; i < n && dtype == TUFF_F16; i++)
+        large += (half[i] & 0x7fffu) == 0x7c00u && isfinite(data[i]);
+    enum tuff_status status =
+        large ? tuff_fail(tuff_store_ctx(store), TUFF_E_RANGE, "%s: %zu values are too large for "
+                          "F16; BF16 can hold them", tuff_variable_name(v), large)
+              : tuff_variable_write(store, v, copy, half);
+    free(half);
+    return status;
+}
+
 enum tuff_status tuff_weight_read(struct tuff_store *store, const struct tuff_variable *v,
                                   enum tuff_copy copy, float *data)
 {
     const struct tuff_file_order *file = tuff_variable_file_order(v);
-    TUFF_TRY(tuff_variable_read(store, v, copy, data));
+    TUFF_TRY(read_floats(store, v, copy, data));
     if (!file->rank)
         return TUFF_OK;
     size_t n = (size_t) tuff_variable_elements(v);
     float *other = reordered(file, data, n, true);
     if (!other)
-        return tuff_fail(tuff_store_ctx(store), TUFF_E_NOMEM, "reading %s: out of host memory",
-                         tuff_variable_name(v));
+        return no_memory(store, "reading", v);
     memcpy(data, other, n * sizeof *data);
     free(other);
     return TUFF_OK;
@@ -76,12 +122,11 @@ enum tuff_status tuff_weight_write(struct tuff_store *store, struct tuff_variabl
 {
     const struct tuff_file_order *file = tuff_variable_file_order(v);
     if (!file->rank)
-        return tuff_variable_write(store, v, copy, data);
+        return write_floats(store, v, copy, data);
     float *other = reordered(file, data, (size_t) tuff_variable_elements(v), false);
     if (!other)
-        return tuff_fail(tuff_store_ctx(store), TUFF_E_NOMEM, "loading %s: out of host memory",
-                         tuff_variable_name(v));
-    enum tuff_status status = tuff_variable_write(store, v, copy, other);
+        return no_memory(store, "loading", v);
+    enum tuff_status status = write_floats(store, v, copy, other);
     free(other);
     return status;
 }
@@ -118,7 +163,7 @@ enum tuff_status tuff_weight_init(struct tuff_store *store, struct tuff_variable
                          tuff_variable_name(v));
     struct draw draw = {values, n, mean, deviation, seed, stream};
     tuff_parallel(tuff_div_up(n, DRAW_PART), draw_part, &draw);
-    enum tuff_status status = tuff_variable_write(store, v, TUFF_VALUE, values);
+    enum tuff_status status = write_floats(store, v, TUFF_VALUE, values);
     free(values);
     return status;
 }
@@ -280,6 +325,10 @@ static enum tuff_status load(struct tuff_store *store, const char *path,
         const struct tuff_file_tensor *t = find(file, tuff_variable_name(v), names->prefix);
         if (!t)
             continue; /* listed as missing */
+        if (t->dtype == tuff_variable_dtype(v) && !tuff_variable_file_order(v)->rank) {
+            status = tuff_variable_write(store, v, copy, t->data);
+            continue;
+        }
         free(values);
         values = tuff_calloc(t->count, sizeof *values);
         if (!values)
@@ -290,6 +339,27 @@ static enum tuff_status load(struct tuff_store *store, const char *path,
     free(values);
     tuff_weights_close(file);
     return status;
+}
+
+enum tuff_status tuff_model_file_dtype(struct tuff_ctx *ctx, const char *path,
+                                       enum tuff_dtype *dtype)
+{
+    struct tuff_weights_file *file;
+    bool any = false, same = true;
+    *dtype = TUFF_F32;
+    TUFF_TRY(tuff_weights_open(ctx, path, &file));
+    for (size_t i = 0; i < tuff_weights_count(file); i++) {
+        const struct tuff_file_tensor *t = tuff_weights_get(file, i);
+        if (t->rank != 2 || !tuff_convert_to_f32(t->dtype, NULL, 0, NULL))
+            continue;
+        same &= !any || t->dtype == *dtype;
+        *dtype = t->dtype;
+        any = true;
+    }
+    if (!same || !tuff_dtype_is_half(*dtype))
+        *dtype = TUFF_F32;
+    tuff_weights_close(file);
+    return TUFF_OK;
 }
 
 enum tuff_status tuff_weights_load(struct tuff_store *store, const char *path,

@@ -7,11 +7,13 @@
 
 #include <math.h>
 
-/* cols 0: a vector of `rows`. file: NULL, or the order files have it in. */
+/* cols 0: a vector of `rows`. frozen: config.frozen_dtype. file: NULL, or the order files have it
+ * in. */
 enum tuff_status tuff_weight_add(struct tuff_store *store, const char *name, int64_t rows,
-                                 int64_t cols, uint32_t group, const struct tuff_file_order *file,
+                                 int64_t cols, uint32_t group, enum tuff_dtype frozen,
+                                 const struct tuff_file_order *file,
                                  struct tuff_variable **variable);
-/* tuff_variable_read in the order files have. */
+/* Values as floats, of any type, in the order files have. */
 enum tuff_status tuff_weight_read(struct tuff_store *store, const struct tuff_variable *v,
                                   enum tuff_copy copy, float *data);
 /* tuff_variable_write of elements in the order files have. */

@@ -20,6 +20,17 @@ generate --prompt "The table" --num-beams 3 --do-sample --seed 4 --max-new-token
 generate --prompt "The table" --num-beams 3 --do-sample --seed 4 --max-new-tokens 8 --json | cmp -s - drawn ||
   fail "beam-sample is not reproducible"
 
+# A checkpoint in half precision stays so on the device, as does one that is converted while it loads.
+for type in f16 bf16; do
+  "$tuff" convert m m."$type" --dtype "$type" --quiet > log 2>&1 || fail "$(cat log)"
+  "$tuff" generate --quiet --model m."$type" --prompt "The table" --greedy --max-new-tokens 8 --json > half 2> log ||
+    fail "$type: $(cat log)"
+  generate --dtype "$type" --prompt "The table" --greedy --max-new-tokens 8 --json | cmp -s - half ||
+    fail "$type: converted before and while loading differ"
+done
+"$tuff" generate --quiet --model m --prompt a --dtype f8 > log 2>&1 && fail "--dtype f8 was taken"
+grep -q -- '--dtype: "f8" is not f32, f16 or bf16' log || fail "$(cat log)"
+
 # Several sequences a prompt: sequence i has seed N + i; each is what it is alone.
 generate --prompt "a b" --num-return-sequences 3 --seed 7 --max-new-tokens 8 --json > three
 generate --prompt "a b" --seed 8 --max-new-tokens 8 --json > second

@@ -24,6 +24,20 @@ for file in "$golden"/*-tiny/attention.safetensors; do
 done
 [ "$heads" -ge 23 ] || fail "only $heads models have weights"
 
+# Matrices in half precision on the device: within what rounding them explains, and rounded they are.
+while read -r model type what; do
+  "$tuff" verify "$golden/$model-tiny" "$golden/$model-tiny/golden.safetensors" --dtype "$type" > log 2>&1 ||
+    fail "$model in $type: $(grep -v ^ok log)"
+  grep -q "^ok  *$what  *error [0-9.]*e-0[234]" log || fail "$model in $type: $(cat log)"
+done << end
+gpt2 f16 logits
+bloom bf16 logits
+llama bf16 hidden
+gemma2 f16 logits
+bert-encoder bf16 hidden
+marian f16 logits
+end
+
 # One driver is enough for the rest.
 case ${VK_DRIVER_FILES:-} in *swiftshader*) echo "all passed"; exit 0 ;; esac
 
