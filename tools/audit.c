@@ -428,7 +428,8 @@ static bool row(const struct gpu *g, const char *name, const char *constants, co
         return false;
     }
     VkPipeline pipeline = compile(g, kernel, spec, n_spec);
-    bool product = begins(name, "matmul/") && strcmp(name, "matmul/sum_parts");
+    bool product = (begins(name, "matmul/") && strcmp(name, "matmul/sum_parts")) ||
+                   (begins(name, "attention/") && strstr(name, "_tiled"));
     struct figures f = figures_of(g, pipeline, product);
     vkDestroyPipeline(g->device, pipeline, NULL);
     char share[80] = "";
@@ -545,18 +546,30 @@ static const struct variant {
     const char *kernel, *constants;
     uint32_t n, spec[8];
 } variants[] = {
-    {"attention/forward", "D 128", 1, {128}},
-    {"attention/forward", "D 64, dropout", 2, {64, 1}},
-    {"attention/dq", "D 128", 1, {128}},
-    {"attention/dkdv", "D 128", 1, {128}},
+    {"attention/forward_tiled", "D 32", 3, {32, 0, 64}},
+    {"attention/forward_tiled", "D 64, dropout, cap, ALiBi", 6, {64, 1, 64, 0, 1, 1}},
+    {"attention/forward_tiled", "D 80", 3, {80, 0, 32}},
+    {"attention/forward_tiled", "D 128", 3, {128, 0, 32}},
+    {"attention/forward_tiled", "D 256", 3, {256, 0, 16}},
+    {"attention/dq_tiled", "D 64, dropout, cap, ALiBi", 6, {64, 1, 32, 0, 1, 1}},
+    {"attention/dq_tiled", "D 128", 3, {128, 0, 32}},
+    {"attention/dq_tiled", "D 256", 3, {256, 0, 16}},
+    {"attention/dkdv_tiled", "D 64, dropout, cap, ALiBi", 6, {64, 1, 32, 0, 1, 1}},
+    {"attention/dkdv_tiled", "D 128", 3, {128, 0, 16}},
+    {"attention/dkdv_tiled", "D 256", 3, {256, 0, 8}},
     {"attention/cached", "D 128", 1, {128}},
     {"matmul/generic.f32", "bias, gelu, pre, residual", 4, {1, 1, 1, 1}},
     {"matmul/sum_parts", "bias, gelu, pre, residual, quads", 6, {1, 1, 1, 1, 0, 1}},
 };
 
-/* Kernels of software drivers: made for their subgroups, or with typed or bound views. */
+/* Kernels of software drivers: made for their subgroups, or with typed or bound views; and attention
+ * a row an invocation, which GPUs run only when they are told to be of class generic. */
 static bool runs_on_gpus(const struct tuff_kernel *k)
 {
+    static const char *const generic[] = {"attention/forward", "attention/dq", "attention/dkdv"};
+    for (size_t i = 0; i < TUFF_COUNT(generic); i++)
+        if (!strcmp(k->name, generic[i]))
+            return false;
     return !k->subgroup_size && !k->texel_views && !k->storage_views && !begins(k->name, "test/");
 }
 

@@ -167,7 +167,23 @@ static const char *cpu_variant(const struct tuff_recorder *r, const struct tuff_
         if (node->in[i] && i != ATTENTION_VISIBLE && i != ATTENTION_SEED && i != ATTENTION_SLOPES && i != ATTENTION_LSE &&
             !tuff_texels_possible(r, node->in[i]))
             return NULL;
-    return tuff_record_device(r)->subgroup_size == 8 ? "sg8" : "sg4";
+    return tuff_record_device(r)->subgroup_size == 8 ? "_cpu.sg8" : "_cpu.sg4";
+}
+
+/* Which kernels a node takes: typed-load kernels of software drivers, tiles of GPUs, or neither. */
+static const char *variant_of(const struct tuff_recorder *r, const struct tuff_node *node)
+{
+    return tuff_use_tiled_kernels(r) ? "_tiled" : cpu_variant(r, node);
+}
+
+/* Rows of a workgroup of attention/tiled.glsl: its sums are then 32 registers an invocation, in the
+ * one accumulator of the forward pass and of dQ as in the two of dK and dV. dQ with dropout takes
+ * half of that: Honeykrisp spilled else. */
+static uint32_t tiled_rows(const struct tuff_attention_attr *attr, const char *kernel)
+{
+    uint32_t rows = attr->head_size <= 64 ? 64 : attr->head_size <= 128 ? 32 : 16;
+    bool half = !strcmp(kernel, "dkdv") || (!strcmp(kernel, "dq") && attr->dropout > 0);
+    return half ? rows / 2 : rows;
 }
 
 /* `rows` rows of one (b, h) side by side, `heads` of them a batch row. */
@@ -179,11 +195,13 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct
     char name[64];
     uint32_t spec[] = {(uint32_t) attr->head_size, attr->dropout > 0, OWN, RUN, attr->softcap > 0,
                        node->in[ATTENTION_SLOPES] != NULL};
+    bool tiled = variant && !strcmp(variant, "_tiled");
     uint32_t tile = tuff_record_device(r)->subgroup_size * OWN;
+    if (tiled)
+        tile = spec[2] = tiled_rows(attr, kernel);
     uint64_t groups = variant ? tuff_div_up(rows, tile) * heads * c->shape.B
                               : tuff_div_up((uint64_t) rows * heads * c->shape.B, 64);
-    snprintf(name, sizeof name, "attention/%s%s%s", kernel, variant ? "_cpu." : "",
-             variant ? variant : "");
+    snprintf(name, sizeof name, "attention/%s%s", kernel, variant ? variant : "");
     params->kernel = name;
     params->push = &c->push;
     params->push_bytes = sizeof c->push;
@@ -224,7 +242,7 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                node->in[ATTENTION_SEED], node->in[ATTENTION_SLOPES]},
         .out = {node->out[OUT_O], node->out[OUT_LSE]},
         .writes_scratch = !saved};
-    launch(r, node, &c, "forward", cpu_variant(r, node), c.push.T, c.shape.H, &params);
+    launch(r, node, &c, "forward", variant_of(r, node), c.push.T, c.shape.H, &params);
 }
 
 static uint64_t forward_scratch(const struct tuff_node *node, const struct tuff_device_info *device)
@@ -270,11 +288,11 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
         tuff_attention_blocks_backward(r, node, &c);
         return;
     }
-    const char *variant = cpu_variant(r, node);
+    const char *variant = variant_of(r, node);
     struct tuff_launch_params params = {.out = {node->out[0], node->out[1], node->out[2]}};
     memcpy(params.in, node->in, sizeof params.in);
     params.writes_scratch = true;
-    if (!variant)
+    if (!variant || tuff_use_tiled_kernels(r)) /* else dq makes it on the way */
         launch(r, node, &c, "delta", NULL, c.push.T, c.shape.H, &params);
     /* What the kernels do: both make the scores and dP, so it is 3 + 4 GEMMs and not 5. */
     params.flops = 3 * gemm_flops(node);
