@@ -108,7 +108,10 @@ void tuff_adapt(struct tuff_graph *g, struct tuff_adapter *adapters, size_t n,
         for (size_t k = 0; w && w->variable && k < n; k++) {
             if (adapters[k].base != w->variable)
                 continue;
-            if (!adapt(g, node, &adapters[k], seed))
+            g->block = node->block;
+            bool done = adapt(g, node, &adapters[k], seed);
+            g->block = 0;
+            if (!done)
                 return;
             adapters[k].used = true;
             i = (size_t) node->index;

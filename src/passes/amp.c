@@ -136,18 +136,29 @@ static void split_activation(struct pass *p, struct tuff_node *node)
     round_value(p, y, tuff_activation_op(p->g, ops[act], p->instead[pre->id], act));
 }
 
+/* A frozen operand of the other half type: a product takes no two of them. */
+static bool other_half(const struct pass *p, const struct rule *rule, const struct tuff_node *node)
+{
+    bool other = false;
+    for (int k = 0; k < TUFF_NODE_INPUTS; k++)
+        other |= rule->halves & IN(k) && tuff_is_half(node->in[k]) &&
+                 node->in[k]->dtype != p->dtype;
+    return other;
+}
+
 static void treat(struct pass *p, struct tuff_node *node)
 {
     const struct rule *rule = rule_of(node);
     struct tuff_graph *g = p->g;
     struct tuff_tensor *y = node->out[0];
     bool applies = rule && y->needs_grad;
+    bool narrows = applies && !other_half(p, rule, node);
     g->block = node->block;
     for (int k = 0; k < TUFF_NODE_INPUTS; k++) {
         struct tuff_tensor *t = node->in[k];
         if (t && (size_t) t->id < p->n_tensors && p->instead[t->id])
             node->in[k] = p->instead[t->id];
-        if (node->in[k] && applies && rule->halves & IN(k))
+        if (node->in[k] && narrows && rule->halves & IN(k))
             node->in[k] = half_of(p, node->in[k]);
     }
     struct tuff_node **slot = TUFF_PUSH(&g->nodes);

@@ -17,42 +17,48 @@ cat > config.json << EOF
 {"model_type": "gpt2", "vocab_size": 300, "n_positions": 16, "n_embd": 32, "n_layer": 2, "n_head": 4,
  "embd_pdrop": 0.1, "resid_pdrop": 0.1, "attn_pdrop": 0.1}
 EOF
-last=step-00000100
 start() { # FOLDER: replaces the shell it is called in, so that its pid is the run's
   exec "$tuff" train --config config.json --data text.txt --tokenizer tok --out "$1" --context 16 --batch 2 \
-    --accumulate 2 --steps 100 --save-every 2 --eval-every 25 --eval-batches 4 --quiet --resume
+    --accumulate 2 --steps $steps --save-every 2 --eval-every 25 --eval-batches 4 --quiet --resume $options
 }
-(start whole) > log 2>&1 || fail "train: $(cat log)"
+rows() { [ -e $run/metrics.csv ] && wc -l < $run/metrics.csv || echo 0; }
 
-rows() { [ -e killed/metrics.csv ] && wc -l < killed/metrics.csv || echo 0; }
 # Killed by progress, not by the clock, so that a busy machine kills no less: after up to 11 more
 # steps and a random moment of a step (a checkpoint is written every other one). One in four is
 # killed in its first half second instead, mostly before its first step.
-kills=0
-while [ $kills -lt 7 ] && [ ! -e killed/$last/manifest.json ]; do
-  before=$(rows)
-  goal=$((before + 1 + RANDOM % 11))
-  start killed > log 2>&1 &
-  pid=$!
-  if [ $((RANDOM % 4)) -eq 0 ]; then
-    sleep 0.$(printf %03d $((RANDOM % 500)))
-  else
-    while [ "$(rows)" -lt $goal ] && kill -0 $pid 2> /dev/null; do sleep 0.005; done
-    sleep 0.$(printf %03d $((RANDOM % 30)))
-  fi
-  kill -9 $pid 2> /dev/null && kills=$((kills + 1))
-  wait $pid 2> /dev/null
-done
-pid=
-(start killed) > log 2>&1 || fail "resume: $(cat log)"
-[ $kills -ge 2 ] || fail "only $kills kills"
-for f in model exp_avg exp_avg_sq; do
-  cmp whole/$last/$f.safetensors killed/$last/$f.safetensors || fail "other $f after $kills kills"
-done
-cmp whole/$last/trainer.json killed/$last/trainer.json || fail "other state after $kills kills"
-[ "$(cut -d, -f1-4,6- whole/metrics.csv)" = "$(cut -d, -f1-4,6- killed/metrics.csv)" ] || fail "other metrics"
-cmp whole/best killed/best || fail "another best one"
-left=$(ls killed | grep -v -x -e 'step-[0-9]*' -e data.tok -e lock -e last -e best -e metrics.csv -e loss.png \
-  -e 'events.out.*')
-[ -z "$left" ] || fail "left behind: $left"
-echo "all passed, $kills kills"
+trial() { # NAME STEPS KILLS OPTIONS FILES: other names and words for the same
+  name=$1 steps=$2 most=$3 options=$4 files=$5 run=$1-killed kills=0
+  last=step-$(printf %08d $steps)
+  (start $name-whole) > log 2>&1 || fail "$name: train: $(cat log)"
+  while [ $kills -lt $most ] && [ ! -e $run/$last/manifest.json ]; do
+    before=$(rows)
+    goal=$((before + 1 + RANDOM % 11))
+    start $run > log 2>&1 &
+    pid=$!
+    if [ $((RANDOM % 4)) -eq 0 ]; then
+      sleep 0.$(printf %03d $((RANDOM % 500)))
+    else
+      while [ "$(rows)" -lt $goal ] && kill -0 $pid 2> /dev/null; do sleep 0.005; done
+      sleep 0.$(printf %03d $((RANDOM % 30)))
+    fi
+    kill -9 $pid 2> /dev/null && kills=$((kills + 1))
+    wait $pid 2> /dev/null
+  done
+  pid=
+  (start $run) > log 2>&1 || fail "$name: resume: $(cat log)"
+  [ $kills -ge 2 ] || fail "$name: only $kills kills"
+  for f in $files; do
+    cmp $name-whole/$last/$f.safetensors $run/$last/$f.safetensors || fail "$name: other $f after $kills kills"
+  done
+  cmp $name-whole/$last/trainer.json $run/$last/trainer.json || fail "$name: other state after $kills kills"
+  [ "$(cut -d, -f1-4,6- $name-whole/metrics.csv)" = "$(cut -d, -f1-4,6- $run/metrics.csv)" ] || fail "$name: other metrics"
+  cmp $name-whole/best $run/best || fail "$name: another best one"
+  left=$(ls $run | grep -v -x -e 'step-[0-9]*' -e data.tok -e lock -e last -e best -e metrics.csv -e loss.png \
+    -e 'events.out.*')
+  [ -z "$left" ] || fail "$name: left behind: $left"
+  echo "$name: $kills kills"
+}
+trial adamw 100 6 "" "model exp_avg exp_avg_sq"
+# The scale of the loss ("optimizer") is part of the state.
+trial mixed 40 3 "--optimizer lion --lr 1e-4 --amp O1 --amp-dtype f16 --checkpoint block" "model exp_avg optimizer"
+echo "all passed"
