@@ -285,22 +285,26 @@ static enum tuff_status create_trainer(struct fit *f)
 
 /* ---- how many steps fit into the time ---- */
 
+/* Until 1 % of the time is spent (64 steps at most): a machine that is busy for a moment shall not halve
+ * what is trained. */
 static enum tuff_status time_steps(struct fit *f, double *step)
 {
     struct tuff_step_result result;
     struct tuff_data_position position = f->state.position;
     bool have;
-    double begin = 0;
+    double begin = 0, spent = 0;
+    int count = -1; /* the first bears what only first ones do */
     TUFF_TRY(tuff_trainer_start(f->trainer, 0, 0));
-    for (int i = 0; i < 3; i++) {
+    while (count < 2 || (count < 64 && spent < f->params->seconds / 100)) {
         TUFF_TRY(tuff_fit_fetch(f, &position));
         TUFF_TRY(tuff_fit_submit(f));
         position = f->ready.next;
         TUFF_TRY(tuff_trainer_result(f->trainer, true, &have, &result));
-        if (!i)
+        if (count++ < 0)
             begin = tuff_os_now();
+        spent = tuff_os_now() - begin;
     }
-    *step = (tuff_os_now() - begin) / 2;
+    *step = spent / count;
     for (int i = 0; i < 2 && tuff_fit_validates(f); i++) {
         double nats;
         begin = tuff_os_now();
@@ -312,8 +316,8 @@ static enum tuff_status time_steps(struct fit *f, double *step)
     return TUFF_OK;
 }
 
-/* Three steps on weights of zero: their gradients are zero, so nothing is learnt, and the first
- * bears what only first ones do. What evaluation takes is set aside. */
+/* Steps on weights of zero: their gradients are zero, so nothing is learnt. What evaluation takes is
+ * set aside. */
 static enum tuff_status choose_steps(struct fit *f)
 {
     const struct tuff_fit_params *p = f->params;
