@@ -70,6 +70,8 @@ struct tuff_fit_params {
                                        evaluation no more than a twentieth of the time */
     int64_t eval_batches;           /* of evaluations on the way, 0: all. The last one is of all the
                                        held-out text; which is best is decided on these batches */
+    int64_t patience;               /* stop after so many evaluations in a row that were not the best;
+                                       0: never. What is best is kept whatever comes later */
     int keep;                       /* checkpoints to keep besides last and best; 0: all */
     double validation;              /* share of the text's end that is held out */
     bool resume, force;
@@ -88,6 +90,7 @@ struct tuff_fit_report {
     int64_t step, steps;     /* where it stands, of how many */
     bool stopped;            /* by a wish */
     bool out_of_time;        /* by `seconds` */
+    bool no_better;          /* by `patience` */
     double train_loss, val_loss, bits_per_byte; /* the last ones; NaN: none */
     double seconds;
     char checkpoint[1024];   /* the last one's folder */

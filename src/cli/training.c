@@ -124,7 +124,10 @@ static void print_report(FILE *to, const struct cli_training *t,
     const struct tuff_fit_params *p = &t->params;
     const char *command = t->command->name;
     fprintf(to, "%s after step %lld of %lld, %.0f s\n",
-            report->stopped ? "stopped" : report->out_of_time ? "out of time" : "done",
+            report->stopped       ? "stopped"
+            : report->out_of_time ? "out of time"
+            : report->no_better   ? "no better for a while: ended"
+                                  : "done",
             (long long) report->step, (long long) report->steps, report->seconds);
     if (isfinite(report->val_loss) && p->examples)
         fprintf(to, "validation loss %.4f, perplexity %.4f\n", report->val_loss,
@@ -198,6 +201,8 @@ static int parse(struct cli *cli, struct cli_training *t, int argc, char **argv)
          1e9},
         {"eval-batches", CLI_INT, &p->eval_batches, "N", "of evaluations on the way; 0: all", 0,
          1e9},
+        {"patience", CLI_INT, &p->patience, "N", "end after N evaluations without a better one; 0: "
+         "never", 0, 1e9},
         {"save-every", CLI_INT, &p->save_every, "N", "steps; 0: at the end; -1: some ten times", -1,
          1e9},
         {"keep", CLI_INT, &t->keep, "N", "checkpoints besides last and best; 0: all", 0, 1e6},

@@ -119,6 +119,7 @@ static enum tuff_status evaluate(struct fit *f, bool all, bool *best)
     /* Tokens a byte over all the held-out text: exact when all of it was evaluated. */
     double per_byte = (double) (info->count - info->train) / (double) info->validation_bytes;
     *best = few < f->state.best_loss;
+    f->state.since_best = *best ? 0 : f->state.since_best + 1;
     f->state.best_loss = TUFF_MIN(few, f->state.best_loss);
     f->report->val_loss = loss;
     f->report->bits_per_byte = loss * per_byte / log(2);
@@ -208,7 +209,10 @@ static enum tuff_status loop(struct fit *f)
             TUFF_TRY(take_results(f, true)); /* what is saved or evaluated is this step's */
         if (eval)
             TUFF_TRY(evaluate(f, last, &best));
-        if (keep || best)
+        f->report->no_better = !end && f->params->patience > 0 &&
+                               f->state.since_best >= f->params->patience;
+        end |= f->report->no_better;
+        if (end || keep || best)
             TUFF_TRY(save(f, best));
         f->wished = TUFF_FIT_GO_ON;
     }

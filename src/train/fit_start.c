@@ -50,6 +50,7 @@ static enum tuff_status check_params(struct tuff_ctx *ctx, const struct tuff_fit
                 {"label-smoothing", p->label_smoothing, 0, 0.99},
                 {"dropout", TUFF_MAX(p->dropout, 0), 0, 0.99},
                 {"eval-batches", (double) p->eval_batches, 0, 1e15},
+                {"patience", (double) p->patience, 0, 1e9},
                 {"validation", p->validation, 0, 0.9}};
     for (size_t i = 0; i < TUFF_COUNT(list); i++)
         if (!(list[i].value >= list[i].least && list[i].value <= list[i].most))

@@ -147,14 +147,16 @@ static enum tuff_status write_state(struct tuff_ctx *ctx, const char *folder,
     json_t *root = json_pack("{s:I, s:I, s:I, s:f}", "step", (json_int_t) state->step, "applied",
                              (json_int_t) state->applied, "steps", (json_int_t) state->steps,
                              "best_loss", state->best_loss);
-    json_t *options = json_pack("{s:I, s:I, s:I, s:I, s:f}", "eval-every",
+    json_t *options = json_pack("{s:I, s:I, s:I, s:I, s:I, s:f}", "eval-every",
                                 (json_int_t) p->eval_every, "eval-batches",
                                 (json_int_t) p->eval_batches, "save-every",
                                 (json_int_t) p->save_every, "keep", (json_int_t) p->keep,
-                                "validation", p->validation);
+                                "patience", (json_int_t) p->patience, "validation",
+                                p->validation);
     if (p->n_data)
         json_object_set_new(options, "data", text_list(p));
     int bad = json_object_set_new(root, "position", tuff_position_to_json(&state->position));
+    bad |= json_object_set_new(root, "since_best", json_integer(state->since_best));
     bad |= json_object_set_new(root, "settings", json_deep_copy(params->settings));
     bad |= json_object_set_new(root, "options", options);
     enum tuff_status status = path && !bad ? tuff_json_save(ctx, path, root) : no_memory(ctx);
@@ -247,6 +249,7 @@ static enum tuff_status parse_state(struct tuff_ctx *ctx, const char *folder, co
     TUFF_TRY(tuff_json_int(ctx, folder, root, "applied", &applied));
     TUFF_TRY(tuff_json_int(ctx, folder, root, "steps", &state->steps));
     TUFF_TRY(tuff_json_real(ctx, folder, root, "best_loss", &state->best_loss));
+    TUFF_TRY(tuff_json_int(ctx, folder, root, "since_best", &state->since_best));
     if (step < 0 || applied < 0 || applied > step || step > state->steps ||
         state->steps > TUFF_FIT_STEPS_MAX)
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: step %lld, applied %lld, steps "
@@ -301,7 +304,8 @@ static enum tuff_status recall_numbers(struct tuff_ctx *ctx, const char *name, c
                 {"warmup", &p->schedule.warmup, false}, {"seed", &seed, false},
                 {"cycles", &p->schedule.cycles, false}, {"checkpoint", &checkpoint, false},
                 {"eval-every", &p->eval_every, true},  {"eval-batches", &p->eval_batches, true},
-                {"save-every", &p->save_every, true},  {"keep", &keep, true}};
+                {"save-every", &p->save_every, true},
+                {"patience", &p->patience, true},  {"keep", &keep, true}};
     for (size_t i = 0; i < TUFF_COUNT(ints); i++)
         TUFF_TRY(tuff_json_int(ctx, name, ints[i].option ? options : set, ints[i].key, ints[i].to));
     struct real list[REALS];
