@@ -132,6 +132,9 @@ TUFF_API bool tuff_model_config_equal(const struct tuff_model_config *a,
 TUFF_API enum tuff_status tuff_model_context_check(struct tuff_ctx *ctx,
                                                    const struct tuff_model_config *config,
                                                    int64_t context);
+/* How long sequences are that the model is for: what config.json says, with dynamic RoPE scaling as
+ * many times as its factor. 0: it does not say. */
+TUFF_API int64_t tuff_model_positions(const struct tuff_model_config *config);
 /* TUFF_E_UNSUPPORTED, named after `where`, for models of other tasks. */
 TUFF_API enum tuff_status tuff_model_check_causal(struct tuff_ctx *ctx, const char *where,
                                                   const struct tuff_model_config *config);

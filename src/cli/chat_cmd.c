@@ -226,7 +226,7 @@ static int start(struct chat *c, const char *model, const char *tokenizer)
     if (cli_text_open(c->cli, &c->text, model, tokenizer) != TUFF_OK ||
         tuff_chat_form_load(c->cli->ctx, c->text.folder, &c->form) != TUFF_OK)
         return cli_fail(c->cli, c->command);
-    int64_t positions = c->text.config.max_position_embeddings;
+    int64_t positions = tuff_model_positions(&c->text.config);
     c->context = c->context ? c->context : 4096;
     if (positions > 0)
         c->context = TUFF_MIN(c->context, positions);

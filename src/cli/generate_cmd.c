@@ -88,7 +88,7 @@ static enum tuff_status run_all(struct job *j)
 /* The context that is needed; the same for all batches where tokens must not depend on them. */
 static int64_t context_for(const struct job *j)
 {
-    int64_t longest = 0, positions = j->text.config.max_position_embeddings;
+    int64_t longest = 0, positions = tuff_model_positions(&j->text.config);
     for (size_t i = 0; i < j->prompts.n; i++)
         longest = TUFF_MAX(longest, (int64_t) j->ids[i].n);
     int64_t needed = (int64_t) tuff_align_up((uint64_t) (longest + j->choice.max_new_tokens), 256);

@@ -244,6 +244,13 @@ enum tuff_status tuff_model_context_check(struct tuff_ctx *ctx, const struct tuf
                                        "%lld positions", (long long) context, (long long) most);
 }
 
+int64_t tuff_model_positions(const struct tuff_model_config *c)
+{
+    const struct tuff_family *family = tuff_family_find(c->model_type);
+    int64_t most = family && family->context ? family->context(c) : INT64_MAX;
+    return most < INT64_MAX ? most : c->max_position_embeddings;
+}
+
 bool tuff_model_has_dropout(const struct tuff_model_config *c)
 {
     return c->embd_pdrop > 0 || c->resid_pdrop > 0 || c->attn_pdrop > 0 || c->classifier_pdrop > 0;

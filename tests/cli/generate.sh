@@ -40,6 +40,14 @@ generate --prompt "a b" --prompt "of the text, a longer prompt" --prompt c --see
 generate --prompt "a b" --seed 7 --max-new-tokens 8 --json --batch-invariant > alone
 [ "$(sed -n 1p batch)" = "$(cat alone)" ] || fail "batch-invariant: $(cat batch alone)"
 
+# Dynamic RoPE scaling is for more positions than the model was trained with: 10, and four times as many.
+mkdir dynamic && cp "$root"/tests/golden/models/llama-dynamic-tiny/{config.json,model.safetensors} dynamic/
+"$tuff" generate --quiet --model dynamic --tokenizer "$root/tests/golden/tokenizers/options/ctc" \
+  --prompt "a b" --greedy --min-new-tokens 60 --max-new-tokens 60 --json > long 2> log ||
+  fail "dynamic: $(cat log)"
+n=$(ids < long | tr , '\n' | wc -l)
+[ "$n" -gt 30 ] && [ "$n" -le 40 ] || fail "dynamic: $n tokens: $(cat long)"
+
 # Ends: a stop string, an end id, none before min-new-tokens; forced ids.
 generate --prompt "The table" --greedy --max-new-tokens 12 --json > greedy
 text=$(sed 's/.*"text":"\([^"]*\)","ids.*/\1/' greedy) first=$(ids < greedy | cut -d, -f1)
