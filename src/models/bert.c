@@ -138,21 +138,6 @@ static void declare(struct tuff_model *m)
 
 /* ---- the forward pass ---- */
 
-static struct tuff_tensor *norm(struct tuff_graph *g, struct tuff_model *m, struct tuff_tensor *x,
-                                struct tuff_variable *weight, struct tuff_variable *bias)
-{
-    return tuff_layer_norm(g, x, tuff_use(g, weight), tuff_use(g, bias),
-                           (float) m->config.norm_eps);
-}
-
-static struct tuff_tensor *dense(struct tuff_graph *g, struct tuff_tensor *x,
-                                 struct tuff_variable *weight, struct tuff_variable *bias,
-                                 enum tuff_activation activation)
-{
-    return tuff_matmul(g, x, tuff_use(g, weight), .transpose_b = true, .bias = tuff_use(g, bias),
-                       .activation = activation);
-}
-
 static struct tuff_tensor *embeddings(struct tuff_graph *g, struct tuff_model *m,
                                       const struct tuff_model_inputs *in)
 {
@@ -162,8 +147,8 @@ static struct tuff_tensor *embeddings(struct tuff_graph *g, struct tuff_model *m
                  tuff_block_lookup(g, own->types, in->token_types, in->token_types_buckets));
     x = tuff_add(g, x, tuff_block_lookup(g, own->positions, in->positions,
                                          in->positions_buckets));
-    return tuff_block_dropout(g, norm(g, m, x, own->ln_weight, own->ln_bias), m->config.embd_pdrop,
-                              in->seed, 0);
+    x = tuff_block_norm(g, m, x, own->ln_weight, own->ln_bias);
+    return tuff_block_dropout(g, x, m->config.embd_pdrop, in->seed, 0);
 }
 
 static struct tuff_tensor *attention(struct tuff_graph *g, struct tuff_model *m, int64_t layer,
@@ -172,16 +157,16 @@ static struct tuff_tensor *attention(struct tuff_graph *g, struct tuff_model *m,
 {
     const struct layer *b = (struct layer *) m->layers + layer;
     struct tuff_tensor *a = tuff_block_attend(
-        g, m, layer, in, dense(g, x, b->q_weight, b->q_bias, TUFF_ACT_NONE),
-        dense(g, x, b->k_weight, b->k_bias, TUFF_ACT_NONE),
-        dense(g, x, b->v_weight, b->v_bias, TUFF_ACT_NONE),
+        g, m, layer, in, tuff_block_linear(g, x, b->q_weight, b->q_bias, TUFF_ACT_NONE),
+        tuff_block_linear(g, x, b->k_weight, b->k_bias, TUFF_ACT_NONE),
+        tuff_block_linear(g, x, b->v_weight, b->v_bias, TUFF_ACT_NONE),
         &(struct tuff_attention_args) {.heads = (int) m->config.num_attention_heads,
                                        .stream = stream});
     x = tuff_block_residual(
         g, a, x,
         &(struct tuff_block_residual_args) {b->proj_weight, b->proj_bias, true,
                                             m->config.resid_pdrop, in->seed, stream + 1});
-    return norm(g, m, x, b->ln_1_weight, b->ln_1_bias);
+    return tuff_block_norm(g, m, x, b->ln_1_weight, b->ln_1_bias);
 }
 
 static struct tuff_tensor *mlp(struct tuff_graph *g, struct tuff_model *m, int64_t layer,
@@ -189,12 +174,10 @@ static struct tuff_tensor *mlp(struct tuff_graph *g, struct tuff_model *m, int64
                                uint32_t stream)
 {
     const struct layer *b = (struct layer *) m->layers + layer;
-    struct tuff_tensor *h = dense(g, x, b->fc_weight, b->fc_bias, m->config.activation);
-    x = tuff_block_residual(
-        g, h, x,
-        &(struct tuff_block_residual_args) {b->out_weight, b->out_bias, true,
-                                            m->config.resid_pdrop, in->seed, stream});
-    return norm(g, m, x, b->ln_2_weight, b->ln_2_bias);
+    x = tuff_block_mlp(g, m, x, x,
+                       &(struct tuff_block_mlp_args) {b->fc_weight, b->fc_bias, b->out_weight,
+                                                      b->out_bias, true, in->seed, stream});
+    return tuff_block_norm(g, m, x, b->ln_2_weight, b->ln_2_bias);
 }
 
 static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
@@ -222,15 +205,15 @@ static struct tuff_tensor *pooled(struct tuff_graph *g, struct tuff_model *m,
         return NULL;
     int64_t dims[] = {tuff_dims(h)[0], m->config.hidden_size};
     struct tuff_tensor *first = tuff_reshape(g, tuff_copy(g, tuff_slice(g, h, 1, 0, 1)), 2, dims);
-    return dense(g, first, own->pooler_weight, own->pooler_bias, TUFF_ACT_TANH);
+    return tuff_block_linear(g, first, own->pooler_weight, own->pooler_bias, TUFF_ACT_TANH);
 }
 
 static struct tuff_tensor *masked_lm(struct tuff_graph *g, struct tuff_model *m,
                                      struct tuff_tensor *h)
 {
     const struct bert *own = m->own;
-    h = dense(g, h, own->transform_weight, own->transform_bias, m->config.activation);
-    h = norm(g, m, h, own->transform_ln_weight, own->transform_ln_bias);
+    h = tuff_block_linear(g, h, own->transform_weight, own->transform_bias, m->config.activation);
+    h = tuff_block_norm(g, m, h, own->transform_ln_weight, own->transform_ln_bias);
     return tuff_matmul(g, h, tuff_use(g, own->decoder), .transpose_b = true,
                        .bias = tuff_use(g, own->decoder_bias), .pad_rows = true);
 }
@@ -246,14 +229,16 @@ static void heads(struct tuff_graph *g, struct tuff_model *m, const struct tuff_
     if (task == TUFF_TASK_TOKEN_CLASSIFICATION || task == TUFF_TASK_SEQUENCE_CLASSIFICATION) {
         struct tuff_tensor *x = task == TUFF_TASK_TOKEN_CLASSIFICATION ? h : pooled(g, m, h);
         x = tuff_block_dropout(g, x, m->config.classifier_pdrop, in->seed, stream);
-        out->logits = dense(g, x, own->classifier_weight, own->classifier_bias, TUFF_ACT_NONE);
+        out->logits = tuff_block_linear(g, x, own->classifier_weight, own->classifier_bias,
+                                        TUFF_ACT_NONE);
     }
     if (task == TUFF_TASK_ENCODE)
         out->logits = pooled(g, m, h);
     if (task == TUFF_TASK_NEXT_SENTENCE || task == TUFF_TASK_PRETRAINING) {
         struct tuff_tensor **to =
             task == TUFF_TASK_PRETRAINING ? &out->sentence_logits : &out->logits;
-        *to = dense(g, pooled(g, m, h), own->sentence_weight, own->sentence_bias, TUFF_ACT_NONE);
+        *to = tuff_block_linear(g, pooled(g, m, h), own->sentence_weight, own->sentence_bias,
+                                TUFF_ACT_NONE);
     }
 }
 

@@ -37,6 +37,14 @@ struct tuff_tensor *tuff_block_norm(struct tuff_graph *g, struct tuff_model *m,
                            (float) m->config.norm_eps);
 }
 
+struct tuff_tensor *tuff_block_linear(struct tuff_graph *g, struct tuff_tensor *x,
+                                      struct tuff_variable *weight, struct tuff_variable *bias,
+                                      enum tuff_activation activation)
+{
+    return tuff_matmul(g, x, tuff_use(g, weight), .transpose_b = true,
+                       .bias = bias ? tuff_use(g, bias) : NULL, .activation = activation);
+}
+
 struct tuff_tensor *tuff_block_head(struct tuff_graph *g, struct tuff_tensor *hidden,
                                     struct tuff_variable *head)
 {
@@ -52,6 +60,19 @@ struct tuff_tensor *tuff_block_residual(struct tuff_graph *g, struct tuff_tensor
         tuff_matmul(g, h, tuff_use(g, a->weight), .transpose_b = a->transposed,
                     .bias = a->bias ? tuff_use(g, a->bias) : NULL, .residual = drops ? NULL : x);
     return drops ? tuff_add(g, x, tuff_block_dropout(g, y, a->dropout, a->seed, a->stream)) : y;
+}
+
+struct tuff_tensor *tuff_block_mlp(struct tuff_graph *g, struct tuff_model *m,
+                                   struct tuff_tensor *x, struct tuff_tensor *to,
+                                   const struct tuff_block_mlp_args *a)
+{
+    struct tuff_tensor *h =
+        tuff_matmul(g, x, tuff_use(g, a->fc_weight), .transpose_b = a->transposed,
+                    .bias = tuff_use(g, a->fc_bias), .activation = m->config.activation);
+    return tuff_block_residual(
+        g, h, to,
+        &(struct tuff_block_residual_args) {a->out_weight, a->out_bias, a->transposed,
+                                            m->config.resid_pdrop, a->seed, a->stream});
 }
 
 void tuff_block_observe(struct tuff_graph *g, const struct tuff_model_inputs *in, int64_t n,

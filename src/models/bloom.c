@@ -10,7 +10,7 @@ struct layer {
 
 struct bloom {
     struct tuff_variable *words, *words_norm_weight, *words_norm_bias, *ln_f_weight, *ln_f_bias,
-        *head, *slopes;
+        *slopes;
 };
 
 /* ---- config.json ---- */
@@ -117,10 +117,7 @@ static void declare(struct tuff_model *m)
     tuff_model_scope(m, "transformer.");
     tuff_model_weight(m, &own->ln_f_weight, "ln_f.weight", w, 0, TUFF_INIT_ONES);
     tuff_model_weight(m, &own->ln_f_bias, "ln_f.bias", w, 0, TUFF_INIT_ZEROS);
-    tuff_model_scope(m, "%s", "");
-    own->head = own->words;
-    if (!c->tie_word_embeddings)
-        tuff_model_weight(m, &own->head, "lm_head.weight", c->vocab_size, w, TUFF_INIT_NORMAL);
+    tuff_model_head(m, own->words);
     tuff_model_table(m, &own->slopes, "alibi.slopes", c->num_attention_heads, 0, fill_slopes,
                      0);
 }
@@ -135,8 +132,7 @@ static struct tuff_tensor *block(struct tuff_graph *g, struct tuff_model *m, int
     const struct tuff_model_config *c = &m->config;
     uint32_t stream = 1 + 3 * (uint32_t) layer;
     struct tuff_tensor *h = tuff_block_norm(g, m, x, b->norm_weight, b->norm_bias);
-    struct tuff_tensor *qkv = tuff_matmul(g, h, tuff_use(g, b->qkv_weight), .transpose_b = true,
-                                          .bias = tuff_use(g, b->qkv_bias));
+    struct tuff_tensor *qkv = tuff_block_linear(g, h, b->qkv_weight, b->qkv_bias, TUFF_ACT_NONE);
     struct tuff_tensor *a = tuff_block_attend(
         g, m, layer, in, qkv, NULL, NULL,
         &(struct tuff_attention_args) {.heads = (int) c->num_attention_heads,
@@ -147,13 +143,9 @@ static struct tuff_tensor *block(struct tuff_graph *g, struct tuff_model *m, int
         &(struct tuff_block_residual_args) {b->dense_weight, b->dense_bias, true, c->resid_pdrop,
                                             in->seed, stream + 1});
     h = tuff_block_norm(g, m, x, b->post_weight, b->post_bias);
-    struct tuff_tensor *up =
-        tuff_matmul(g, h, tuff_use(g, b->up_weight), .transpose_b = true,
-                    .bias = tuff_use(g, b->up_bias), .activation = TUFF_ACT_GELU_TANH);
-    return tuff_block_residual(
-        g, up, c->residual_post_layernorm ? h : x,
-        &(struct tuff_block_residual_args) {b->down_weight, b->down_bias, true, c->resid_pdrop,
-                                            in->seed, stream + 2});
+    return tuff_block_mlp(g, m, h, c->residual_post_layernorm ? h : x,
+                          &(struct tuff_block_mlp_args) {b->up_weight, b->up_bias, b->down_weight,
+                                                         b->down_bias, true, in->seed, stream + 2});
 }
 
 static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
@@ -168,17 +160,6 @@ static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
     }
     tuff_graph_block(g, false);
     return tuff_block_norm(g, m, x, own->ln_f_weight, own->ln_f_bias);
-}
-
-static struct tuff_variable *head(const struct tuff_model *m)
-{
-    return ((const struct bloom *) m->own)->head;
-}
-
-static struct tuff_tensor *logits(struct tuff_graph *g, struct tuff_model *m,
-                                  struct tuff_tensor *h)
-{
-    return tuff_block_head(g, h, head(m));
 }
 
 const struct tuff_family tuff_family_bloom = {
@@ -210,6 +191,4 @@ const struct tuff_family tuff_family_bloom = {
     .layer_size = sizeof(struct layer),
     .declare = declare,
     .hidden = hidden,
-    .head = head,
-    .logits = logits,
 };

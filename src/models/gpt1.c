@@ -9,7 +9,7 @@ struct layer {
 };
 
 struct gpt1 {
-    struct tuff_variable *tokens, *positions, *head;
+    struct tuff_variable *tokens, *positions;
 };
 
 static const struct tuff_config_key keys[] = {
@@ -66,10 +66,7 @@ static void declare(struct tuff_model *m)
         tuff_model_weight(m, &b->ln_2_weight, "ln_2.weight", w, 0, TUFF_INIT_ONES);
         tuff_model_weight(m, &b->ln_2_bias, "ln_2.bias", w, 0, TUFF_INIT_ZEROS);
     }
-    tuff_model_scope(m, "%s", "");
-    own->head = own->tokens;
-    if (!c->tie_word_embeddings)
-        tuff_model_weight(m, &own->head, "lm_head.weight", c->vocab_size, w, TUFF_INIT_NORMAL);
+    tuff_model_head(m, own->tokens);
 }
 
 static struct tuff_tensor *block(struct tuff_graph *g, struct tuff_model *m, int64_t layer,
@@ -88,13 +85,9 @@ static struct tuff_tensor *block(struct tuff_graph *g, struct tuff_model *m, int
         &(struct tuff_block_residual_args) {b->proj_weight, b->proj_bias, false,
                                             m->config.resid_pdrop, in->seed, stream + 1});
     x = tuff_block_norm(g, m, x, b->ln_1_weight, b->ln_1_bias);
-    struct tuff_tensor *h =
-        tuff_matmul(g, x, tuff_use(g, b->fc_weight), .bias = tuff_use(g, b->fc_bias),
-                    .activation = m->config.activation);
-    x = tuff_block_residual(
-        g, h, x,
-        &(struct tuff_block_residual_args) {b->out_weight, b->out_bias, false,
-                                            m->config.resid_pdrop, in->seed, stream + 2});
+    x = tuff_block_mlp(g, m, x, x,
+                       &(struct tuff_block_mlp_args) {b->fc_weight, b->fc_bias, b->out_weight,
+                                                      b->out_bias, false, in->seed, stream + 2});
     return tuff_block_norm(g, m, x, b->ln_2_weight, b->ln_2_bias);
 }
 
@@ -109,17 +102,6 @@ static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
     }
     tuff_graph_block(g, false);
     return x;
-}
-
-static struct tuff_variable *head(const struct tuff_model *m)
-{
-    return ((const struct gpt1 *) m->own)->head;
-}
-
-static struct tuff_tensor *logits(struct tuff_graph *g, struct tuff_model *m,
-                                  struct tuff_tensor *h)
-{
-    return tuff_block_head(g, h, head(m));
 }
 
 const struct tuff_family tuff_family_gpt1 = {
@@ -154,6 +136,4 @@ const struct tuff_family tuff_family_gpt1 = {
     .layer_size = sizeof(struct layer),
     .declare = declare,
     .hidden = hidden,
-    .head = head,
-    .logits = logits,
 };

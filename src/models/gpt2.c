@@ -9,7 +9,7 @@ struct layer {
 };
 
 struct gpt2 {
-    struct tuff_variable *wte, *wpe, *head, *ln_f_weight, *ln_f_bias;
+    struct tuff_variable *wte, *wpe, *ln_f_weight, *ln_f_bias;
 };
 
 /* ---- config.json ---- */
@@ -96,10 +96,7 @@ static void declare(struct tuff_model *m)
     tuff_model_scope(m, "transformer.");
     tuff_model_weight(m, &own->ln_f_weight, "ln_f.weight", w, 0, TUFF_INIT_ONES);
     tuff_model_weight(m, &own->ln_f_bias, "ln_f.bias", w, 0, TUFF_INIT_ZEROS);
-    tuff_model_scope(m, "%s", "");
-    own->head = own->wte;
-    if (!c->tie_word_embeddings)
-        tuff_model_weight(m, &own->head, "lm_head.weight", c->vocab_size, w, TUFF_INIT_NORMAL);
+    tuff_model_head(m, own->wte);
 }
 
 /* ---- the forward pass ---- */
@@ -128,12 +125,9 @@ static struct tuff_tensor *mlp(struct tuff_graph *g, struct tuff_model *m, int64
 {
     const struct layer *b = (struct layer *) m->layers + layer;
     struct tuff_tensor *h = tuff_block_norm(g, m, x, b->ln_2_weight, b->ln_2_bias);
-    h = tuff_matmul(g, h, tuff_use(g, b->fc_weight), .bias = tuff_use(g, b->fc_bias),
-                    .activation = m->config.activation);
-    return tuff_block_residual(
-        g, h, x,
-        &(struct tuff_block_residual_args) {b->out_weight, b->out_bias, false,
-                                            m->config.resid_pdrop, in->seed, stream});
+    return tuff_block_mlp(g, m, h, x,
+                          &(struct tuff_block_mlp_args) {b->fc_weight, b->fc_bias, b->out_weight,
+                                                         b->out_bias, false, in->seed, stream});
 }
 
 static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
@@ -149,17 +143,6 @@ static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
     }
     tuff_graph_block(g, false);
     return tuff_block_norm(g, m, x, own->ln_f_weight, own->ln_f_bias);
-}
-
-static struct tuff_variable *head(const struct tuff_model *m)
-{
-    return ((const struct gpt2 *) m->own)->head;
-}
-
-static struct tuff_tensor *logits(struct tuff_graph *g, struct tuff_model *m,
-                                  struct tuff_tensor *h)
-{
-    return tuff_block_head(g, h, head(m));
 }
 
 const struct tuff_family tuff_family_gpt2 = {
@@ -195,6 +178,4 @@ const struct tuff_family tuff_family_gpt2 = {
     .layer_size = sizeof(struct layer),
     .declare = declare,
     .hidden = hidden,
-    .head = head,
-    .logits = logits,
 };

@@ -10,7 +10,7 @@ struct layer {
 };
 
 struct gpt_neo {
-    struct tuff_variable *wte, *wpe, *head, *ln_f_weight, *ln_f_bias;
+    struct tuff_variable *wte, *wpe, *ln_f_weight, *ln_f_bias;
 };
 
 /* ---- config.json ---- */
@@ -128,10 +128,7 @@ static void declare(struct tuff_model *m)
     tuff_model_scope(m, "transformer.");
     tuff_model_weight(m, &own->ln_f_weight, "ln_f.weight", w, 0, TUFF_INIT_ONES);
     tuff_model_weight(m, &own->ln_f_bias, "ln_f.bias", w, 0, TUFF_INIT_ZEROS);
-    tuff_model_scope(m, "%s", "");
-    own->head = own->wte;
-    if (!c->tie_word_embeddings)
-        tuff_model_weight(m, &own->head, "lm_head.weight", c->vocab_size, w, TUFF_INIT_NORMAL);
+    tuff_model_head(m, own->wte);
 }
 
 /* ---- the forward pass ---- */
@@ -144,9 +141,9 @@ static struct tuff_tensor *block(struct tuff_graph *g, struct tuff_model *m, int
     uint32_t stream = 1 + 3 * (uint32_t) layer;
     struct tuff_tensor *h = tuff_block_norm(g, m, x, b->ln_1_weight, b->ln_1_bias);
     struct tuff_tensor *a = tuff_block_attend(
-        g, m, layer, in, tuff_matmul(g, h, tuff_use(g, b->q), .transpose_b = true),
-        tuff_matmul(g, h, tuff_use(g, b->k), .transpose_b = true),
-        tuff_matmul(g, h, tuff_use(g, b->v), .transpose_b = true),
+        g, m, layer, in, tuff_block_linear(g, h, b->q, NULL, TUFF_ACT_NONE),
+        tuff_block_linear(g, h, b->k, NULL, TUFF_ACT_NONE),
+        tuff_block_linear(g, h, b->v, NULL, TUFF_ACT_NONE),
         &(struct tuff_attention_args) {.heads = (int) c->num_attention_heads,
                                        .scale = 1,
                                        .window = windowed(c, layer) ? c->sliding_window : 0,
@@ -156,12 +153,9 @@ static struct tuff_tensor *block(struct tuff_graph *g, struct tuff_model *m, int
         &(struct tuff_block_residual_args) {b->out_weight, b->out_bias, true, c->resid_pdrop,
                                             in->seed, stream + 1});
     h = tuff_block_norm(g, m, x, b->ln_2_weight, b->ln_2_bias);
-    h = tuff_matmul(g, h, tuff_use(g, b->fc_weight), .transpose_b = true,
-                    .bias = tuff_use(g, b->fc_bias), .activation = c->activation);
-    return tuff_block_residual(
-        g, h, x,
-        &(struct tuff_block_residual_args) {b->proj_weight, b->proj_bias, true, c->resid_pdrop,
-                                            in->seed, stream + 2});
+    return tuff_block_mlp(g, m, h, x,
+                          &(struct tuff_block_mlp_args) {b->fc_weight, b->fc_bias, b->proj_weight,
+                                                         b->proj_bias, true, in->seed, stream + 2});
 }
 
 static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
@@ -175,17 +169,6 @@ static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
     }
     tuff_graph_block(g, false);
     return tuff_block_norm(g, m, x, own->ln_f_weight, own->ln_f_bias);
-}
-
-static struct tuff_variable *head(const struct tuff_model *m)
-{
-    return ((const struct gpt_neo *) m->own)->head;
-}
-
-static struct tuff_tensor *logits(struct tuff_graph *g, struct tuff_model *m,
-                                  struct tuff_tensor *h)
-{
-    return tuff_block_head(g, h, head(m));
 }
 
 const struct tuff_family tuff_family_gpt_neo = {
@@ -220,6 +203,4 @@ const struct tuff_family tuff_family_gpt_neo = {
     .layer_size = sizeof(struct layer),
     .declare = declare,
     .hidden = hidden,
-    .head = head,
-    .logits = logits,
 };

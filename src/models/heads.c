@@ -202,7 +202,8 @@ void tuff_model_apply_heads(struct tuff_graph *g, struct tuff_model *m,
     if (m->family->heads)
         m->family->heads(g, m, in, hidden, out);
     else
-        out->logits = m->family->logits(g, m, hidden);
+        out->logits = m->family->logits ? m->family->logits(g, m, hidden)
+                                        : tuff_block_head(g, hidden, m->head);
 }
 
 struct tuff_tensor *tuff_model_loss(struct tuff_graph *g, const struct tuff_model *m,

@@ -100,11 +100,7 @@ void tuff_llama_declare(struct tuff_model *m)
     tuff_model_scope(m, "model.");
     tuff_model_weight(m, &own->norm, "norm.weight", c->hidden_size, 0,
                       variant_of(m)->unit_norm ? TUFF_INIT_ZEROS : TUFF_INIT_ONES);
-    tuff_model_scope(m, "%s", "");
-    own->head = own->tokens;
-    if (!c->tie_word_embeddings)
-        tuff_model_weight(m, &own->head, "lm_head.weight", c->vocab_size, c->hidden_size,
-                          TUFF_INIT_NORMAL);
+    tuff_model_head(m, own->tokens);
     tuff_model_table(m, &own->rope, "rope", positions_of(c, &c->rope), tuff_rope_size(c, &c->rope),
                      fill_rope, 0);
     if (c->rope_local.theta > 0)
@@ -122,14 +118,6 @@ static struct tuff_tensor *norm(struct tuff_graph *g, struct tuff_model *m, stru
     if (variant_of(m)->unit_norm)
         w = tuff_scale(g, w, 1, 1);
     return tuff_rms_norm(g, x, w, (float) m->config.norm_eps);
-}
-
-static struct tuff_tensor *project(struct tuff_graph *g, struct tuff_tensor *x,
-                                   struct tuff_variable *weight, struct tuff_variable *bias,
-                                   enum tuff_activation activation)
-{
-    return tuff_matmul(g, x, tuff_use(g, weight), .transpose_b = true,
-                       .bias = bias ? tuff_use(g, bias) : NULL, .activation = activation);
 }
 
 /* Each head of q or k on its own. */
@@ -180,7 +168,8 @@ static struct tuff_tensor *residual(struct tuff_graph *g, struct tuff_model *m,
             g, h, x,
             &(struct tuff_block_residual_args) {weight, bias, true, m->config.resid_pdrop, in->seed,
                                                 stream});
-    struct tuff_tensor *y = norm(g, m, project(g, h, weight, bias, TUFF_ACT_NONE), post_norm);
+    struct tuff_tensor *y =
+        norm(g, m, tuff_block_linear(g, h, weight, bias, TUFF_ACT_NONE), post_norm);
     return tuff_add(g, x, tuff_block_dropout(g, y, m->config.resid_pdrop, in->seed, stream));
 }
 
@@ -192,11 +181,11 @@ static struct tuff_tensor *attention(struct tuff_graph *g, struct tuff_model *m,
     const struct tuff_llama_layer *b = (struct tuff_llama_layer *) m->layers + layer;
     int heads = (int) c->num_attention_heads, kv_heads = (int) c->num_key_value_heads;
     struct tuff_tensor *h = norm(g, m, x, b->input_norm), *table = rope_table(g, m, layer, in);
-    struct tuff_tensor *q = head_norm(g, m, project(g, h, b->q, b->q_bias, TUFF_ACT_NONE), b->q_norm);
-    struct tuff_tensor *k = head_norm(g, m, project(g, h, b->k, b->k_bias, TUFF_ACT_NONE), b->k_norm);
-    struct tuff_tensor *v = project(g, h, b->v, b->v_bias, TUFF_ACT_NONE);
-    q = tuff_rope(g, q, table, in->positions, .heads = heads);
-    k = tuff_rope(g, k, table, in->positions, .heads = kv_heads);
+    struct tuff_tensor *q = tuff_block_linear(g, h, b->q, b->q_bias, TUFF_ACT_NONE);
+    struct tuff_tensor *k = tuff_block_linear(g, h, b->k, b->k_bias, TUFF_ACT_NONE);
+    struct tuff_tensor *v = tuff_block_linear(g, h, b->v, b->v_bias, TUFF_ACT_NONE);
+    q = tuff_rope(g, head_norm(g, m, q, b->q_norm), table, in->positions, .heads = heads);
+    k = tuff_rope(g, head_norm(g, m, k, b->k_norm), table, in->positions, .heads = kv_heads);
     struct tuff_tensor *a = tuff_block_attend(
         g, m, layer, in, q, k, v,
         &(struct tuff_attention_args) {.heads = heads,
@@ -214,8 +203,8 @@ static struct tuff_tensor *mlp(struct tuff_graph *g, struct tuff_model *m, int64
 {
     const struct tuff_llama_layer *b = (struct tuff_llama_layer *) m->layers + layer;
     struct tuff_tensor *h = norm(g, m, x, b->pre_mlp_norm);
-    struct tuff_tensor *gate = project(g, h, b->gate, b->gate_bias, m->config.activation);
-    struct tuff_tensor *up = project(g, h, b->up, b->up_bias, TUFF_ACT_NONE);
+    struct tuff_tensor *gate = tuff_block_linear(g, h, b->gate, b->gate_bias, m->config.activation);
+    struct tuff_tensor *up = tuff_block_linear(g, h, b->up, b->up_bias, TUFF_ACT_NONE);
     return residual(g, m, tuff_mul(g, gate, up), x, b->down, b->down_bias, b->post_mlp_norm, in,
                     stream);
 }
@@ -242,7 +231,7 @@ struct tuff_tensor *tuff_llama_logits(struct tuff_graph *g, struct tuff_model *m
                                       struct tuff_tensor *h)
 {
     double cap = m->config.final_logit_softcapping;
-    struct tuff_tensor *y = tuff_block_head(g, h, ((const struct tuff_llama *) m->own)->head);
+    struct tuff_tensor *y = tuff_block_head(g, h, m->head);
     if (cap <= 0)
         return y;
     y = tuff_tanh(g, tuff_scale(g, y, (float) (1 / cap), 0));

@@ -23,7 +23,7 @@ struct tuff_llama_layer {
         *up_bias, *down_bias;
 };
 struct tuff_llama {
-    struct tuff_variable *tokens, *norm, *head, *rope, *rope_local;
+    struct tuff_variable *tokens, *norm, *rope, *rope_local;
 };
 
 int64_t tuff_llama_context(const struct tuff_model_config *config);

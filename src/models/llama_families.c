@@ -222,7 +222,7 @@ static enum tuff_status check(struct tuff_ctx *ctx, const char *where,
     .needs = TUFF_NEEDS_POSITIONS, .prefix = "model.", .tied = "lm_head.weight",                   \
     .ignored = (const char *const[]) {"rotary_emb.inv_freq", NULL},                                \
     .own_size = sizeof(struct tuff_llama), .layer_size = sizeof(struct tuff_llama_layer),          \
-    .declare = tuff_llama_declare, .hidden = tuff_llama_hidden, .logits = tuff_llama_logits
+    .declare = tuff_llama_declare, .hidden = tuff_llama_hidden
 #define ARCHITECTURE(name)                                                                         \
     .architectures = (const struct tuff_architecture[]) {{name, TUFF_TASK_CAUSAL_LM}, {0}}
 #define VARIANT(...) .variant = &(const struct tuff_llama_variant) {__VA_ARGS__}
@@ -303,6 +303,7 @@ const struct tuff_family tuff_family_gemma2 = {
     .read = read_gemma,
     VARIANT(.unit_norm = true, .post_norms = true, .scaled_embedding = true,
             .windows = TUFF_WINDOW_PATTERN, .pattern = 2),
+    .logits = tuff_llama_logits,
     SHARED,
 };
 
@@ -320,5 +321,6 @@ const struct tuff_family tuff_family_gemma3 = {
     .read = read_gemma,
     VARIANT(.qk_norm = true, .unit_norm = true, .post_norms = true, .scaled_embedding = true,
             .windows = TUFF_WINDOW_PATTERN, .pattern = 6),
+    .logits = tuff_llama_logits,
     SHARED,
 };

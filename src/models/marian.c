@@ -168,20 +168,6 @@ struct pass {
     uint32_t stream; /* of the next dropout */
 };
 
-static struct tuff_tensor *norm(struct pass *p, struct tuff_tensor *x, struct tuff_variable *weight,
-                                struct tuff_variable *bias)
-{
-    return tuff_layer_norm(p->g, x, tuff_use(p->g, weight), tuff_use(p->g, bias),
-                           (float) p->m->config.norm_eps);
-}
-
-static struct tuff_tensor *dense(struct pass *p, struct tuff_tensor *x, struct tuff_variable *weight,
-                                 struct tuff_variable *bias, enum tuff_activation activation)
-{
-    return tuff_matmul(p->g, x, tuff_use(p->g, weight), .transpose_b = true,
-                       .bias = tuff_use(p->g, bias), .activation = activation);
-}
-
 static struct tuff_tensor *residual(struct pass *p, struct tuff_tensor *h, struct tuff_tensor *x,
                                     struct tuff_variable *weight, struct tuff_variable *bias)
 {
@@ -205,17 +191,20 @@ static struct tuff_tensor *attend(struct pass *p, const struct attention *a, int
         .stream = p->stream++};
     tuff_block_observe(p->g, p->in, n, &args);
     struct tuff_tensor *h = tuff_attention_with(
-        p->g, dense(p, x, a->q_weight, a->q_bias, TUFF_ACT_NONE),
-        dense(p, to, a->k_weight, a->k_bias, TUFF_ACT_NONE),
-        dense(p, to, a->v_weight, a->v_bias, TUFF_ACT_NONE), &args);
-    return norm(p, residual(p, h, x, a->out_weight, a->out_bias), a->ln_weight, a->ln_bias);
+        p->g, tuff_block_linear(p->g, x, a->q_weight, a->q_bias, TUFF_ACT_NONE),
+        tuff_block_linear(p->g, to, a->k_weight, a->k_bias, TUFF_ACT_NONE),
+        tuff_block_linear(p->g, to, a->v_weight, a->v_bias, TUFF_ACT_NONE), &args);
+    x = residual(p, h, x, a->out_weight, a->out_bias);
+    return tuff_block_norm(p->g, p->m, x, a->ln_weight, a->ln_bias);
 }
 
 static struct tuff_tensor *feed_forward(struct pass *p, const struct layer *b,
                                         struct tuff_tensor *x)
 {
-    struct tuff_tensor *h = dense(p, x, b->fc_weight, b->fc_bias, p->m->config.activation);
-    return norm(p, residual(p, h, x, b->out_weight, b->out_bias), b->ln_weight, b->ln_bias);
+    x = tuff_block_mlp(p->g, p->m, x, x,
+                       &(struct tuff_block_mlp_args) {b->fc_weight, b->fc_bias, b->out_weight,
+                                                      b->out_bias, true, p->in->seed, p->stream++});
+    return tuff_block_norm(p->g, p->m, x, b->ln_weight, b->ln_bias);
 }
 
 /* Words times sqrt(C), plus the sines of their places. */

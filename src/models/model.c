@@ -62,6 +62,15 @@ void tuff_model_norm(struct tuff_model *m, struct tuff_variable **weight,
     tuff_model_weight(m, bias, full, m->config.hidden_size, 0, TUFF_INIT_ZEROS);
 }
 
+void tuff_model_head(struct tuff_model *m, struct tuff_variable *tokens)
+{
+    tuff_model_scope(m, "%s", "");
+    m->head = tokens;
+    if (!m->config.tie_word_embeddings)
+        tuff_model_weight(m, &m->head, "lm_head.weight", m->config.vocab_size,
+                          m->config.hidden_size, TUFF_INIT_NORMAL);
+}
+
 void tuff_model_frozen(struct tuff_model *m, struct tuff_variable **to, const char *name,
                        int64_t rows, int64_t cols)
 {
@@ -280,7 +289,7 @@ struct tuff_tensor *tuff_model_token_loss(struct tuff_graph *g, struct tuff_mode
                                           struct tuff_tensor *weight, float label_smoothing)
 {
     if (hidden && targets && tuff_model_token_loss_chunk(m, tuff_elements(targets)))
-        return tuff_linear_cross_entropy(g, hidden, tuff_use(g, m->family->head(m)), targets,
+        return tuff_linear_cross_entropy(g, hidden, tuff_use(g, m->head), targets,
                                          weight, .label_smoothing = label_smoothing);
     return tuff_cross_entropy(g, tuff_model_logits(g, m, hidden), targets, weight,
                               .label_smoothing = label_smoothing);
@@ -288,7 +297,7 @@ struct tuff_tensor *tuff_model_token_loss(struct tuff_graph *g, struct tuff_mode
 
 int64_t tuff_model_token_loss_chunk(const struct tuff_model *m, int64_t rows)
 {
-    return m->family->head ? tuff_linear_cross_entropy_chunk(rows, m->config.vocab_size) : 0;
+    return m->head && !m->family->logits ? tuff_linear_cross_entropy_chunk(rows, m->config.vocab_size) : 0;
 }
 
 struct tuff_tensor *tuff_model_logits(struct tuff_graph *g, struct tuff_model *m,

@@ -43,8 +43,8 @@ enum {
     TUFF_NEEDS_TOKEN_TYPES = 4,
     TUFF_BIDIRECTIONAL = 8, /* tokens see those behind them too */
     TUFF_NEEDS_SOURCE = 32,
-    TUFF_TAKES_TOKEN_TYPES = 64, /* on request, in the table of tokens */
     TUFF_WEIGHTS_BY_INPUT = 64, /* matrices of linear layers are [in, out] */
+    TUFF_TAKES_TOKEN_TYPES = 128, /* on request, in the table of tokens */
     TUFF_PADDING_FIXED = 16 /* the token table's row of pad_token_id has no gradient */
 };
 
@@ -72,8 +72,7 @@ struct tuff_family {
     void (*declare)(struct tuff_model *m);
     struct tuff_tensor *(*hidden)(struct tuff_graph *g, struct tuff_model *m,
                                   const struct tuff_model_inputs *in);
-    /* The head [V, C], where the logits are hidden head^T and nothing more; else NULL. */
-    struct tuff_variable *(*head)(const struct tuff_model *m);
+    /* NULL: hidden head^T, with the model's head, and nothing more. */
     struct tuff_tensor *(*logits)(struct tuff_graph *g, struct tuff_model *m,
                                   struct tuff_tensor *hidden);
     /* Instead of logits, where the family has other tasks; *out is zero. */
@@ -133,7 +132,8 @@ struct tuff_model {
     const struct tuff_family *family;
     struct tuff_model_config config;
     void *own, *layers; /* the family's variables; of each layer */
-    struct tuff_lora *lora; /* NULL: no adapters */
+    struct tuff_variable *head; /* [V, C], see tuff_model_head */
+    struct tuff_lora *lora;     /* NULL: no adapters */
     char scope[64];     /* what names of parameters begin with */
     enum tuff_status status; /* of declaring: the first failure */
     int64_t count;           /* of elements declared */
@@ -177,6 +177,9 @@ void tuff_model_linear(struct tuff_model *m, struct tuff_variable **weight,
                        struct tuff_variable **bias, const char *name, int64_t out, int64_t in);
 void tuff_model_norm(struct tuff_model *m, struct tuff_variable **weight,
                      struct tuff_variable **bias, const char *name);
+/* The last in `declare` of a language model: its head is "lm_head.weight", or where the config ties
+ * them the table of tokens. */
+void tuff_model_head(struct tuff_model *m, struct tuff_variable *tokens);
 /* A tensor of the checkpoint that does not learn; 0 at first. */
 void tuff_model_frozen(struct tuff_model *m, struct tuff_variable **to, const char *name,
                        int64_t rows, int64_t cols);
@@ -197,6 +200,10 @@ struct tuff_tensor *tuff_block_embed(struct tuff_graph *g, struct tuff_model *m,
 struct tuff_tensor *tuff_block_norm(struct tuff_graph *g, struct tuff_model *m,
                                     struct tuff_tensor *x, struct tuff_variable *weight,
                                     struct tuff_variable *bias);
+/* activation(x weight^T + bias), weight [out, in]; bias may be NULL. */
+struct tuff_tensor *tuff_block_linear(struct tuff_graph *g, struct tuff_tensor *x,
+                                      struct tuff_variable *weight, struct tuff_variable *bias,
+                                      enum tuff_activation activation);
 /* hidden [.., C] times head [V, C]. */
 struct tuff_tensor *tuff_block_head(struct tuff_graph *g, struct tuff_tensor *hidden,
                                     struct tuff_variable *head);
@@ -214,6 +221,16 @@ struct tuff_block_residual_args {
 struct tuff_tensor *tuff_block_residual(struct tuff_graph *g, struct tuff_tensor *h,
                                         struct tuff_tensor *x,
                                         const struct tuff_block_residual_args *args);
+/* to + dropout(activation(x fc + fc_bias) out + out_bias), with the config's activation and rate. */
+struct tuff_block_mlp_args {
+    struct tuff_variable *fc_weight, *fc_bias, *out_weight, *out_bias;
+    bool transposed; /* weights [out, in] */
+    struct tuff_tensor *seed;
+    uint32_t stream;
+};
+struct tuff_tensor *tuff_block_mlp(struct tuff_graph *g, struct tuff_model *m,
+                                   struct tuff_tensor *x, struct tuff_tensor *to,
+                                   const struct tuff_block_mlp_args *args);
 /* What the pass asks of attention number `n`: the factors of its heads, and its weights. */
 void tuff_block_observe(struct tuff_graph *g, const struct tuff_model_inputs *in, int64_t n,
                         struct tuff_attention_args *args);
