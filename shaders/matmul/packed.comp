@@ -33,6 +33,7 @@ layout(constant_id = 11) const uint ROW_DIGITS = 3u; // base-16 digits of the ti
 layout(constant_id = 12) const uint COL_DIGITS = 3u;
 layout(constant_id = 13) const uint A_PITCH = 1u; // constant: addresses become base + displacement
 layout(constant_id = 14) const bool HAS_SUM = false; // of earlier launches, over smaller k
+layout(constant_id = 15) const bool ROW_MAJOR = false; // groups that follow each other share rows
 layout(set = 0, binding = 0, std430) buffer C { float c[]; };
 layout(set = 0, binding = 1, std430) writeonly buffer Pre { float pre[]; };
 layout(set = 0, binding = 2, std430) readonly buffer Residual { float residual[]; };
@@ -106,8 +107,8 @@ void finish_vector(float x, uint at, uint sum_at, uint col, bool live)
 void main()
 {
     uint s = S > 1u ? uniformly(gl_SubgroupID, S > 16u ? 2u : 1u) : 0u;
-    uint row_mine = uniformly(gl_WorkGroupID.x, ROW_DIGITS) * R;
-    uint col0 = uniformly(gl_WorkGroupID.y, COL_DIGITS) * WIDTH;
+    uint row_mine = uniformly(ROW_MAJOR ? gl_WorkGroupID.y : gl_WorkGroupID.x, ROW_DIGITS) * R;
+    uint col0 = uniformly(ROW_MAJOR ? gl_WorkGroupID.x : gl_WorkGroupID.y, COL_DIGITS) * WIDTH;
     uint z = BATCH ? uniformly(gl_WorkGroupID.z, 3u) : 0u, k_mine = p.k_first + s * KC;
     uint row0 = EDGE && !A_PACKED ? min(row_mine, p.m - R) : row_mine;
     uint k0 = TAIL ? min(k_mine, p.k - KC) : k_mine;

@@ -222,10 +222,10 @@ static uint32_t digits(uint32_t tiles)
 /* All launches but the last, into the scratch: nothing but sums, so that what c is given is finished
  * once, and what it held is added once, at the end. */
 static void sum_parts(struct tuff_recorder *r, const struct shape *s,
-                      struct tuff_matmul_packed_params p, const uint32_t spec[15],
+                      struct tuff_matmul_packed_params p, const uint32_t spec[16],
                       struct tuff_launch_params launch)
 {
-    uint32_t plain[15];
+    uint32_t plain[16];
     memcpy(plain, spec, sizeof plain);
     plain[0] = plain[1] = plain[2] = plain[3] = plain[14] = 0;
     launch.spec = plain;
@@ -282,6 +282,10 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
     uint32_t lanes = tuff_record_device(r)->subgroup_size;
     uint32_t tiles[] = {(uint32_t) tuff_div_up(s->m_block, ROWS),
                         (uint32_t) tuff_div_up(s->n_block, s->width)};
+    /* The smaller operand is the one that is walked over again and again. */
+    bool row_major = s->m_block > s->n_block;
+    uint32_t row_tiles = (uint32_t) tuff_div_up(block->m, ROWS);
+    uint32_t column_tiles = (uint32_t) tuff_div_up(block->n, s->width);
     uint32_t spec[] = {bias != NULL,
                        attr->act,
                        store_pre,
@@ -296,15 +300,16 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
                        digits(tiles[0]),
                        digits(tiles[1]),
                        a_packed(node) ? 1 : (uint32_t) a->strides[a->rank - 2],
-                       sums};
+                       sums,
+                       row_major};
     char kernel[32];
     snprintf(kernel, sizeof kernel, "matmul/packed.%s.sg%u", a_packed(node) ? "at" : "a", lanes);
     struct tuff_launch_params launch = {
         .kernel = kernel,
         .push = p,
         .push_bytes = sizeof *p,
-        .groups = {(uint32_t) tuff_div_up(block->m, ROWS),
-                   (uint32_t) tuff_div_up(block->n, s->width), s->batch},
+        .groups = {row_major ? column_tiles : row_tiles, row_major ? row_tiles : column_tiles,
+                   s->batch},
         .spec = spec,
         .n_spec = TUFF_COUNT(spec),
         .views = {y, store_pre ? pre : y, residual ? residual : y, bias ? bias : y,
