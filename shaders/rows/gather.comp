@@ -1,12 +1,19 @@
 #version 450
 //! variant f32
+//! variant wide -DWIDE
 //! variant half -DHALF
-// Rows by index. 8 bytes an element: bandwidth-bound. HALF: of two elements a word; an invocation
+// Rows by index. 8 bytes an element: bandwidth-bound. WIDE: rows of whole vec4s, which n and width
+// then count. HALF: of two elements a word; an invocation
 // makes a word of y, whose elements may be of two rows.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #ifdef HALF
 #define ELEMENT U32
+#elif defined(WIDE)
+#define ELEMENT F32x4
+#define ZERO vec4(0.0)
+#else
+#define ZERO 0.0
 #endif
 #include "rows/gather.h"
 layout(local_size_x = 64) in;
@@ -30,7 +37,7 @@ void main()
 {
     for (uint i = gl_GlobalInvocationID.x; i < p.n; i += gl_NumWorkGroups.x * 64u) {
         uint n = i / p.width, row = p.index.v[n];
-        p.y.v[i] = row < p.rows ? p.x.v[row * p.width + (i - n * p.width)] : 0.0;
+        p.y.v[i] = row < p.rows ? p.x.v[row * p.width + (i - n * p.width)] : ZERO;
     }
 }
 #endif

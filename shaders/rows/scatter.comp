@@ -1,8 +1,14 @@
 #version 450
+//! variant word
+//! variant wide -DWIDE
 // Rows into a table by index: 8 bytes an element moved; of half
-// precision, two elements, which are one word here. The indices below the limit are distinct.
+// precision, two elements, which are one word here. WIDE: rows of whole vec4s, which n, width and
+// x_row then count. The indices below the limit are distinct.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
+#ifdef WIDE
+#define ELEMENT F32x4
+#endif
 #include "rows/scatter.h"
 layout(local_size_x = 64) in;
 

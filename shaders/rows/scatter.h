@@ -1,8 +1,11 @@
 #include "lib/shared.h"
+#ifndef ELEMENT
+#define ELEMENT U32
+#endif
 /* a[index[r], :] = x[r, :] for n = rows x width words; an index >= limit is left out. */
 TUFF_PARAMS_BEGIN(scatter)
-    TUFF_PTR(U32) a;
-    TUFF_PTR(U32) x;
+    TUFF_PTR(ELEMENT) a;
+    TUFF_PTR(ELEMENT) x;
     TUFF_PTR(U32) index;
     tuff_u32 n;
     tuff_u32 width;

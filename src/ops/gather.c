@@ -36,18 +36,24 @@ struct tuff_tensor *tuff_gather(struct tuff_graph *g, struct tuff_tensor *x,
 void tuff_gather_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *x = node->in[0], *index = node->in[1], *y = node->out[0];
-    uint64_t n = (uint64_t) tuff_elements(y);
+    bool half = tuff_is_half(x);
+    int64_t width = tuff_elements(x) / x->dims[0];
+    bool wide = !half && tuff_rows_wide(tuff_address(r, x), tuff_address(r, y), width, width);
+    uint32_t unit = wide ? 4 : 1;
+    uint64_t n = (uint64_t) tuff_elements(y) / unit;
     struct tuff_gather_params p = {.x = tuff_address(r, x),
                                    .index = tuff_address(r, index),
                                    .y = tuff_address(r, y),
                                    .n = (uint32_t) n,
                                    .rows = (uint32_t) x->dims[0],
-                                   .width = (uint32_t) (tuff_elements(x) / x->dims[0])};
+                                   .width = (uint32_t) width / unit};
     tuff_launch(r, &(struct tuff_launch_params) {
-                       .kernel = tuff_is_half(x) ? "rows/gather.half" : "rows/gather.f32",
+                       .kernel = half   ? "rows/gather.half"
+                                 : wide ? "rows/gather.wide"
+                                        : "rows/gather.f32",
                        .push = &p,
                        .push_bytes = sizeof p,
-                       .groups = {tuff_groups(n, tuff_is_half(x) ? 512 : 1024)},
+                       .groups = {tuff_groups(n, half ? 512 : 1024 / unit)},
                        .in = {x, index},
                        .out = {y}});
 }

@@ -10,6 +10,12 @@ enum tuff_row_form { TUFF_ROW_GROUP, TUFF_ROW_SINGLE, TUFF_ROW_TEXEL };
 /* The names of a kernel's three forms, by tuff_row_form. */
 #define TUFF_ROW_KERNELS(name) ((const char *const[]) {name ".group", name ".row", name ".texel"})
 
+/* Four elements of rows of `width`, at these addresses, are a vec4. */
+static inline bool tuff_rows_wide(uint64_t x, uint64_t y, int64_t width, int64_t pitch)
+{
+    return width % 4 == 0 && pitch % 4 == 0 && x % 16 == 0 && y % 16 == 0;
+}
+
 /* gather's and embedding's (ops/gather.c): rows of in[0] by the numbers in in[1]. */
 void tuff_gather_record(struct tuff_recorder *r, const struct tuff_node *node);
 

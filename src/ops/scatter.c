@@ -1,6 +1,6 @@
 /* ops/scatter: rows into a state variable by index: how a key-value cache grows. */
 #include "ops/half.h"
-#include "graph/op.h"
+#include "ops/rows.h"
 #include "tuff/ops.h"
 
 #include "rows/scatter.h"
@@ -38,7 +38,10 @@ struct tuff_tensor *tuff_scatter(struct tuff_graph *g, struct tuff_tensor *a,
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *a = node->out[0], *index = node->in[1], *x = node->in[2];
-    uint32_t unit = tuff_is_half(a) ? 2 : 1; /* elements a word */
+    bool half = tuff_is_half(a);
+    bool wide = !half && tuff_rows_wide(tuff_address(r, x), tuff_address(r, a), x->dims[1],
+                                        x->strides[0]);
+    uint32_t unit = half ? 2 : wide ? 4 : 1; /* elements a word, or a vec4 */
     uint64_t n = (uint64_t) tuff_elements(x) / unit;
     struct tuff_scatter_params p = {.a = tuff_address(r, a),
                                     .x = tuff_address(r, x),
@@ -47,10 +50,11 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                                     .width = (uint32_t) x->dims[1] / unit,
                                     .x_row = (uint32_t) x->strides[0] / unit,
                                     .limit = (uint32_t) a->dims[0]};
-    tuff_launch(r, &(struct tuff_launch_params) {.kernel = "rows/scatter",
+    const char *kernel = wide ? "rows/scatter.wide" : "rows/scatter.word";
+    tuff_launch(r, &(struct tuff_launch_params) {.kernel = kernel,
                                                  .push = &p,
                                                  .push_bytes = sizeof p,
-                                                 .groups = {tuff_groups(n, 1024)},
+                                                 .groups = {tuff_groups(n, wide ? 256 : 1024)},
                                                  .in = {index, x},
                                                  .out = {a}});
 }

@@ -46,6 +46,8 @@ static const struct ot_case cases[] = {
     CASE("matrices", {3, {5, 3, 7}, .constant = true}, {1, {9}, OT_IDS, 5}),
     CASE("out of range", {2, {4, 6}, .constant = true},
          {1, {6}, OT_VALUES, .values = wild, .dtype = TUFF_U32}),
+    CASE("out of range, vectors", {2, {4, 12}, .constant = true},
+         {1, {6}, OT_VALUES, .values = wild, .dtype = TUFF_U32}),
     {.name = "views", .in = {{2, {6, 5}, .constant = true}, {2, {2, 4}, OT_IDS, 6}}, .n_in = 2,
      .build = build_views, .ref = ref_views, .no_grad = true, .tolerance = 1e-30},
 };

@@ -25,6 +25,7 @@ static const double rows[] = {4, 0, 4294967295.0, 9, 10, 2};
      .arg = view ? "" : NULL}
 static const struct ot_case cases[] = {
     CASE("narrow", 0, {2, {10, 1}, .f32 = true}, INDEX, {2, {6, 1}}),
+    CASE("vectors", 0, {2, {10, 24}, .f32 = true}, INDEX, {2, {6, 24}}),
     CASE("odd", 0, {2, {10, 37}, .f32 = true}, INDEX, {2, {6, 37}}),
     CASE("strided rows", 1, {2, {10, 8}, .f32 = true}, INDEX, {2, {6, 20}}),
 };
