@@ -17,8 +17,11 @@ static void describe(struct tuff_ctx *ctx, const struct tuff_model_config *confi
         abort();
     if (tuff_model_create(store, config, &model) == TUFF_OK) {
         int64_t elements = 0;
-        for (size_t i = 0; i < tuff_store_count(store); i++)
-            elements += tuff_variable_elements(tuff_store_get(store, i));
+        for (size_t i = 0; i < tuff_store_count(store); i++) {
+            const struct tuff_variable *v = tuff_store_get(store, i);
+            if (tuff_variable_role(v) != TUFF_STATE) /* of tables: slopes, rotations */
+                elements += tuff_variable_elements(v);
+        }
         if (elements != tuff_model_parameter_count(config) || tuff_graph_create(ctx, &g))
             abort();
         struct tuff_model_inputs in;
