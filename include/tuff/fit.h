@@ -26,6 +26,7 @@ struct tuff_fit_event {
     double tokens_per_s, eta;        /* STEP: recent rate; seconds to go, < 0 unknown */
     double val_loss, bits_per_byte;  /* EVAL; perplexity is exp(val_loss) */
     bool best;                       /* EVAL, SAVE: the lowest validation loss so far */
+    bool whole;                      /* EVAL: of all the held-out text, not of its first batches */
     bool skipped;                    /* STEP: gradient not finite, nothing changed */
     double seconds;                  /* since tuff_fit was called */
     const char *text;

@@ -39,6 +39,7 @@ static void json_event(const struct tuff_fit_event *e)
     } else if (e->kind == TUFF_FIT_EVAL) {
         json_object_set_new(root, "val_loss", number(e->val_loss));
         json_object_set_new(root, "bits_per_byte", number(e->bits_per_byte));
+        json_object_set_new(root, "whole", json_boolean(e->whole));
     }
     if (e->kind == TUFF_FIT_EVAL || e->kind == TUFF_FIT_SAVE)
         json_object_set_new(root, "best", json_boolean(e->best));
@@ -75,12 +76,12 @@ static void show_event(struct cli_training *t, const struct tuff_fit_event *e)
         break;
     case TUFF_FIT_STEP: show_step(&t->progress, e); break;
     case TUFF_FIT_EVAL:
-        if (t->params.examples)
-            cli_progress_line(&t->progress, "step %lld: validation loss %.4f, perplexity %.4f",
-                              (long long) e->step, e->val_loss, exp(e->val_loss));
-        else
-            cli_progress_line(&t->progress, "step %lld: validation loss %.4f, %.4f bits per byte",
-                              (long long) e->step, e->val_loss, e->bits_per_byte);
+        cli_progress_line(&t->progress, "step %lld: validation loss %.4f, %s%.4f%s%s",
+                          (long long) e->step, e->val_loss,
+                          t->params.examples ? "perplexity " : "",
+                          t->params.examples ? exp(e->val_loss) : e->bits_per_byte,
+                          t->params.examples ? "" : " bits per byte",
+                          e->whole ? "" : " (of a part of the held-out text)");
         break;
     case TUFF_FIT_SAVE:
         cli_progress_line(&t->progress, "saved %s%s", e->text, e->best ? " (best so far)" : "");

@@ -131,7 +131,8 @@ static enum tuff_status evaluate(struct fit *f, bool all, bool *best)
                                               .step = (int64_t) f->state.step,
                                               .val_loss = loss,
                                               .bits_per_byte = f->report->bits_per_byte,
-                                              .best = *best});
+                                              .best = *best,
+                                              .whole = batches == f->all_batches});
     restart_rate(f);
     return TUFF_OK;
 }

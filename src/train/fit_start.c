@@ -257,6 +257,8 @@ static enum tuff_status create_trainer(struct fit *f)
         return no_memory(f);
     fill_rates(f, rates);
     TUFF_TRY(tuff_store_create(f->ctx, p->device, &f->store));
+    if (p->lora) /* frozen matrices stay in their checkpoint's type */
+        TUFF_TRY(tuff_model_file_dtype(f->ctx, f->init, &f->config.frozen_dtype));
     TUFF_TRY(p->lora ? tuff_lora_create(f->store, &f->config, &f->lora, &f->model)
                      : tuff_model_create(f->store, &f->config, &f->model));
     if (p->on_model)

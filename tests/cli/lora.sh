@@ -61,6 +61,18 @@ for name in c_attn attn.c_proj c_fc mlp.c_proj; do
 done
 say --model m --adapter text > out
 
+# A frozen base stays in its checkpoint's type: the losses are those of the same values as f32, with less memory.
+"$tuff" convert --quiet --dtype bf16 m half && "$tuff" convert --quiet --dtype f32 half wide || fail "convert"
+for base in half wide; do
+  "$tuff" train --init $base --data "$root/docs/bpe.md" --tokenizer m --out on-$base --lora r=2 --context 16 --batch 2 \
+    --steps 4 > out 2> err || fail "train on $base: $(cat err)"
+  cut -d, -f1,2 on-$base/metrics.csv > $base.csv
+  sed -n 's/^model: .* all \([0-9]*\), .*/\1/p' err > $base.bytes
+done
+paste -d, half.csv wide.csv | awk -F, 'NR > 1 && $2 != "" { n++; d = $2 - $4; if (d * d > 1e-8 * $4 * $4) exit 1 } END { exit n != 4 }' ||
+  fail "other losses on a bf16 base: $(paste half.csv wide.csv)"
+[ "$(cat half.bytes)" -lt "$(cat wide.bytes)" ] || fail "bf16 weights take $(cat half.bytes) bytes, f32 $(cat wide.bytes)"
+
 # What is refused.
 cp -r "$root/tests/golden/lora/llama-tiny" other
 refused 'other/adapter_model.safetensors: an adapter for another model' "$tuff" generate --model m --adapter other --prompt x --quiet
