@@ -142,23 +142,27 @@ static void test_pass(const char *base, const struct tuff_lora_params *params,
     tuff_store_destroy(store);
 }
 
+static struct tuff_trainer *create_trainer(struct tuff_store *store, struct tuff_model *model,
+                                           const struct tuff_optimizer_params *o)
+{
+    struct tuff_trainer *trainer = NULL;
+    const struct tuff_trainer_params params = {.store = store, .model = model, .batch = BATCH,
+                                               .context = TIME, .optimizer = *o};
+    CHECK_OK(ctx, tuff_trainer_create(ctx, &params, &trainer));
+    return trainer;
+}
+
 /* Three steps; then files, round. */
 static void test_steps(const char *base, const struct tuff_lora_params *params,
                        const struct golden *g)
 {
     static const double rate = 1e-2;
     struct tuff_store *store = NULL;
-    struct tuff_trainer *trainer = NULL;
     CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
     struct tuff_model *model = create(store, base, params);
     struct tuff_optimizer_params o = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = &rate,
                                       .lr_count = 1, .weight_decay = {0.1, 0, 0.1}};
-    CHECK_OK(ctx, tuff_trainer_create(ctx,
-                                      &(struct tuff_trainer_params) {.store = store, .model = model,
-                                                                     .batch = BATCH,
-                                                                     .context = TIME,
-                                                                     .optimizer = o},
-                                      &trainer));
+    struct tuff_trainer *trainer = create_trainer(store, model, &o);
     load(model, base, true);
     CHECK_OK(ctx, tuff_trainer_start(trainer, 0, 0));
     for (int i = 0; i < 3 && trainer; i++) {
@@ -224,19 +228,13 @@ static void test_init(void)
     const char *target = "c_attn";
     struct tuff_lora_params params = {.rank = 2, .alpha = 2, .targets = &target, .n_targets = 1};
     struct tuff_store *store = NULL;
-    struct tuff_trainer *trainer = NULL;
     struct golden g = {0};
     golden_open("gpt2-tiny", &g);
     CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
     struct tuff_model *model = create(store, "gpt2-tiny", &params);
     struct tuff_optimizer_params o = {.kind = TUFF_SGD, .lr = &rate, .lr_count = 1,
                                       .lr_scale = {0, 0, 4}};
-    CHECK_OK(ctx, tuff_trainer_create(ctx,
-                                      &(struct tuff_trainer_params) {.store = store, .model = model,
-                                                                     .batch = BATCH,
-                                                                     .context = TIME,
-                                                                     .optimizer = o},
-                                      &trainer));
+    struct tuff_trainer *trainer = create_trainer(store, model, &o);
     load(model, "gpt2-tiny", false);
     CHECK_OK(ctx, tuff_lora_init(model, 1));
     CHECK_OK(ctx, tuff_trainer_start(trainer, 0, 0));

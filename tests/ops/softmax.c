@@ -1,5 +1,5 @@
 /* softmax: all kernel forms, odd widths, logits far apart, views, many rows. */
-#include "op_test.h"
+#include "softmax_cases.h"
 
 static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
                                  const void *arg)
@@ -30,24 +30,7 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
     }
 }
 
-static const double large[] = {1e4, -1e4, 0, 9999, -1e4, -1e4, -1e4, -9999, 1e4, 1e4, 1e4, 1e4};
-
-#define CASE(label, ...) {.name = label, .in = {__VA_ARGS__}, .n_in = 1, .build = build, .ref = ref}
-static const struct ot_case cases[] = {
-    CASE("one", {1, {1}}),
-    CASE("one row", {1, {12}}),
-    CASE("one column", {2, {9, 1}}),
-    CASE("odd", {2, {7, 13}}),
-    CASE("short rows", {3, {3, 67, 32}}),
-    CASE("group", {2, {11, 68}}),
-    CASE("group odd", {2, {11, 257}}),
-    CASE("rows odd", {2, {131, 77}}),
-    CASE("unrolled", {2, {19, 1024}}),
-    CASE("spread", {2, {19, 100}, .scale = 30}),
-    CASE("many rows", {2, {65551, 4}}),
-    CASE("large", {2, {3, 4}, OT_VALUES, .values = large}),
-    {.name = "view", .in = {{2, {36, 10}}}, .n_in = 1, .build = build, .ref = ref, .arg = ""},
-};
+static const struct ot_case cases[] = {SOFTMAX_CASES};
 
 static void bad_dtype(struct tuff_graph *g)
 {

@@ -54,18 +54,23 @@ def write(path, name, content):
         f.write(content)
 
 
-def options(name, change, n=60):
-    tok = Tokenizer.from_file(HERE + "/bpe-trained/tokenizer.json")
-    change(tok)
-    tok = Tokenizer.from_str(tok.to_str())
+def keep(name, tok, texts):
+    """A tokenizer and what it makes of texts, as options/NAME."""
     lines = []
-    for one in [""] + [text() for _ in range(n)]:
+    for one in texts:
         got = tok.encode(one)
         lines.append(json.dumps({"text": one, "ids": got.ids,
                                  "tokens": [tok.id_to_token(i) for i in got.ids],
                                  "decoded": tok.decode(got.ids)}))
     write(f"{HERE}/options/{name}", "tokenizer.json", tok.to_str(pretty=True))
     write(f"{HERE}/options/{name}", "cases.jsonl", "\n".join(lines) + "\n")
+
+
+def options(name, change, n=60):
+    tok = Tokenizer.from_file(HERE + "/bpe-trained/tokenizer.json")
+    change(tok)
+    tok = Tokenizer.from_str(tok.to_str())
+    keep(name, tok, [""] + [text() for _ in range(n)])
 
 
 def add(tok, flags):
@@ -110,14 +115,7 @@ def word_level(name, vocab, unk, pre, decoder, texts):
     tok.pre_tokenizer = pre
     tok.decoder = decoder
     tok.add_special_tokens(["<pad>"])
-    lines = []
-    for one in texts:
-        got = tok.encode(one)
-        lines.append(json.dumps({"text": one, "ids": got.ids,
-                                 "tokens": [tok.id_to_token(i) for i in got.ids],
-                                 "decoded": tok.decode(got.ids)}))
-    write(f"{HERE}/options/{name}", "tokenizer.json", tok.to_str(pretty=True))
-    write(f"{HERE}/options/{name}", "cases.jsonl", "\n".join(lines) + "\n")
+    keep(name, tok, texts)
 
 
 def word_levels():
