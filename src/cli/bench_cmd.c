@@ -80,26 +80,32 @@ static int report(const struct bench *b, const char *what, const struct outcome 
     return CLI_OK;
 }
 
+enum { RUNS_MOST = 10000, RUNS_WARM_UP = 2 }; /* from the second run on caches are warm */
+
+static double median(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, by_value);
+    return values[n / 2];
+}
+
 /* Calls run() until `seconds` have passed, at least 5 times, and takes median and least. */
 static enum tuff_status measure(const struct bench *b, enum tuff_status (*run)(void *), void *user,
                                 struct outcome *o)
 {
-    enum { MOST = 10000 };
-    double *times = tuff_calloc(MOST, sizeof *times), start = 0;
+    double *times = tuff_calloc(RUNS_MOST, sizeof *times), start = 0;
     size_t n = 0;
     enum tuff_status status =
-        times ? run(user) : tuff_fail(b->cli->ctx, TUFF_E_NOMEM, "bench: out of memory");
-    if (status == TUFF_OK)
-        status = run(user); /* the second run: caches are warm */
+        times ? TUFF_OK : tuff_fail(b->cli->ctx, TUFF_E_NOMEM, "bench: out of memory");
+    for (int i = 0; i < RUNS_WARM_UP && status == TUFF_OK; i++)
+        status = run(user);
     start = tuff_os_now();
-    while (status == TUFF_OK && n < MOST && (n < 5 || tuff_os_now() - start < b->seconds)) {
+    while (status == TUFF_OK && n < RUNS_MOST && (n < 5 || tuff_os_now() - start < b->seconds)) {
         double begin = tuff_os_now();
         status = run(user);
         times[n++] = tuff_os_now() - begin;
     }
     if (status == TUFF_OK) {
-        qsort(times, n, sizeof *times, by_value);
-        o->median = times[n / 2];
+        o->median = median(times, n);
         o->least = times[0];
     }
     free(times);
@@ -434,6 +440,8 @@ struct decoding {
     size_t n;
     double first; /* seconds until the first token */
     double begin;
+    size_t runs;
+    double *firsts, *rests; /* [RUNS_WARM_UP + RUNS_MOST], of every run: to the first token, from it on */
 };
 
 static bool on_token(void *user, size_t sequence, uint32_t token)
@@ -450,7 +458,10 @@ static enum tuff_status run_decode(void *user)
     struct decoding *d = user;
     d->first = 0;
     d->begin = tuff_os_now();
-    return tuff_generate(d->generator, d->prompts, d->n, on_token, d);
+    TUFF_TRY(tuff_generate(d->generator, d->prompts, d->n, on_token, d));
+    d->firsts[d->runs] = d->first;
+    d->rests[d->runs++] = tuff_os_now() - d->begin - d->first;
+    return TUFF_OK;
 }
 
 static int bench_decode(struct bench *b)
@@ -459,7 +470,10 @@ static int bench_decode(struct bench *b)
     struct tuff_model_config config;
     struct tuff_store *store = NULL;
     struct tuff_model *model = NULL;
-    struct decoding d = {.n = (size_t) b->batch};
+    enum { RUNS = RUNS_WARM_UP + RUNS_MOST };
+    struct decoding d = {.n = (size_t) b->batch,
+                         .firsts = tuff_calloc(RUNS, sizeof *d.firsts),
+                         .rests = tuff_calloc(RUNS, sizeof *d.rests)};
     struct outcome o = {0};
     uint32_t *prompt = tuff_calloc((size_t) b->prompt, sizeof *prompt);
     model_config(b, &config);
@@ -479,7 +493,7 @@ static int bench_decode(struct bench *b)
     if (status == TUFF_OK)
         status = tuff_model_init(model, 1);
     d.prompts = tuff_calloc(d.n, sizeof *d.prompts);
-    if (status == TUFF_OK && (!prompt || !d.prompts))
+    if (status == TUFF_OK && (!prompt || !d.prompts || !d.firsts || !d.rests))
         status = tuff_fail(ctx, TUFF_E_NOMEM, "bench: out of memory");
     for (size_t i = 0; prompt && d.prompts && i < d.n; i++)
         d.prompts[i] = (struct tuff_prompt) {
@@ -487,8 +501,10 @@ static int bench_decode(struct bench *b)
     if (status == TUFF_OK)
         status = measure(b, run_decode, &d, &o);
     if (status == TUFF_OK) {
-        /* Without the prefill step that gave the first token. */
-        double seconds = o.median - d.first;
+        /* Without the prefill step that gave the first token, run by run. */
+        size_t n = d.runs - RUNS_WARM_UP;
+        double seconds = median(d.rests + RUNS_WARM_UP, n);
+        double first = median(d.firsts + RUNS_WARM_UP, n);
         o.tokens_per_s = (double) (d.n * (size_t) TUFF_MAX(tokens - 1, 1)) / seconds;
         o.gbps = (double) tuff_model_parameter_count(&config) * 4 * (double) (tokens - 1) / seconds *
                  1e-9;
@@ -496,8 +512,10 @@ static int bench_decode(struct bench *b)
         /* With several, the first token comes before the other prompts are in. */
         if (d.n == 1 && !b->json)
             printf("prefill: %lld tokens in %.1f ms, %.1f tokens/s\n", (long long) b->prompt,
-                   d.first * 1e3, (double) b->prompt / d.first);
+                   first * 1e3, (double) b->prompt / first);
     }
+    free(d.firsts);
+    free(d.rests);
     free(d.prompts);
     free(prompt);
     tuff_generator_destroy(d.generator);
