@@ -73,7 +73,7 @@ struct tuff_fit_params {
                                        held-out text; which is best is decided on these batches */
     int64_t patience;               /* stop after so many evaluations in a row that were not the best;
                                        0: never. What is best is kept whatever comes later */
-    int keep;                       /* checkpoints to keep besides last and best; 0: all */
+    int64_t keep;                   /* checkpoints to keep besides last and best; 0: all */
     double validation;              /* share of the text's end that is held out */
     bool resume, force;
     void (*on_event)(void *user, const struct tuff_fit_event *event);

@@ -89,7 +89,7 @@ static enum tuff_status choose_questions(struct cli_training *t, int64_t end)
         free(text);
         TUFF_TRY(status);
     }
-    TUFF_TRY(tuff_examples_split(a->ctx, n, t->params.validation, (uint64_t) t->seed, &order,
+    TUFF_TRY(tuff_examples_split(a->ctx, n, t->params.validation, t->params.seed, &order,
                                  &train));
     enum tuff_status status = TUFF_OK;
     for (size_t i = train; i < n && i - train < most && status == TUFF_OK; i++) {

@@ -150,66 +150,14 @@ static void print_report(FILE *to, const struct cli_training *t,
 static int parse(struct cli *cli, struct cli_training *t, int argc, char **argv)
 {
     struct tuff_fit_params *p = &t->params;
-    struct tuff_optimizer_params *o = &p->optimizer;
-    struct cli_option all[96];
+    struct cli_option all[128];
     const struct cli_option options[] = {
-        {"out", CLI_STRING, &p->out, "RUN", "run folder", 0, 0},
-        {"steps", CLI_INT, &p->steps, "N", "steps; 0: by --epochs or --seconds", 0,
-         TUFF_FIT_STEPS_MAX},
-        {"epochs", CLI_INT, &p->epochs, "N", "passes over the data, instead of --steps", 0, 1e6},
-        {"seconds", CLI_REAL, &p->seconds, "S", "be done after that time; 0: no limit", 0, 1e9},
-        {"batch", CLI_INT, &p->batch, "N", "sequences a micro-batch", 1, 65535},
-        {"context", CLI_INT, &p->context, "N", "tokens a sequence", 1, 1 << 20},
-        {"accumulate", CLI_INT, &p->accumulate, "N", "micro-batches a step", 1, 65535},
-        {"amp", CLI_STRING, &t->amp, "O1", "mixed precision: O0 (none) to O3", 0, 0},
-        {"amp-dtype", CLI_STRING, &t->amp_dtype, "T", "f16, whose loss is scaled, or bf16", 0, 0},
-        {"checkpoint", CLI_STRING, &t->checkpoint, "block", "make values of blocks again in the "
-         "backward pass; or of the first N; none", 0, 0},
-        {"memory", CLI_STRING, &t->budget, "SIZE", "choose batch, accumulate and checkpoint so that "
-         "this is enough: 4GiB", 0, 0},
-        {"lr", CLI_REAL, &p->schedule.base, "X", "learning rate", 0, 100},
-        {"min-lr", CLI_REAL, &p->schedule.floor, "X", "share of it at the end", 0, 1},
-        {"schedule", CLI_STRING, &t->schedule, "NAME", "constant, linear, cosine, "
-         "cosine_with_restarts, inverse_sqrt, polynomial, warmup_stable_decay", 0, 0},
-        {"warmup", CLI_INT, &p->schedule.warmup, "N", "steps of rising rate", 0,
-         TUFF_FIT_STEPS_MAX},
-        {"cycles", CLI_INT, &p->schedule.cycles, "N", "of cosine_with_restarts", 1,
-         TUFF_FIT_STEPS_MAX},
-        {"power", CLI_REAL, &p->schedule.power, "X", "of polynomial", 0.01, 100},
-        {"decay", CLI_REAL, &p->schedule.decay, "X", "share of steps that the fall of "
-         "warmup_stable_decay takes", 0.001, 1},
-        {"optimizer", CLI_STRING, &t->optimizer, "NAME", "adamw, adam, sgd, adagrad, rmsprop, "
-         "adadelta, lion, adafactor", 0, 0},
-        {"weight-decay", CLI_REAL, &p->weight_decay, "X", "of matrices and embeddings", 0, 100},
-        {"beta1", CLI_REAL, &o->beta1, "X", "of adamw, adam, lion", 0, 0.99999},
-        {"beta2", CLI_REAL, &o->beta2, "X", "of adamw, adam, lion", 0, 0.99999},
-        {"eps", CLI_REAL, &o->eps, "X", "added where an optimizer divides", 1e-30, 1},
-        {"momentum", CLI_REAL, &o->momentum, "X", "of sgd, rmsprop", 0, 0.99999},
-        {"dampening", CLI_REAL, &o->dampening, "X", "of sgd's momentum", 0, 1},
-        {"nesterov", CLI_FLAG, &o->nesterov, NULL, "sgd's momentum in Nesterov's form", 0, 0},
-        {"alpha", CLI_REAL, &o->alpha, "X", "of rmsprop", 0, 0.99999},
-        {"rho", CLI_REAL, &o->rho, "X", "of adadelta", 0, 0.99999},
-        {"clip", CLI_REAL, &o->clip, "X", "largest gradient norm; 0: none", 0, 1e9},
-        {"label-smoothing", CLI_REAL, &p->label_smoothing, "E", "share of the target given to all "
-         "tokens alike, in training", 0, 0.99},
-        {"lora", CLI_STRING, &p->lora, "WHAT", "train adapters: r=8,alpha=16,dropout=0,rslora,"
-         "target=NAME+NAME", 0, 0},
-        {"lora-plus", CLI_REAL, &p->lora_plus, "X", "rate of B over that of A; 0: 1", 0, 1e6},
-        {"dropout", CLI_REAL, &p->dropout, "P", "all rates; -1: the config's", -1, 0.9},
-        {"seed", CLI_INT, &t->seed, "N", "of weights, data order and dropout", 0, 0},
-        {"validation", CLI_REAL, &p->validation, "X", "share of the text held out", 0, 0.9},
-        {"eval-every", CLI_INT, &p->eval_every, "N", "steps; 0: at the end; -1: some ten times", -1,
-         1e9},
-        {"eval-batches", CLI_INT, &p->eval_batches, "N", "of evaluations on the way; 0: all", 0,
-         1e9},
-        {"patience", CLI_INT, &p->patience, "N", "end after N evaluations without a better one; 0: "
-         "never", 0, 1e9},
-        {"save-every", CLI_INT, &p->save_every, "N", "steps; 0: at the end; -1: some ten times", -1,
-         1e9},
-        {"keep", CLI_INT, &t->keep, "N", "checkpoints besides last and best; 0: all", 0, 1e6},
-        {"resume", CLI_FLAG, &p->resume, NULL, "continue RUN; what is not said is as it was", 0, 0},
-        {"force", CLI_FLAG, &p->force, NULL, "resume though settings changed", 0, 0},
-        {"log-format", CLI_STRING, &t->log_format, "F", "text or json", 0, 0},
+#define SETTING(kind, kept, name, field, arg, help, least, most)                                   \
+    {name, CLI_##kind, &p->field, arg, help, least, most},
+#define WORD(name, member, arg, help) {name, CLI_STRING, &t->member, arg, help, 0, 0},
+#include "train/settings.def"
+#undef SETTING
+#undef WORD
     };
     size_t n = 0;
     if (t->n_options + TUFF_COUNT(options) > TUFF_COUNT(all))
@@ -217,7 +165,8 @@ static int parse(struct cli *cli, struct cli_training *t, int argc, char **argv)
     for (size_t i = 0; i < t->n_options; i++)
         all[n++] = t->options[i];
     for (size_t i = 0; i < TUFF_COUNT(options); i++)
-        all[n++] = options[i];
+        if (options[i].help)
+            all[n++] = options[i];
     t->data.n = 0;
     return cli_parse(cli, t->command, all, n, NULL, argc, argv);
 }
@@ -246,8 +195,6 @@ static int recall(struct cli *cli, struct cli_training *t, int argc, char **argv
         return cli_fail(cli, t->command);
     if (!t->memory)
         return -1;
-    t->keep = p->keep;
-    t->seed = (int64_t) p->seed;
     t->schedule = tuff_schedule_name(p->schedule.kind);
     t->optimizer = tuff_optimizer_name(p->optimizer.kind);
     int code = parse(cli, t, argc, argv);
@@ -344,8 +291,6 @@ int cli_training_run(struct cli *cli, struct cli_training *t, int argc, char **a
             p->data = t->data.items;
             p->n_data = t->data.n;
         }
-        p->keep = (int) t->keep;
-        p->seed = (uint64_t) t->seed;
         code = t->prepare ? t->prepare(t) : -1;
     }
     if (code < 0)

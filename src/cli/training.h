@@ -27,7 +27,6 @@ struct cli_training {
     const char *schedule, *optimizer, *log_format, *checkpoint, *budget, *amp,
         *amp_dtype;
     struct cli_strings data;
-    int64_t keep, seed;
     struct tuff_fit_memory *memory; /* a resumed run's settings; NULL: there are none */
     struct cli_progress progress;
     bool json;
@@ -35,8 +34,9 @@ struct cli_training {
 #define CLI_TRAINING                                                                               \
     .params = {.batch = 8, .context = 128, .accumulate = 1, .weight_decay = 0.1,                   \
                .schedule = {TUFF_SCHEDULE_COSINE, 1e-3, 0.1, 20, 1, 1, 0.1}, .dropout = -1,        \
-               .eval_every = -1, .eval_batches = 64, .save_every = -1, .validation = 0.1},         \
-    .schedule = "cosine", .optimizer = "adamw", .log_format = "text", .keep = 2, .seed = 1
+               .eval_every = -1, .eval_batches = 64, .save_every = -1, .validation = 0.1,          \
+               .keep = 2, .seed = 1},                                                              \
+    .schedule = "cosine", .optimizer = "adamw", .log_format = "text"
 /* Everything from the command line to the exit code. */
 int cli_training_run(struct cli *cli, struct cli_training *training, int argc, char **argv);
 

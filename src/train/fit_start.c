@@ -5,6 +5,7 @@
 #include "io/metrics.h"
 #include "models/weights.h"
 #include "train/fit_run.h"
+#include "train/settings.h"
 
 #include <math.h>
 
@@ -29,33 +30,10 @@ void tuff_fit_note(struct fit *f, const char *format, ...)
 
 static enum tuff_status check_params(struct tuff_ctx *ctx, const struct tuff_fit_params *p)
 {
-    const struct {
-        const char *name;
-        double value, least, most;
-    } list[] = {{"batch", (double) p->batch, 1, 65535},
-                {"context", (double) p->context, 1, 1 << 20},
-                {"accumulate", (double) p->accumulate, 1, 65535},
-                {"steps", (double) p->steps, 0, TUFF_FIT_STEPS_MAX},
-                {"epochs", (double) p->epochs, 0, 1e6},
-                {"seconds", p->seconds, 0, 1e9},
-                {"lr", p->schedule.base, 0, 1e6},
-                {"min-lr", p->schedule.floor, 0, 1},
-                {"warmup", (double) p->schedule.warmup, 0, TUFF_FIT_STEPS_MAX},
-                {"cycles", (double) p->schedule.cycles, 0, TUFF_FIT_STEPS_MAX},
-                {"power", p->schedule.power, 0, 100},
-                {"decay", p->schedule.decay, 0, 1},
-                {"weight-decay", p->weight_decay, 0, 1e6},
-                {"lora-plus", p->lora_plus, 0, 1e6},
-                {"clip", p->optimizer.clip, 0, 1e30},
-                {"label-smoothing", p->label_smoothing, 0, 0.99},
-                {"dropout", TUFF_MAX(p->dropout, 0), 0, 0.99},
-                {"eval-batches", (double) p->eval_batches, 0, 1e15},
-                {"patience", (double) p->patience, 0, 1e9},
-                {"validation", p->validation, 0, 0.9}};
-    for (size_t i = 0; i < TUFF_COUNT(list); i++)
-        if (!(list[i].value >= list[i].least && list[i].value <= list[i].most))
-            return tuff_fail(ctx, TUFF_E_RANGE, "%s must be %g to %g, not %g", list[i].name,
-                             list[i].least, list[i].most, list[i].value);
+    TUFF_TRY(tuff_settings_check(ctx, p));
+    if (p->batch < 1 || p->context < 1 || p->accumulate < 1)
+        return tuff_fail(ctx, TUFF_E_RANGE, "%s must be 1 or more",
+                         p->batch < 1 ? "batch" : p->context < 1 ? "context" : "accumulate");
     if (p->steps < 1 && p->epochs < 1 && !(p->seconds > 0) && !p->resume)
         return tuff_fail(ctx, TUFF_E_ARG, "say how long to train: steps, epochs or seconds");
     if (!p->n_data && !p->resume)

@@ -5,6 +5,7 @@
 #include "io/checkpoint.h"
 #include "io/metrics.h"
 #include "models/weights.h"
+#include "train/settings.h"
 #include "tuff/io.h"
 #include "tuff/lora.h"
 
@@ -33,27 +34,6 @@ static json_t *hash_text(uint64_t hash)
     return json_string(text);
 }
 
-/* The settings that are real numbers, by their names. */
-struct real {
-    const char *key;
-    double *at;
-};
-enum { REALS = 19 };
-static void reals(struct tuff_fit_params *p, struct real list[REALS])
-{
-    struct tuff_optimizer_params *o = &p->optimizer;
-    struct tuff_schedule_params *s = &p->schedule;
-    const struct real all[REALS] = {
-        {"lr", &s->base},          {"min-lr", &s->floor},   {"power", &s->power},
-        {"decay", &s->decay},      {"beta1", &o->beta1},    {"beta2", &o->beta2},
-        {"eps", &o->eps},          {"momentum", &o->momentum}, {"dampening", &o->dampening},
-        {"alpha", &o->alpha},      {"rho", &o->rho},        {"beta2-decay", &o->beta2_decay},
-        {"eps2", &o->eps2},        {"d", &o->d},            {"clip", &o->clip},
-        {"weight-decay", &p->weight_decay}, {"dropout", &p->dropout},
-        {"label-smoothing", &p->label_smoothing}, {"lora-plus", &p->lora_plus}};
-    memcpy(list, all, sizeof all);
-}
-
 static const char *amp_text(const struct tuff_fit_params *p, char text[32])
 {
     snprintf(text, 32, "O%d %s", p->amp, p->amp_dtype == TUFF_F16 ? "f16" : "bf16");
@@ -76,27 +56,21 @@ json_t *tuff_run_settings(const struct tuff_fit_params *p, const struct tuff_tok
                           const struct tuff_tokenizer *tokenizer, int64_t steps, int64_t warmup)
 {
     const struct tuff_device_info *device = tuff_device_info(p->device);
+    struct tuff_fit_params as = *p; /* as they came out */
     char amp[32];
-    json_t *root = json_pack(
-        "{s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:b, s:I, s:s, s:s, s:s}", "amp",
-        amp_text(p, amp), "checkpoint", p->checkpoint, "steps", (json_int_t) steps, "batch", (json_int_t) p->batch, "context", (json_int_t) p->context,
-        "accumulate", (json_int_t) p->accumulate, "schedule",
-        tuff_schedule_name(p->schedule.kind), "warmup", (json_int_t) warmup, "cycles",
-        (json_int_t) p->schedule.cycles, "optimizer", tuff_optimizer_name(p->optimizer.kind),
-        "nesterov", p->optimizer.nesterov, "seed", (json_int_t) p->seed,
-        "device", device->name, "driver", device->driver, "tuff", tuff_version());
+    as.steps = steps;
+    as.schedule.warmup = warmup;
+    json_t *root = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s}", "amp", amp_text(p, amp),
+                             "checkpoint", p->checkpoint, "schedule",
+                             tuff_schedule_name(p->schedule.kind), "optimizer",
+                             tuff_optimizer_name(p->optimizer.kind), "device", device->name,
+                             "driver", device->driver, "tuff", tuff_version());
     if (!root)
         return NULL;
-    struct real list[REALS];
-    struct tuff_fit_params copy = *p; /* the list points at what may be changed */
-    reals(&copy, list);
     int bad = json_object_set_new(root, "tokens", hash_text(data->checksum));
-    for (size_t i = 0; i < REALS; i++)
-        bad |= json_object_set_new(root, list[i].key, json_real(*list[i].at));
+    bad |= !tuff_settings_write(root, &as, TUFF_SETTING_SAME);
     if (tokenizer)
         bad |= json_object_set_new(root, "tokenizer", hash_text(tuff_run_vocabulary(tokenizer)));
-    if (p->lora)
-        bad |= json_object_set_new(root, "lora", json_string(p->lora));
     if (p->n_data && !tuff_run_is_token_file(p))
         bad |= json_object_set_new(root, "data", text_list(p));
     if (!bad)
@@ -115,8 +89,8 @@ enum tuff_status tuff_run_same(struct tuff_ctx *ctx, const json_t *before, const
     {
         const json_t *old = json_object_get(before, key);
         /* A setting that earlier versions did not have, and that is off. */
-        bool off = !old && ((json_is_number(value) && json_number_value(value) == 0) ||
-                            !strcmp(key, "amp"));
+        bool off = !old && (json_is_false(value) || !strcmp(key, "amp") ||
+                            (json_is_number(value) && json_number_value(value) == 0));
         if (off || (old && json_equal(old, value)))
             continue;
         char *was = old ? json_dumps(old, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) : NULL;
@@ -147,15 +121,11 @@ static enum tuff_status write_state(struct tuff_ctx *ctx, const char *folder,
     json_t *root = json_pack("{s:I, s:I, s:I, s:f}", "step", (json_int_t) state->step, "applied",
                              (json_int_t) state->applied, "steps", (json_int_t) state->steps,
                              "best_loss", state->best_loss);
-    json_t *options = json_pack("{s:I, s:I, s:I, s:I, s:I, s:f}", "eval-every",
-                                (json_int_t) p->eval_every, "eval-batches",
-                                (json_int_t) p->eval_batches, "save-every",
-                                (json_int_t) p->save_every, "keep", (json_int_t) p->keep,
-                                "patience", (json_int_t) p->patience, "validation",
-                                p->validation);
+    json_t *options = json_object();
+    bool written = tuff_settings_write(options, p, TUFF_SETTING_OPTION);
     if (p->n_data)
         json_object_set_new(options, "data", text_list(p));
-    int bad = json_object_set_new(root, "position", tuff_position_to_json(&state->position));
+    int bad = (!written) | json_object_set_new(root, "position", tuff_position_to_json(&state->position));
     bad |= json_object_set_new(root, "since_best", json_integer(state->since_best));
     bad |= json_object_set_new(root, "settings", json_deep_copy(params->settings));
     bad |= json_object_set_new(root, "options", options);
@@ -229,7 +199,7 @@ enum tuff_status tuff_run_save(struct tuff_ctx *ctx, const struct tuff_run_save_
         return status;
     }
     return tuff_checkpoint_commit(&checkpoint, &(struct tuff_checkpoint_params) {
-                                                   .best = params->best, .keep = p->keep});
+                                                   .best = params->best, .keep = (int) p->keep});
 }
 
 static enum tuff_status load_state(struct tuff_ctx *ctx, const char *folder, json_t **root)
@@ -290,32 +260,16 @@ void tuff_fit_memory_free(struct tuff_fit_memory *memory)
     free(memory);
 }
 
-static enum tuff_status recall_numbers(struct tuff_ctx *ctx, const char *name, const json_t *set,
-                                       const json_t *options, struct tuff_fit_params *p)
+static enum tuff_status recall_settings(struct tuff_ctx *ctx, const char *name, const json_t *set,
+                                        const json_t *options, struct tuff_fit_params *p)
 {
-    int64_t keep = p->keep, seed = (int64_t) p->seed, checkpoint = p->checkpoint;
+    int64_t checkpoint = p->checkpoint;
     const char *schedule = NULL, *optimizer = NULL, *amp = NULL;
-    const struct {
-        const char *key;
-        int64_t *to;
-        bool option;
-    } ints[] = {{"steps", &p->steps, false},           {"batch", &p->batch, false},
-                {"context", &p->context, false},       {"accumulate", &p->accumulate, false},
-                {"warmup", &p->schedule.warmup, false}, {"seed", &seed, false},
-                {"cycles", &p->schedule.cycles, false}, {"checkpoint", &checkpoint, false},
-                {"eval-every", &p->eval_every, true},  {"eval-batches", &p->eval_batches, true},
-                {"save-every", &p->save_every, true},
-                {"patience", &p->patience, true},  {"keep", &keep, true}};
-    for (size_t i = 0; i < TUFF_COUNT(ints); i++)
-        TUFF_TRY(tuff_json_int(ctx, name, ints[i].option ? options : set, ints[i].key, ints[i].to));
-    struct real list[REALS];
-    reals(p, list);
-    for (size_t i = 0; i < REALS; i++)
-        TUFF_TRY(tuff_json_real(ctx, name, set, list[i].key, list[i].at));
-    TUFF_TRY(tuff_json_real(ctx, name, options, "validation", &p->validation));
+    TUFF_TRY(tuff_settings_read(ctx, name, set, p, TUFF_SETTING_SAME));
+    TUFF_TRY(tuff_settings_read(ctx, name, options, p, TUFF_SETTING_OPTION));
+    TUFF_TRY(tuff_json_int(ctx, name, set, "checkpoint", &checkpoint));
     TUFF_TRY(tuff_json_string(ctx, name, set, "schedule", &schedule));
     TUFF_TRY(tuff_json_string(ctx, name, set, "optimizer", &optimizer));
-    TUFF_TRY(tuff_json_string(ctx, name, set, "lora", &p->lora));
     TUFF_TRY(tuff_json_string(ctx, name, set, "amp", &amp));
     if (amp && !read_amp(amp, p))
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: amp \"%s\": no such level", name, amp);
@@ -324,10 +278,7 @@ static enum tuff_status recall_numbers(struct tuff_ctx *ctx, const char *name, c
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: schedule \"%s\", optimizer \"%s\": "
                          "no such kind", name, schedule ? schedule : "",
                          optimizer ? optimizer : "");
-    p->optimizer.nesterov = json_is_true(json_object_get(set, "nesterov"));
     p->checkpoint = (int) TUFF_MIN(TUFF_MAX(checkpoint, -1), 100000);
-    p->keep = (int) TUFF_MIN(TUFF_MAX(keep, 0), 1000000);
-    p->seed = (uint64_t) seed;
     p->epochs = 0;
     return TUFF_OK;
 }
@@ -337,7 +288,7 @@ static enum tuff_status recall(struct tuff_ctx *ctx, const char *folder, struct 
 {
     TUFF_TRY(load_state(ctx, folder, &memory->root));
     const json_t *options = json_object_get(memory->root, "options");
-    TUFF_TRY(recall_numbers(ctx, folder, json_object_get(memory->root, "settings"), options, p));
+    TUFF_TRY(recall_settings(ctx, folder, json_object_get(memory->root, "settings"), options, p));
     const json_t *list = json_object_get(options, "data");
     size_t n = json_array_size(list);
     memory->data = tuff_calloc(n, sizeof *memory->data);
