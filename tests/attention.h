@@ -1,5 +1,5 @@
 /* attention in double precision, for the tests of its ops: packed and separate inputs, visible ranges,
- * causal, windows, grouped queries, dropout, ALiBi, soft-capping. */
+ * causal, windows, grouped queries, dropout, ALiBi, soft-capping, segments. */
 #ifndef TUFF_TESTS_ATTENTION_H
 #define TUFF_TESTS_ATTENTION_H
 
@@ -12,12 +12,12 @@ struct arg {
     double dropout;
     float scale, softcap;
     int64_t window;
-    bool slopes, head_mask; /* the last inputs, in this order */
+    bool slopes, segments, head_mask; /* the last inputs, in this order */
 };
 
 /* What the inputs of a case are. */
 struct attention_inputs {
-    const double *q, *k, *v, *visible, *seed, *slopes, *head_mask;
+    const double *q, *k, *v, *visible, *seed, *slopes, *segments, *head_mask;
     size_t heads, kv, d, batch, t, s, q_row, k_row;
 };
 
@@ -39,6 +39,7 @@ static inline struct attention_inputs attention_inputs(const struct ot_case *c,
     x.visible = a->visible ? in[next++] : NULL;
     x.seed = a->dropout > 0 ? in[next++] : NULL;
     x.slopes = a->slopes ? in[next++] : NULL;
+    x.segments = a->segments ? in[next++] : NULL;
     x.head_mask = a->head_mask ? in[next++] : NULL;
     return x;
 }
@@ -67,6 +68,11 @@ static inline void attention_row(const struct arg *a, const struct attention_inp
         begin = TUFF_MAX(begin, place - a->window + 1);
     if (a->window && !a->causal)
         end = TUFF_MIN(end, place + a->window);
+    if (x->segments) {
+        const double *own = x->segments + 2 * (b * x->t + i);
+        begin = TUFF_MAX(begin, (int64_t) own[0]);
+        end = TUFF_MIN(end, (int64_t) own[1]);
+    }
     double softcap = (double) a->softcap, top = -1e300, sum = 0;
     double scale = a->scale != 0 ? (double) a->scale : (double) (1 / sqrtf((float) x->d));
     memset(p, 0, x->s * sizeof *p);
@@ -102,6 +108,7 @@ static inline struct tuff_attention_args attention_args(const struct arg *a,
     args.visible = a->visible ? in[next++] : NULL;
     args.seed = a->dropout > 0 ? in[next++] : NULL;
     args.slopes = a->slopes ? in[next++] : NULL;
+    args.segments = a->segments ? in[next++] : NULL;
     args.head_mask = a->head_mask ? in[next++] : NULL;
     return args;
 }
@@ -109,6 +116,21 @@ static inline struct tuff_attention_args attention_args(const struct arg *a,
 #define ARG(...) (&(const struct arg) {__VA_ARGS__})
 #define CASE(label, count, argument, ...)                                                          \
     {.name = label, .in = {__VA_ARGS__}, .n_in = count, .build = build, .ref = ref, .arg = argument}
+/* Of a batch row: segments that end at ends[0], ends[1], ... (0: no more); what is behind is in an
+ * empty one. */
+static inline void attention_segments(double *to, int t, const int ends[])
+{
+    int begin = 0, n = 0;
+    for (int i = 0; i < t; i++) {
+        while (ends[n] && i >= ends[n])
+            begin = ends[n++];
+        to[2 * i] = begin;
+        to[2 * i + 1] = ends[n] ? ends[n] : begin;
+    }
+}
+
+#define SEGMENTS(b, t, to)                                                                         \
+    {.rank = 3, .dims = {b, t, 2}, .fill = OT_VALUES, .dtype = TUFF_U32, .values = to}
 #define U32_VALUES(r, d0, d1, ...)                                                                 \
     {.rank = r, .dims = {d0, d1}, .fill = OT_VALUES, .dtype = TUFF_U32,                            \
      .values = (const double[]) {__VA_ARGS__}}

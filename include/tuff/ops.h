@@ -353,6 +353,10 @@ struct tuff_attention_args {
     bool causal;                  /* query i sees keys j <= i + (S - T) */
     float scale;                  /* 0: 1 / sqrt(D) */
     struct tuff_tensor *visible;  /* U32 [B, 2]: first visible key and end; NULL: all keys */
+    struct tuff_tensor *segments; /* U32 [B, T, 2], T = S: several texts in a row. First row and end of the
+                                     segment each row is of; queries see the keys of their own only.
+                                     Neither may fall from row to row. NULL: one segment. Kernels walk
+                                     over tiles within segments only */
     int64_t window;               /* > 0: query i, at p = i + S - T, sees keys p - window < j, and
                                      where it is not causal j < p + window */
     float softcap;                /* > 0: scores are softcap tanh(. / softcap) before the bias */

@@ -10,6 +10,7 @@ layout(constant_id = 0) const uint D = 64;       // head size, a multiple of 4
 layout(constant_id = 1) const bool DROPOUT = false;
 layout(constant_id = 4) const bool SOFTCAP = false;
 layout(constant_id = 5) const bool ALIBI = false;
+layout(constant_id = 6) const bool SEGMENTS = false;
 
 #ifndef TUFF_ROWS
 const float LOWEST = -1.7014117e38; // -FLT_MAX / 2: the running maximum before the first key
@@ -18,13 +19,26 @@ const float LOG2E = 1.4426950408889634;
 const float LN2 = 0.6931471805599453;
 float infinity() { return uintBitsToFloat(0x7f800000u); }
 
-// Key j of batch row b is visible to query i when from(i, keys.x) <= j < reach(i, keys.y), keys being
-// the row's range.
-ivec2 key_range(uint b)
+// The range of visible keys of batch row b. Of these, key j is visible to query i when
+// from(i, keys) <= j < reach(i, keys).
+struct Keys {
+    uint b;
+    int begin, end;
+};
+
+Keys key_range(uint b)
 {
     if ((arg.shape.flags & TUFF_ATTENTION_PAD) == 0u)
-        return ivec2(0, arg.S);
-    return ivec2(min(uvec2(arg.shape.pad.v[2u * b], arg.shape.pad.v[2u * b + 1u]), uvec2(arg.S)));
+        return Keys(b, 0, int(arg.S));
+    return Keys(b, int(min(arg.shape.pad.v[2u * b], arg.S)), int(min(arg.shape.pad.v[2u * b + 1u], arg.S)));
+}
+
+// The segment of row t, its first row and its end: the queries and keys of one are strangers to all others.
+// Neither bound goes down from row to row, so that a tile's are those of its first and last row.
+ivec2 segment(uint b, int t)
+{
+    uint at = 2u * (b * arg.T + uint(clamp(t, 0, int(arg.T) - 1)));
+    return ivec2(min(uvec2(arg.shape.segments.v[at], arg.shape.segments.v[at + 1u]), uvec2(arg.T)));
 }
 
 // How far a query sees to the right of its own place, and a key is seen to the left: window - 1, or
@@ -41,13 +55,30 @@ int look_back() { return arg.shape.window != 0u ? int(arg.shape.window) - 1 : in
 // The place of query i among the keys.
 int place(int i) { return i + int(arg.S) - int(arg.T); }
 
-int from(int i, int begin) { return max(begin, place(i) - look_back()); }
+int from(int i, Keys keys)
+{
+    int begin = max(keys.begin, place(i) - look_back());
+    return SEGMENTS ? max(begin, segment(keys.b, i).x) : begin;
+}
 
-int reach(int i, int end) { return min(end, place(i) + look_ahead() + 1); }
+int reach(int i, Keys keys)
+{
+    int end = min(keys.end, place(i) + look_ahead() + 1);
+    return SEGMENTS ? min(end, segment(keys.b, i).y) : end;
+}
 
 // First query that sees key j, and the end of those that do.
-int first_query(int j) { return max(j - place(0) - look_ahead(), 0); }
-int query_end(int j) { return min(j - place(0) + look_back() + 1, int(arg.T)); }
+int first_query(int j, Keys keys)
+{
+    int first = max(j - place(0) - look_ahead(), 0);
+    return SEGMENTS ? max(first, segment(keys.b, j).x) : first;
+}
+
+int query_end(int j, Keys keys)
+{
+    int end = min(j - place(0) + look_back() + 1, int(arg.T));
+    return SEGMENTS ? min(end, segment(keys.b, j).y) : end;
+}
 
 // A score is unit() * cap(query_scale() q . k) + bias: c tanh(scale q . k / c) with soft-capping.
 float query_scale() { return SOFTCAP ? arg.shape.scale / arg.shape.softcap : arg.shape.scale; }

@@ -21,9 +21,9 @@ void main()
         v[d] = arg.v.v[vrow + d];
         dk[d] = dv[d] = vec4(0);
     }
-    ivec2 keys = key_range(b);
-    int first = j >= keys.x && j < keys.y ? first_query(int(j)) : int(arg.T);
-    int end = query_end(int(j));
+    Keys keys = key_range(b);
+    int first = j >= keys.begin && j < keys.end ? first_query(int(j), keys) : int(arg.T);
+    int end = query_end(int(j), keys);
     for (uint h = g * group; h < g * group + group; h++) {
         float slope_h = slope(h);
         for (int i = first; i < end; i++) {

@@ -13,23 +13,23 @@ void main()
 {
     Tile t = tile(arg.S, arg.shape.Hkv);
     uint group = arg.shape.H / arg.shape.Hkv;
-    ivec2 keys = key_range(t.b);
+    Keys keys = key_range(t.b);
     int first[OWN], end[OWN]; // of the queries that see the key
     vec4 k[Q4][OWN], v[Q4][OWN], dk[Q4][OWN], dv[Q4][OWN];
     [[unroll]] for (int c = 0; c < OWN; c++) {
         int j = t.first + c * SG + lane, safe = min(j, int(arg.S) - 1);
         int krow = texel(arg.shape.tk, arg.shape.sk, t.b, safe, t.h), vrow = texel(arg.shape.tv, arg.shape.sv, t.b, safe, t.h);
-        first[c] = j >= keys.x && j < keys.y ? first_query(j) : int(arg.T);
-        end[c] = query_end(j);
+        first[c] = j >= keys.begin && j < keys.end ? first_query(j, keys) : int(arg.T);
+        end[c] = query_end(j, keys);
         [[unroll]] for (int d = 0; d < Q4; d++) {
             k[d][c] = texelFetch(K, krow + d) * query_scale2();
             v[d][c] = texelFetch(V, vrow + d);
             dk[d][c] = dv[d][c] = vec4(0);
         }
     }
-    bool idle = t.first >= keys.y || t.first + SG * OWN <= keys.x;
-    int start = idle ? int(arg.T) : first_query(t.first);
-    int stop = query_end(t.first + SG * OWN - 1);
+    bool idle = t.first >= keys.end || t.first + SG * OWN <= keys.begin;
+    int start = idle ? int(arg.T) : first_query(t.first, keys);
+    int stop = query_end(t.first + SG * OWN - 1, keys);
     for (uint h = t.h * group; h < t.h * group + group; h++)
         for (int i = start; i < stop; i += RUN) {
             uint bh = t.b * arg.shape.H + h, at = bh * arg.T + min(i + lane, int(arg.T) - 1);

@@ -11,9 +11,9 @@ void main()
     Tile own = own_tile(arg.S, arg.shape.Hkv);
     uint group = arg.shape.H / arg.shape.Hkv;
     int mine = own.first + 4 * int(rg), last = min(own.first + int(BR), int(arg.S)) - 1;
-    ivec2 keys = key_range(own.b);
-    int low = max(own.first, keys.x), high = min(last, keys.y - 1);
-    int begin = first_query(low), end = low <= high ? query_end(high) : 0;
+    Keys keys = key_range(own.b);
+    int low = max(own.first, keys.begin), high = min(last, keys.end - 1);
+    int begin = first_query(low, keys), end = low <= high ? query_end(high, keys) : 0;
     Side k_side = side(arg.k, arg.shape.sk, own.b, own.h, own.first, arg.S);
     Side v_side = side(arg.v, arg.shape.sv, own.b, own.h, own.first, arg.S);
     vec4 dk[4][TD], dv[4][TD];
@@ -24,8 +24,8 @@ void main()
         uint bh = own.b * arg.shape.H + h;
         float slope_h = slope(h);
         for (int row = begin; row < end; row += int(BC)) {
-            bool partly = own.first < keys.x || last >= keys.y || row < first_query(last) ||
-                          row + int(BC) > query_end(own.first);
+            bool partly = own.first < keys.begin || last >= keys.end ||
+                          row < first_query(last, keys) || row + int(BC) > query_end(own.first, keys);
             Side q = side(arg.q, arg.shape.sq, own.b, h, row, arg.T);
             Side dO = side(arg.dO, arg.shape.sdo, own.b, h, row, arg.T);
             float s[4][TC], dp[4][TC];
@@ -43,8 +43,8 @@ void main()
                     float p = exp(unit() * y + bias(slope_h, query, key) - lse);
                     w[i] = p * keep[i];
                     s[i][k] = p * (dp[i][k] * keep[i] - delta) * cap_grad(y);
-                    if (partly && (outside(key, keys.x, keys.y) ||
-                                   outside(query, first_query(key), query_end(key))))
+                    if (partly && (outside(key, keys.begin, keys.end) ||
+                                   outside(query, first_query(key, keys), query_end(key, keys))))
                         w[i] = s[i][k] = 0.0;
                 }
                 weigh(k, w);

@@ -21,10 +21,10 @@ void main()
         dq[d] = vec4(0);
     }
     float lse = arg.lse.v[bh * arg.T + i], delta = arg.delta.v[bh * arg.T + i];
-    ivec2 keys = key_range(b);
-    int end = reach(int(i), keys.y);
+    Keys keys = key_range(b);
+    int end = reach(int(i), keys);
     float slope_h = slope(h);
-    for (int j = from(int(i), keys.x); j < end; j++) {
+    for (int j = from(int(i), keys); j < end; j++) {
         uint krow = row4(arg.shape.sk, b, j, g), vrow = row4(arg.shape.sv, b, j, g);
         float s = 0, dp = 0;
         for (uint d = 0; d < D / 4; d++) {

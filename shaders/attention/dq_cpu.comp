@@ -14,9 +14,9 @@ void main()
 {
     Tile t = tile(arg.T, arg.shape.H);
     uint g = t.h / (arg.shape.H / arg.shape.Hkv), bh = t.b * arg.shape.H + t.h;
-    ivec2 keys = key_range(t.b);
-    int last = reach(t.first + SG * OWN - 1, keys.y), begin[OWN], end[OWN];
-    int start = from(t.first, keys.x);
+    Keys keys = key_range(t.b);
+    int last = reach(t.first + SG * OWN - 1, keys), begin[OWN], end[OWN];
+    int start = from(t.first, keys);
     float slope_h = slope(t.h);
     vec4 q[Q4][OWN], dO[Q4][OWN], dq[Q4][OWN];
     float lse[OWN], delta[OWN];
@@ -24,8 +24,8 @@ void main()
         int i = t.first + c * SG + lane, safe = min(i, int(arg.T) - 1);
         int row = texel(arg.shape.tq, arg.shape.sq, t.b, safe, t.h), grow = texel(arg.shape.tdo, arg.shape.sdo, t.b, safe, t.h);
         int orow = texel(arg.shape.to, arg.shape.so, t.b, safe, t.h);
-        begin[c] = from(i, keys.x);
-        end[c] = reach(i, keys.y);
+        begin[c] = from(i, keys);
+        end[c] = reach(i, keys);
         delta[c] = 0;
         [[unroll]] for (int d = 0; d < Q4; d++) {
             q[d][c] = texelFetch(Q, row + d) * query_scale2();

@@ -9,8 +9,8 @@ void main()
     Tile own = own_tile(arg.T, arg.shape.H);
     uint g = own.h / (arg.shape.H / arg.shape.Hkv), bh = own.b * arg.shape.H + own.h;
     int mine = own.first + 4 * int(rg), last = min(own.first + int(BR), int(arg.T)) - 1;
-    ivec2 keys = key_range(own.b);
-    int end = reach(last, keys.y);
+    Keys keys = key_range(own.b);
+    int end = reach(last, keys);
     float slope_h = slope(own.h);
     Side q = side(arg.q, arg.shape.sq, own.b, own.h, own.first, arg.T);
     Side dO = side(arg.dO, arg.shape.sdo, own.b, own.h, own.first, arg.T);
@@ -18,8 +18,8 @@ void main()
     [[unroll]] for (uint i = 0u; i < 4u; i++)
         [[unroll]] for (uint d = 0u; d < TD; d++)
             dq[i][d] = vec4(0.0);
-    for (int j = from(own.first, keys.x) & ~3; j < end; j += int(BC)) {
-        bool partly = j < from(last, keys.x) || j + int(BC) > reach(own.first, keys.y);
+    for (int j = from(own.first, keys) & ~3; j < end; j += int(BC)) {
+        bool partly = j < from(last, keys) || j + int(BC) > reach(own.first, keys);
         float s[4][TC], dp[4][TC];
         Side k_side = side(arg.k, arg.shape.sk, own.b, g, j, arg.S);
         int key = j + int(tx * TC);
@@ -29,7 +29,7 @@ void main()
         [[unroll]] for (int i = 0; i < 4; i++) {
             uint at = bh * arg.T + uint(min(mine + i, last));
             float lse = arg.lse.v[at], delta = arg.delta.v[at];
-            int low = from(mine + i, keys.x), high = reach(mine + i, keys.y);
+            int low = from(mine + i, keys), high = reach(mine + i, keys);
             vec4 keep = DROPOUT ? dropout4(bh, mine + i, uint(key) / 4u) : vec4(1.0);
             [[unroll]] for (int k = 0; k < TC; k++) {
                 float y = cap(query_scale() * s[i][k]);

@@ -21,8 +21,8 @@ void main()
         o[d] = vec4(0);
     }
     float top = LOWEST, sum = 0;
-    ivec2 keys = key_range(b);
-    int begin = from(int(i), keys.x), end = reach(int(i), keys.y);
+    Keys keys = key_range(b);
+    int begin = from(int(i), keys), end = reach(int(i), keys);
     float slope_h = slope(h);
     for (int j = begin; j < end; j++) {
         uint krow = row4(arg.shape.sk, b, j, g), vrow = row4(arg.shape.sv, b, j, g);

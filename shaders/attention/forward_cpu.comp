@@ -13,16 +13,16 @@ void main()
 {
     Tile t = tile(arg.T, arg.shape.H);
     uint g = t.h / (arg.shape.H / arg.shape.Hkv), bh = t.b * arg.shape.H + t.h;
-    ivec2 keys = key_range(t.b);
-    int last = reach(t.first + SG * OWN - 1, keys.y), begin[OWN], end[OWN];
-    int start = from(t.first, keys.x);
+    Keys keys = key_range(t.b);
+    int last = reach(t.first + SG * OWN - 1, keys), begin[OWN], end[OWN];
+    int start = from(t.first, keys);
     float slope_h = slope(t.h);
     vec4 q[Q4][OWN], o[Q4][OWN];
     float top[OWN], sum[OWN];
     [[unroll]] for (int c = 0; c < OWN; c++) {
         int i = t.first + c * SG + lane, row = texel(arg.shape.tq, arg.shape.sq, t.b, min(i, int(arg.T) - 1), t.h);
-        begin[c] = from(i, keys.x);
-        end[c] = reach(i, keys.y);
+        begin[c] = from(i, keys);
+        end[c] = reach(i, keys);
         top[c] = LOWEST;
         sum[c] = 0;
         [[unroll]] for (int d = 0; d < Q4; d++) {

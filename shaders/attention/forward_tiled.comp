@@ -13,22 +13,22 @@ void main()
     Tile own = own_tile(arg.T, arg.shape.H);
     uint g = own.h / (arg.shape.H / arg.shape.Hkv), bh = own.b * arg.shape.H + own.h;
     int mine = own.first + 4 * int(rg), last = min(own.first + int(BR), int(arg.T)) - 1;
-    ivec2 keys = key_range(own.b);
-    int end = reach(last, keys.y);
+    Keys keys = key_range(own.b);
+    int end = reach(last, keys);
     float slope_h = slope(own.h);
     Side q = side(arg.q, arg.shape.sq, own.b, own.h, own.first, arg.T);
     vec4 top = vec4(LOWEST), sum = vec4(0.0), o[4][TD];
     [[unroll]] for (uint i = 0u; i < 4u; i++)
         [[unroll]] for (uint d = 0u; d < TD; d++)
             o[i][d] = vec4(0.0);
-    for (int j = from(own.first, keys.x) & ~3; j < end; j += int(BC)) {
-        bool partly = j < from(last, keys.x) || j + int(BC) > reach(own.first, keys.y);
+    for (int j = from(own.first, keys) & ~3; j < end; j += int(BC)) {
+        bool partly = j < from(last, keys) || j + int(BC) > reach(own.first, keys);
         float s[4][TC];
         dots(q, side(arg.k, arg.shape.sk, own.b, g, j, arg.S), s);
         vec4 high = top;
         int key = j + int(tx * TC);
         [[unroll]] for (int i = 0; i < 4; i++) {
-            int low = from(mine + i, keys.x), past = reach(mine + i, keys.y);
+            int low = from(mine + i, keys), past = reach(mine + i, keys);
             [[unroll]] for (int k = 0; k < TC; k++) {
                 s[i][k] = unit() * cap(query_scale() * s[i][k]) + bias(slope_h, mine + i, key + k);
                 if (partly && outside(key + k, low, past))
@@ -65,7 +65,7 @@ void main()
     [[unroll]] for (int i = 0; i < 4; i++) {
         if (mine + i > last)
             continue;
-        bool none = from(mine + i, keys.x) >= reach(mine + i, keys.y);
+        bool none = from(mine + i, keys) >= reach(mine + i, keys);
         uint row = row4(arg.shape.so, own.b, mine + i, own.h);
         [[unroll]] for (uint d = 0u; d < TD; d++)
             if (d * TX + tx < D4)

@@ -158,15 +158,15 @@ void main()
         }
     uint h = arg.head, group = arg.shape.H / arg.shape.Hkv, zg = arg.z0 + z;
     uint b_ = batch_of(zg, arg.shape.Hkv);
-    ivec2 keys = key_range(b_);
+    Keys keys = key_range(b_);
     [[unroll]] for (int r = 0; r < R; r++) {
         Place p;
         p.i = int(arg.row0 + row) + r;
         p.j = int(arg.key0 + band * BAND);
         p.bh = zg * group + h;
         p.to = z * arg.to_z + band * arg.to_band + (row + r) * BAND;
-        p.begin = from(p.i, keys.x);
-        p.end = p.i < int(arg.T) ? reach(p.i, keys.y) : 0;
+        p.begin = from(p.i, keys);
+        p.end = p.i < int(arg.T) ? reach(p.i, keys) : 0;
         p.slope = ALIBI ? arg.shape.slopes.v[p.bh - b_ * arg.shape.H] : 0.0;
 #ifndef GRAD
         [[unroll]] for (int v = 0; v < NC; v++)

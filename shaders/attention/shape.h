@@ -11,6 +11,7 @@
     TUFF_PTR(U32) pad;    /* [B, 2] */                                                             \
     TUFF_PTR(U32) seed;   /* [2] */                                                                \
     TUFF_PTR(F32) slopes; /* [H], with ALIBI only */                                               \
+    TUFF_PTR(U32) segments; /* [B, T, 2], with SEGMENTS only: first row and end of each row's */   \
     tuff_u32 B; tuff_u32 H; tuff_u32 Hkv; tuff_u32 flags;                                          \
     tuff_f32 scale; tuff_f32 drop; tuff_u32 stream; /* of dropout, with DROPOUT only */            \
     tuff_u32 window; /* keys j with i + S - T - window < j (and < i + S - T + window); 0: all */   \
@@ -27,6 +28,6 @@ layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer At
 struct tuff_attention_shape {
     TUFF_ATTENTION_SHAPE
 };
-_Static_assert(sizeof(struct tuff_attention_shape) == 44 * 4, "the layout of the shader's block");
+_Static_assert(sizeof(struct tuff_attention_shape) == 46 * 4, "the layout of the shader's block");
 #endif
 #endif

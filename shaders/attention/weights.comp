@@ -25,9 +25,9 @@ Row row_of(uint row)
     r.at = row * arg.S;
     r.bh = row / arg.T;
     r.i = row % arg.T;
-    ivec2 keys = key_range(r.bh / arg.shape.H);
-    r.begin = from(int(r.i), keys.x);
-    r.end = max(reach(int(r.i), keys.y), r.begin);
+    Keys keys = key_range(r.bh / arg.shape.H);
+    r.begin = from(int(r.i), keys);
+    r.end = max(reach(int(r.i), keys), r.begin);
     r.slope = slope(r.bh % arg.shape.H);
     return r;
 }

@@ -17,14 +17,23 @@ static bool view_fits(const struct tuff_tensor *x)
 }
 
 /* The head mask's and the weights' part is that of ops/attention_weights. */
-static bool valid_args(struct tuff_graph *g, const struct tuff_tensor *q,
+static bool valid_args(struct tuff_graph *g, const struct tuff_tensor *q, int64_t keys,
                        const struct tuff_attention_args *a, const struct tuff_attention_attr *attr)
 {
+    int64_t queries = q->dims[1];
     const struct tuff_tensor *const by_head[] = {a->slopes, a->head_mask};
     if (a->visible && (a->visible->dtype != TUFF_U32 || a->visible->rank != 2 ||
                        a->visible->dims[0] != q->dims[0] || a->visible->dims[1] != 2))
         return tuff_graph_fail(g, TUFF_E_SHAPE, "attention: visible must be U32 [%lld, 2]",
                                (long long) q->dims[0]);
+    if (a->segments &&
+        (a->segments->dtype != TUFF_U32 || a->segments->rank != 3 || queries != keys ||
+         a->segments->dims[0] != q->dims[0] || a->segments->dims[1] != queries ||
+         a->segments->dims[2] != 2 || !tuff_contiguous(a->segments)))
+        return tuff_graph_fail(g, TUFF_E_SHAPE, "attention: segments %s must be U32 [%lld, %lld, 2], "
+                               "of %lld queries and %lld keys as many",
+                               tuff_shape_text(a->segments), (long long) q->dims[0],
+                               (long long) queries, (long long) queries, (long long) keys);
     if (a->dropout < 0 || a->dropout >= 1 ||
         (a->dropout > 0 &&
          (!a->seed || a->seed->dtype != TUFF_U32 || tuff_elements(a->seed) != 2)))
@@ -71,7 +80,7 @@ bool tuff_attention_check(struct tuff_graph *g, struct tuff_tensor *q, struct tu
     for (int i = 0; i < 3; i++)
         if (qkv[i] && !tuff_check_f32(g, "attention", "q, k or v", qkv[i]))
             return false;
-    return valid_args(g, q, a, attr);
+    return valid_args(g, q, k ? k->dims[1] : q->dims[1], a, attr);
 }
 
 struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor *q,
@@ -91,7 +100,7 @@ struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor
     if (!tuff_attention_check(g, q, k, v, a, &attr))
         return NULL;
     struct tuff_tensor *in[ATTENTION_INPUTS] = {q, packed ? q : k, packed ? q : v, a->visible,
-                                    a->dropout > 0 ? a->seed : NULL, a->slopes};
+                                    a->dropout > 0 ? a->seed : NULL, a->slopes, a->segments};
     if (a->head_mask || a->weights)
         return tuff_attention_by_weights(g, q, in[ATTENTION_K], in[ATTENTION_V], a, &attr);
     for (int i = ATTENTION_Q; i <= ATTENTION_V; i++) {
@@ -156,6 +165,7 @@ static void describe(struct tuff_recorder *r, const struct tuff_node *node, stru
     c->shape.pad = tuff_address(r, node->in[ATTENTION_VISIBLE]);
     c->shape.seed = tuff_address(r, node->in[ATTENTION_SEED]);
     c->shape.slopes = tuff_address(r, node->in[ATTENTION_SLOPES]);
+    c->shape.segments = tuff_address(r, node->in[ATTENTION_SEGMENTS]);
 }
 
 /* The typed-load kernels can run: class, and every operand can be viewed as texels. */
@@ -163,9 +173,9 @@ static const char *cpu_variant(const struct tuff_recorder *r, const struct tuff_
 {
     if (!tuff_use_cpu_kernels(r) || ((const struct tuff_attention_attr *) node->attr)->head_size > 128)
         return NULL;
-    for (int i = 0; i < ATTENTION_INPUTS; i++)
-        if (node->in[i] && i != ATTENTION_VISIBLE && i != ATTENTION_SEED && i != ATTENTION_SLOPES && i != ATTENTION_LSE &&
-            !tuff_texels_possible(r, node->in[i]))
+    static const int viewed[] = {ATTENTION_Q, ATTENTION_K, ATTENTION_V, ATTENTION_O, ATTENTION_DO};
+    for (size_t i = 0; i < TUFF_COUNT(viewed); i++)
+        if (node->in[viewed[i]] && !tuff_texels_possible(r, node->in[viewed[i]]))
             return NULL;
     return tuff_record_device(r)->subgroup_size == 8 ? "_cpu.sg8" : "_cpu.sg4";
 }
@@ -194,7 +204,7 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct
     const struct tuff_attention_attr *attr = node->attr;
     char name[64];
     uint32_t spec[] = {(uint32_t) attr->head_size, attr->dropout > 0, OWN, RUN, attr->softcap > 0,
-                       node->in[ATTENTION_SLOPES] != NULL};
+                       node->in[ATTENTION_SLOPES] != NULL, node->in[ATTENTION_SEGMENTS] != NULL};
     bool tiled = variant && !strcmp(variant, "_tiled");
     uint32_t tile = tuff_record_device(r)->subgroup_size * OWN;
     if (tiled)
@@ -238,10 +248,9 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         return;
     }
     struct tuff_launch_params params = {
-        .in = {node->in[ATTENTION_Q], node->in[ATTENTION_K], node->in[ATTENTION_V], node->in[ATTENTION_VISIBLE],
-               node->in[ATTENTION_SEED], node->in[ATTENTION_SLOPES]},
         .out = {node->out[OUT_O], node->out[OUT_LSE]},
         .writes_scratch = !saved};
+    memcpy(params.in, node->in, ATTENTION_O * sizeof node->in[0]);
     launch(r, node, &c, "forward", variant_of(r, node), c.push.T, c.shape.H, &params);
 }
 

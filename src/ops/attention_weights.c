@@ -6,7 +6,7 @@
 
 #include "attention/weights.h"
 
-enum { IN_X, IN_VISIBLE, IN_SEED, IN_SLOPES, IN_LSE, IN_DY, N_IN };
+enum { IN_X, IN_VISIBLE, IN_SEED, IN_SLOPES, IN_SEGMENTS, IN_LSE, IN_DY, N_IN };
 enum { OUT_Y, OUT_LSE };
 
 /* [B, T, heads D] to [B, kv, heads / kv T, D]: the query heads of a group are rows side by side. */
@@ -44,7 +44,8 @@ static struct tuff_tensor *weights(struct tuff_graph *g, struct tuff_tensor *q,
     x = tuff_reshape(g, x, 4, dims);
     struct tuff_tensor *out[] = {x ? tuff_tensor_new(g, TUFF_F32, 4, dims) : NULL,
                                  x ? tuff_tensor_new(g, TUFF_F32, 3, dims) : NULL};
-    struct tuff_tensor *in[] = {x, a->visible, a->dropout > 0 ? a->seed : NULL, a->slopes};
+    struct tuff_tensor *in[] = {x, a->visible, a->dropout > 0 ? a->seed : NULL, a->slopes,
+                                a->segments};
     if (!out[1] || !tuff_node_add(g, &tuff_op_attention_weights, in, TUFF_COUNT(in), out, 2, attr,
                                   sizeof *attr))
         return NULL;
@@ -96,6 +97,7 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, bool g
     shape.pad = tuff_address(r, node->in[IN_VISIBLE]);
     shape.seed = tuff_address(r, node->in[IN_SEED]);
     shape.slopes = tuff_address(r, node->in[IN_SLOPES]);
+    shape.segments = tuff_address(r, node->in[IN_SEGMENTS]);
     p->shape = tuff_constants(r, &shape, sizeof shape);
     p->x = tuff_address(r, x);
     p->T = (uint32_t) x->dims[2];
@@ -104,7 +106,7 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, bool g
     const char *const *kernels = grad ? TUFF_ROW_KERNELS("attention/weights.grad")
                                       : TUFF_ROW_KERNELS("attention/weights");
     uint32_t spec[] = {(uint32_t) attr->head_size, attr->dropout > 0, 0, 0, attr->softcap > 0,
-                       node->in[IN_SLOPES] != NULL};
+                       node->in[IN_SLOPES] != NULL, node->in[IN_SEGMENTS] != NULL};
     struct tuff_launch_params params = {
         .kernel = kernels[form],
         .push = p,

@@ -29,6 +29,8 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
     free(p);
 }
 
+static double of_27[2 * 27 * 2], of_70[70 * 2], of_150[150 * 2];
+
 static const struct ot_case cases[] = {
     CASE("one", 1, ARG(.heads = 1, .head_size = 4, .packed = true), {3, {1, 1, 12}}),
     CASE("packed causal", 1, ARG(.heads = 2, .head_size = 16, .packed = true, .causal = true),
@@ -126,6 +128,30 @@ static const struct ot_case cases[] = {
              .window = 50, .softcap = 2, .slopes = true, .dropout = 0.2, .scale = 0.1f),
          {3, {1, 66, 264}}, {3, {1, 70, 132}}, {3, {1, 70, 132}}, U32_VALUES(2, 1, 2, 1, 67),
          U32_VALUES(1, 2, 0, 5, 6), SLOPES(2, 0.05, 0.025)),
+    CASE("segments, causal", 2,
+         ARG(.heads = 2, .head_size = 16, .packed = true, .causal = true, .segments = true),
+         {3, {2, 27, 96}}, SEGMENTS(2, 27, of_27)),
+    CASE("segments, whole", 2,
+         ARG(.heads = 1, .head_size = 64, .packed = true, .segments = true),
+         {3, {2, 27, 192}}, SEGMENTS(2, 27, of_27)),
+    CASE("segments, bands", 2,
+         ARG(.heads = 1, .head_size = 16, .packed = true, .causal = true, .segments = true),
+         {3, {1, 150, 48}}, SEGMENTS(1, 150, of_150)),
+    CASE("segments, bands, whole", 2,
+         ARG(.heads = 1, .head_size = 16, .packed = true, .segments = true),
+         {3, {1, 150, 48}}, SEGMENTS(1, 150, of_150)),
+    CASE("segments, bands, 132 channels", 2,
+         ARG(.heads = 1, .head_size = 132, .packed = true, .causal = true, .segments = true),
+         {3, {1, 70, 396}}, SEGMENTS(1, 70, of_70)),
+    CASE("segments, all", 5,
+         ARG(.heads = 4, .kv_heads = 2, .head_size = 8, .packed = true, .causal = true,
+             .visible = true, .window = 9, .softcap = 2, .slopes = true, .dropout = 0.2,
+             .segments = true),
+         {3, {2, 27, 64}}, U32_VALUES(2, 2, 2, 4, 27, 0, 20), U32_VALUES(1, 2, 0, 5, 6),
+         SLOPES(4, 0.5, 0.25, 0.125, 0.0625), SEGMENTS(2, 27, of_27)),
+    CASE("segments, head mask", 3,
+         ARG(.heads = 2, .head_size = 8, .packed = true, .segments = true, .head_mask = true),
+         {3, {2, 27, 48}}, SEGMENTS(2, 27, of_27), {1, {2}}),
     CASE("head mask", 2,
          ARG(.heads = 3, .head_size = 16, .packed = true, .causal = true, .head_mask = true),
          {3, {2, 21, 144}}, {1, {3}}),
@@ -171,7 +197,14 @@ static void bad_dropout(struct tuff_graph *g)
                    .dropout = 0.5f);
 }
 
+static void bad_segments(struct tuff_graph *g)
+{
+    tuff_attention(g, tuff_fill(g, 1, 3, (int64_t[]) {1, 4, 24}), NULL, NULL, .heads = 2,
+                   .segments = tuff_input(g, "segments", TUFF_U32, 2, (int64_t[]) {1, 2}));
+}
+
 static const struct ot_error errors[] = {
+    {"segments of no rows", bad_segments, TUFF_E_SHAPE},
     {"heads", bad_heads, TUFF_E_SHAPE},
     {"head size", bad_head_size, TUFF_E_SHAPE},
     {"dropout without seed", bad_dropout, TUFF_E_RANGE},
@@ -188,7 +221,7 @@ static bool for_tiles(const char *name)
         "one", "packed 64", "packed 256", "visible, one row sees nothing", "dropout and visible",
         "bands, causal", "bands, 76 channels", "bands, gqa, more keys", "bands, fewer keys, causal",
         "bands, window, more keys", "bands, window past the keys", "bands, all",
-        "bands, all, 132 channels"};
+        "bands, all, 132 channels", "segments, bands", "segments, bands, whole", "segments, all"};
     for (size_t i = 0; i < TUFF_COUNT(names); i++)
         if (!strcmp(name, names[i]))
             return true;
@@ -199,6 +232,10 @@ int main(int argc, char **argv)
 {
     static struct ot_case all[2 * TUFF_COUNT(cases)];
     size_t n = TUFF_COUNT(cases);
+    attention_segments(of_27, 27, (const int[]) {5, 6, 19, 25, 0});
+    attention_segments(of_27 + 2 * 27, 27, (const int[]) {27, 0});
+    attention_segments(of_70, 70, (const int[]) {20, 66, 69, 0});
+    attention_segments(of_150, 150, (const int[]) {30, 100, 101, 137, 0});
     memcpy(all, cases, sizeof cases);
     for (size_t i = 0; i < TUFF_COUNT(cases); i++)
         if (for_tiles(cases[i].name)) {

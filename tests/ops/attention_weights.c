@@ -26,6 +26,8 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
     }
 }
 
+static double of_21[2 * 21 * 2];
+
 static const struct ot_case cases[] = {
     CASE("packed causal", 1, ARG(.heads = 2, .head_size = 16, .packed = true, .causal = true),
          {3, {2, 19, 96}}),
@@ -43,6 +45,9 @@ static const struct ot_case cases[] = {
          ARG(.heads = 2, .head_size = 8, .packed = true, .causal = true, .softcap = 1.5f,
              .slopes = true),
          {3, {2, 20, 48}}, SLOPES(2, 0.25, 0.125)),
+    CASE("segments", 2,
+         ARG(.heads = 2, .head_size = 8, .packed = true, .causal = true, .segments = true),
+         {3, {2, 21, 48}}, SEGMENTS(2, 21, of_21)),
     CASE("head mask", 2, ARG(.heads = 3, .head_size = 8, .packed = true, .head_mask = true),
          {3, {1, 9, 72}}, {1, {3}}),
 };
@@ -57,5 +62,7 @@ static const struct ot_error errors[] = {{"keys of another batch", bad_keys, TUF
 
 int main(int argc, char **argv)
 {
+    attention_segments(of_21, 21, (const int[]) {9, 10, 17, 0});
+    attention_segments(of_21 + 2 * 21, 21, (const int[]) {20, 21, 0});
     return ot_main(argc, argv, cases, TUFF_COUNT(cases), errors, TUFF_COUNT(errors));
 }
