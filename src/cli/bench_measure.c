@@ -1,0 +1,81 @@
+/* cli/bench_measure: repeated runs, and how their times are told. */
+#include "base/os.h"
+#include "cli/bench.h"
+
+#include <jansson.h>
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *) a, y = *(const double *) b;
+    return x < y ? -1 : x > y;
+}
+
+int bench_report(const struct bench *b, const char *what, const struct bench_outcome *o)
+{
+    const char *name = tuff_device_info(b->device)->name;
+    if (b->json) {
+        json_t *root = json_pack("{s:s, s:f, s:f, s:s}", "bench", what, "ms_median",
+                                 o->median * 1e3, "ms_min", o->least * 1e3, "device", name);
+        if (o->gflops > 0)
+            json_object_set_new(root, "gflops", json_real(o->gflops));
+        if (o->gbps > 0)
+            json_object_set_new(root, "gbps", json_real(o->gbps));
+        if (o->tokens_per_s > 0)
+            json_object_set_new(root, "tokens_per_s", json_real(o->tokens_per_s));
+        if (o->host_ms > 0)
+            json_object_set_new(root, "host_ms_per_step", json_real(o->host_ms));
+        if (o->activations)
+            json_object_set_new(root, "activations", json_integer((json_int_t) o->activations));
+        if (o->variant)
+            json_object_set_new(root, "variant", json_string(o->variant));
+        char *text = json_dumps(root, JSON_COMPACT);
+        printf("%s\n", text ? text : "{}");
+        free(text);
+        json_decref(root);
+        return CLI_OK;
+    }
+    printf("%s: %.3f ms median, %.3f ms least", what, o->median * 1e3, o->least * 1e3);
+    if (o->gflops > 0)
+        printf(", %.2f GFLOP/s", o->gflops);
+    if (o->gbps > 0)
+        printf(", %.2f GB/s", o->gbps);
+    if (o->roof > 0)
+        printf(" (%.0f %% of what is copied)", o->gbps * 1e11 / o->roof);
+    if (o->tokens_per_s > 0)
+        printf(", %.1f tokens/s", o->tokens_per_s);
+    if (o->host_ms > 0)
+        printf(", %.3f ms of host time a step", o->host_ms);
+    if (o->activations)
+        printf(", activations %.2f MiB", (double) o->activations / 1048576);
+    printf(" (%s%s%s)\n", name, o->variant ? ", " : "", o->variant ? o->variant : "");
+    return CLI_OK;
+}
+
+double bench_median(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, by_value);
+    return values[n / 2];
+}
+
+enum tuff_status bench_measure(const struct bench *b, enum tuff_status (*run)(void *), void *user,
+                               struct bench_outcome *o)
+{
+    double *times = tuff_calloc(BENCH_RUNS, sizeof *times), start = 0;
+    size_t n = 0;
+    enum tuff_status status =
+        times ? TUFF_OK : tuff_fail(b->cli->ctx, TUFF_E_NOMEM, "bench: out of memory");
+    for (int i = 0; i < BENCH_WARM_UP && status == TUFF_OK; i++)
+        status = run(user);
+    start = tuff_os_now();
+    while (status == TUFF_OK && n < BENCH_RUNS && (n < 5 || tuff_os_now() - start < b->seconds)) {
+        double begin = tuff_os_now();
+        status = run(user);
+        times[n++] = tuff_os_now() - begin;
+    }
+    if (status == TUFF_OK) {
+        o->median = bench_median(times, n);
+        o->least = times[0];
+    }
+    free(times);
+    return status;
+}
