@@ -368,6 +368,16 @@ const char *tuff_shape_text(const struct tuff_tensor *t)
     return copy ? copy : "[?]";
 }
 
+bool tuff_check_float(struct tuff_graph *g, const char *op, const char *argument,
+                      const struct tuff_tensor *t)
+{
+    bool is = t->dtype == TUFF_F32 || tuff_dtype_is_half(t->dtype);
+    if (!is)
+        tuff_graph_fail(g, TUFF_E_DTYPE, "%s: %s is %s; only F32, F16 and BF16 are supported", op,
+                        argument, tuff_dtype_name(t->dtype));
+    return is;
+}
+
 bool tuff_check_f32(struct tuff_graph *g, const char *op, const char *argument,
                     const struct tuff_tensor *t)
 {

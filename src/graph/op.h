@@ -76,6 +76,11 @@ struct tuff_cost {
 };
 struct tuff_recorder;
 
+/* Operands, by bits of their index. */
+struct tuff_halves {
+    uint32_t in, out;
+};
+
 struct tuff_op {
     const char *name;
     /* Emits the node's launches. NULL: a view, nothing to do. */
@@ -96,6 +101,14 @@ struct tuff_op {
     void (*call)(const struct tuff_node *node, char *text, size_t size);
     size_t (*candidates)(const struct tuff_node *node, const struct tuff_device_info *device,
                          struct tuff_choice *list, size_t most);
+    /* Records y = x, one of half precision, the other F32. Set (tuff_half_convert), operands of half
+     * precision are shown to record and scratch as F32 copies (graph/wide.c), but for those that
+     * halves, if set, says the kernels take as they are. Not set: record takes every dtype that the
+     * constructor lets through. */
+    void (*convert)(struct tuff_recorder *r, const struct tuff_tensor *x,
+                    const struct tuff_tensor *y);
+    struct tuff_halves (*halves)(const struct tuff_node *node,
+                                 const struct tuff_device_info *device);
     /* out[0] may take the place of in[inplace_input - 1] when that is not needed later; 0: no. */
     int inplace_input;
     /* record honours node->accumulate for out[0]. */
@@ -168,7 +181,9 @@ int64_t tuff_rows(const struct tuff_tensor *t);
 const char *tuff_shape_text(const struct tuff_tensor *t);
 /* Of distinct elements: an axis that is repeated (stride 0) counts once. */
 double tuff_tensor_bytes(const struct tuff_tensor *t);
-/* Both f32 contiguous etc. are checked by ops; this one fails the graph with op and argument. */
+/* These fail the graph with op and argument: F32; or F32, F16 or BF16. */
+bool tuff_check_float(struct tuff_graph *g, const char *op, const char *argument,
+                      const struct tuff_tensor *t);
 bool tuff_check_f32(struct tuff_graph *g, const char *op, const char *argument,
                     const struct tuff_tensor *t);
 

@@ -76,7 +76,7 @@ static enum tuff_status lifetimes(struct tuff_graph *g, const struct tuff_device
         for (int k = 0; k < TUFF_NODE_OUTPUTS; k++)
             if (node->out[k] && tuff_needed(node->out[k]))
                 touch(node->out[k]->storage, (int) i);
-        uint64_t scratch = node->op->scratch ? node->op->scratch(node, device) : 0;
+        uint64_t scratch = tuff_node_scratch(node, device);
         if (scratch) {
             struct tuff_tensor *t = tuff_tensor_new(
                 g, TUFF_F32, 1, &(int64_t) {(int64_t) tuff_div_up(scratch, 4)});
@@ -116,6 +116,7 @@ static void reuse_in_place(struct tuff_graph *g)
         if (root->kind != TUFF_STORAGE_ACTIVATION || s->kind != TUFF_STORAGE_ACTIVATION ||
             s->alias || root->keep || s->keep || root == s || root->last != (int) i ||
             s->bytes > root->bytes || in->offset ||
+            tuff_dtype_size(in->dtype) != tuff_dtype_size(out->dtype) ||
             memcmp(in->strides, out->strides, (size_t) in->rank * sizeof *in->strides) ||
             !tuff_same_shape(in, out) || others_share(node, in, root))
             continue;

@@ -362,7 +362,7 @@ enum tuff_status tuff_record(struct tuff_program *p, int slot)
         r.node = p->graph->nodes.items[i];
         size_t first = r.launches->n;
         if (r.node->live && r.node->op->record)
-            r.node->op->record(&r, r.node);
+            tuff_node_record(&r);
         if (r.status == TUFF_OK)
             share_cost(r.node, r.launches->items + first, r.launches->n - first);
     }

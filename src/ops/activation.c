@@ -41,13 +41,11 @@ static void launch(struct tuff_recorder *r, enum tuff_activation act, const stru
 struct tuff_tensor *tuff_activation_op(struct tuff_graph *g, const struct tuff_op *op,
                                        struct tuff_tensor *x, enum tuff_activation act)
 {
-    if (tuff_is_half(x))
-        return tuff_narrow(g, tuff_activation_op(g, op, tuff_widen(g, x), act), x);
-    if (!x || !tuff_check_f32(g, op->name, "x", x))
+    if (!x || !tuff_check_float(g, op->name, "x", x))
         return NULL;
     if (!tuff_contiguous(x))
         x = tuff_copy(g, x);
-    struct tuff_tensor *y = x ? tuff_tensor_new(g, TUFF_F32, x->rank, x->dims) : NULL;
+    struct tuff_tensor *y = x ? tuff_tensor_new(g, x->dtype, x->rank, x->dims) : NULL;
     return y && tuff_node_add(g, op, &x, 1, &y, 1, &(struct attr) {act}, sizeof(struct attr))
                ? y
                : NULL;
@@ -88,14 +86,15 @@ static void grad_cost(const struct tuff_node *node, struct tuff_cost *cost)
 
 /* May take dy's place. */
 static const struct tuff_op grad_op = {
-    .name = "activation_grad", .record = record_grad, .cost = grad_cost, .inplace_input = 2};
+    .name = "activation_grad", .record = record_grad, .cost = grad_cost,
+    .convert = tuff_half_convert, .inplace_input = 2};
 
 struct tuff_tensor *tuff_activation_grad(struct tuff_graph *g, struct tuff_tensor *x,
                                          struct tuff_tensor *dy, enum tuff_activation act)
 {
     if (!x || !dy)
         return NULL;
-    struct tuff_tensor *dx = tuff_tensor_new(g, TUFF_F32, x->rank, x->dims);
+    struct tuff_tensor *dx = tuff_tensor_new(g, x->dtype, x->rank, x->dims);
     return dx && tuff_node_add(g, &grad_op, (struct tuff_tensor *[]) {x, dy}, 2, &dx, 1,
                                &(struct attr) {act}, sizeof(struct attr))
                ? dx

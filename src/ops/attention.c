@@ -45,7 +45,7 @@ static bool valid_args(struct tuff_graph *g, const struct tuff_tensor *q, int64_
                                "attention: window %lld and softcap %g must not be negative",
                                (long long) a->window, (double) a->softcap);
     for (int i = 0; i < 2; i++)
-        if (by_head[i] && (by_head[i]->dtype != TUFF_F32 || by_head[i]->rank != 1 ||
+        if (by_head[i] && ((by_head[i]->dtype != TUFF_F32 && !tuff_is_half(by_head[i])) || by_head[i]->rank != 1 ||
                            by_head[i]->dims[0] != attr->heads || !tuff_contiguous(by_head[i])))
             return tuff_graph_fail(g, TUFF_E_SHAPE, "attention: %s %s must be F32 [%lld]",
                                    i ? "head_mask" : "slopes", tuff_shape_text(by_head[i]),
@@ -78,7 +78,7 @@ bool tuff_attention_check(struct tuff_graph *g, struct tuff_tensor *q, struct tu
         return tuff_graph_fail(g, TUFF_E_SHAPE, "attention: q %s, k %s and v %s do not fit",
                                tuff_shape_text(q), tuff_shape_text(k), tuff_shape_text(v));
     for (int i = 0; i < 3; i++)
-        if (qkv[i] && !tuff_check_f32(g, "attention", "q, k or v", qkv[i]))
+        if (qkv[i] && !tuff_check_float(g, "attention", "q, k or v", qkv[i]))
             return false;
     return valid_args(g, q, k ? k->dims[1] : q->dims[1], a, attr);
 }
@@ -91,12 +91,6 @@ struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor
     struct tuff_attention_attr attr;
     if (!q || (!packed && (!k || !v)))
         return NULL;
-    if (tuff_is_half(q) || tuff_is_half(k) || tuff_is_half(v) || tuff_is_half(a->head_mask)) {
-        struct tuff_attention_args wide = *a;
-        wide.head_mask = tuff_widen(g, a->head_mask);
-        return tuff_narrow(g, tuff_attention_with(g, tuff_widen(g, q), tuff_widen(g, k),
-                                                  tuff_widen(g, v), &wide), q);
-    }
     if (!tuff_attention_check(g, q, k, v, a, &attr))
         return NULL;
     struct tuff_tensor *in[ATTENTION_INPUTS] = {q, packed ? q : k, packed ? q : v, a->visible,
@@ -111,7 +105,7 @@ struct tuff_tensor *tuff_attention_with(struct tuff_graph *g, struct tuff_tensor
     }
     int64_t o_dims[3] = {q->dims[0], q->dims[1], attr.heads * attr.head_size};
     int64_t lse_dims[3] = {q->dims[0], attr.heads, q->dims[1]};
-    struct tuff_tensor *out[2] = {tuff_tensor_new(g, TUFF_F32, 3, o_dims),
+    struct tuff_tensor *out[2] = {tuff_tensor_new(g, q->dtype, 3, o_dims),
                                   tuff_tensor_new(g, TUFF_F32, 3, lse_dims)};
     if (!out[1] || !tuff_node_add(g, &tuff_op_attention, in, ATTENTION_O, out, 2, &attr, sizeof attr))
         return NULL;
@@ -324,6 +318,7 @@ static void grad_cost(const struct tuff_node *node, struct tuff_cost *cost)
 static const struct tuff_op attention_grad_op = {.name = "attention_grad",
                                                  .record = grad_record,
                                                  .scratch = grad_scratch,
+                                                 .convert = tuff_half_convert,
                                                  .cost = grad_cost};
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
@@ -339,7 +334,7 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
     in[ATTENTION_DO] = view_fits(dy[OUT_O]) ? dy[OUT_O] : tuff_copy(g, dy[OUT_O]);
     int n_out = attr->packed ? 1 : 3;
     for (int i = 0; i < n_out; i++)
-        out[i] = tuff_tensor_new(g, TUFF_F32, 3, node->in[ATTENTION_Q + i]->dims);
+        out[i] = tuff_tensor_new(g, node->in[ATTENTION_Q + i]->dtype, 3, node->in[ATTENTION_Q + i]->dims);
     if (!out[n_out - 1] || !in[ATTENTION_DO] ||
         !tuff_node_add(g, &attention_grad_op, in, ATTENTION_INPUTS, out, n_out, attr, sizeof *attr))
         return;
@@ -351,4 +346,5 @@ const struct tuff_op tuff_op_attention = {.name = "attention",
                                           .record = record,
                                           .grad = grad,
                                           .scratch = forward_scratch,
+                                          .convert = tuff_half_convert,
                                           .cost = cost};

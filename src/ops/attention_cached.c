@@ -59,12 +59,9 @@ struct tuff_tensor *tuff_attention_cached_with(struct tuff_graph *g, struct tuff
                                                struct tuff_tensor *keys, struct tuff_tensor *values,
                                                const struct tuff_attention_cached_args *a)
 {
-    if (tuff_is_half(q) || tuff_is_half(keys) || tuff_is_half(values))
-        return tuff_narrow(g, tuff_attention_cached_with(g, tuff_widen(g, q), tuff_widen(g, keys),
-                                                         tuff_widen(g, values), a), q);
-    if (!q || !keys || !values || !tuff_check_f32(g, "attention_cached", "q", q) ||
-        !tuff_check_f32(g, "attention_cached", "keys", keys) ||
-        !tuff_check_f32(g, "attention_cached", "values", values))
+    if (!q || !keys || !values || !tuff_check_float(g, "attention_cached", "q", q) ||
+        !tuff_check_float(g, "attention_cached", "keys", keys) ||
+        !tuff_check_float(g, "attention_cached", "values", values))
         return NULL;
     int kv_heads = a->kv_heads ? a->kv_heads : a->heads;
     if (!valid(g, q, keys, values, a, kv_heads))
@@ -72,7 +69,7 @@ struct tuff_tensor *tuff_attention_cached_with(struct tuff_graph *g, struct tuff
     int64_t d = q->dims[1] / a->heads;
     struct attr attr = {a->heads, kv_heads, a->scale != 0 ? a->scale : 1 / sqrtf((float) d),
                         a->softcap, a->window, a->block, d};
-    struct tuff_tensor *o = tuff_tensor_new(g, TUFF_F32, 2, q->dims);
+    struct tuff_tensor *o = tuff_tensor_new(g, q->dtype, 2, q->dims);
     struct tuff_tensor *in[N_IN] = {q, keys, values, a->table, a->visible, a->slopes};
     return o && tuff_node_add(g, &tuff_op_attention_cached, in, N_IN, &o, 1, &attr, sizeof attr)
                ? o
@@ -179,4 +176,5 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 }
 
 const struct tuff_op tuff_op_attention_cached = {
-    .name = "attention_cached", .record = record, .scratch = scratch, .cost = cost};
+    .name = "attention_cached", .record = record, .scratch = scratch, .cost = cost,
+    .convert = tuff_half_convert};

@@ -57,12 +57,9 @@ struct tuff_tensor *tuff_attention_weights_with(struct tuff_graph *g, struct tuf
                                                 const struct tuff_attention_args *a)
 {
     struct tuff_attention_attr attr;
-    if (tuff_is_half(q) || tuff_is_half(k))
-        return tuff_narrow(g, tuff_attention_weights_with(g, tuff_widen(g, q), tuff_widen(g, k), a),
-                           q);
     if (!q || !tuff_attention_check(g, q, k, k, a, &attr))
         return NULL;
-    return weights(g, q, k ? k : q, a, &attr);
+    return tuff_narrow(g, weights(g, q, k ? k : q, a, &attr), q);
 }
 
 struct tuff_tensor *tuff_attention_by_weights(struct tuff_graph *g, struct tuff_tensor *q,
@@ -79,7 +76,7 @@ struct tuff_tensor *tuff_attention_by_weights(struct tuff_graph *g, struct tuff_
         *a->weights = p;
     struct tuff_tensor *o = tuff_matmul_with(
         g, tuff_reshape(g, p, 4, (int64_t[]) {b, kv, h / kv * t, s}),
-        split_heads(g, part(g, v, 2, attr), kv, kv, d), &(const struct tuff_matmul_args) {0});
+        split_heads(g, part(g, v, 2, attr), kv, kv, d), &(const struct tuff_matmul_args) {.dtype = q->dtype});
     o = tuff_reshape(g, o, 4, (int64_t[]) {b, h, t, d});
     o = tuff_copy(g, tuff_permute(g, o, (const int[]) {0, 2, 1, 3}));
     return tuff_reshape(g, o, 3, (int64_t[]) {b, t, h * d});
@@ -145,7 +142,8 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 }
 
 static const struct tuff_op attention_weights_grad = {
-    .name = "attention_weights_grad", .record = grad_record, .element_flops = 8};
+    .name = "attention_weights_grad", .record = grad_record, .element_flops = 8,
+    .convert = tuff_half_convert};
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                  struct tuff_tensor *dx[])
@@ -156,7 +154,7 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
     memcpy(in, node->in, sizeof in);
     in[IN_LSE] = node->out[OUT_LSE];
     in[IN_DY] = tuff_row_operand(g, dy[OUT_Y]);
-    struct tuff_tensor *d = tuff_tensor_new(g, TUFF_F32, 4, node->in[IN_X]->dims);
+    struct tuff_tensor *d = tuff_tensor_new(g, node->in[IN_X]->dtype, 4, node->in[IN_X]->dims);
     if (in[IN_DY] && d && tuff_node_add(g, &attention_weights_grad, in, N_IN, &d, 1, node->attr,
                                         sizeof(struct tuff_attention_attr)))
         dx[IN_X] = d;
@@ -166,4 +164,5 @@ const struct tuff_op tuff_op_attention_weights = {.name = "attention_weights",
                                                   .record = record,
                                                   .grad = grad,
                                                   .scratch = scratch,
+                                                  .convert = tuff_half_convert,
                                                   .element_flops = 6};

@@ -5,8 +5,6 @@
 struct tuff_tensor *tuff_avg_pool2d(struct tuff_graph *g, struct tuff_tensor *x, int kernel,
                                     int stride, int padding)
 {
-    if (tuff_is_half(x))
-        return tuff_narrow(g, tuff_avg_pool2d(g, tuff_widen(g, x), kernel, stride, padding), x);
     if (!x || !tuff_check_image(g, "avg_pool2d", "x", x))
         return NULL;
     if (!stride)
@@ -30,4 +28,5 @@ struct tuff_tensor *tuff_avg_pool2d(struct tuff_graph *g, struct tuff_tensor *x,
 const struct tuff_op tuff_op_avg_pool2d = {.name = "avg_pool2d",
                                            .record = tuff_window_record,
                                            .grad = tuff_window_grad,
+                                           .convert = tuff_half_convert,
                                            .cost = tuff_window_cost};

@@ -25,7 +25,9 @@ static bool valid(struct tuff_graph *g, const struct tuff_tensor *x,
         tuff_graph_fail(g, TUFF_E_ARG,
                         "batch_norm: running_mean and running_var must be variables");
     else
-        return !mean || (tuff_image_norm_per_channel(g, "batch_norm", "running_mean", mean, x) &&
+        return !mean || (tuff_check_f32(g, "batch_norm", "running_mean", mean) &&
+                         tuff_check_f32(g, "batch_norm", "running_var", var) &&
+                         tuff_image_norm_per_channel(g, "batch_norm", "running_mean", mean, x) &&
                          tuff_image_norm_per_channel(g, "batch_norm", "running_var", var, x));
     return false;
 }
@@ -81,10 +83,6 @@ struct tuff_tensor *tuff_batch_norm_with(struct tuff_graph *g, struct tuff_tenso
                                          struct tuff_tensor *weight, struct tuff_tensor *bias,
                                          const struct tuff_batch_norm_args *args)
 {
-    weight = tuff_widen(g, weight);
-    bias = tuff_widen(g, bias);
-    if (tuff_is_half(x))
-        return tuff_narrow(g, tuff_batch_norm_with(g, tuff_widen(g, x), weight, bias, args), x);
     if (!x || !weight ||
         !tuff_image_norm_valid(g, "batch_norm", x, weight, bias, args->eps, args->activation) ||
         !valid(g, x, args))
@@ -112,4 +110,5 @@ struct tuff_tensor *tuff_batch_norm_with(struct tuff_graph *g, struct tuff_tenso
 const struct tuff_op tuff_op_batch_norm = {.name = "batch_norm",
                                            .record = tuff_image_norm_record,
                                            .grad = tuff_image_norm_grad,
+                                           .convert = tuff_half_convert,
                                            .inplace_input = TUFF_NORM_X + 1};

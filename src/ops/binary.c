@@ -17,11 +17,7 @@ static int64_t broadcast_dim(const struct tuff_tensor *a, const struct tuff_tens
 struct tuff_tensor *tuff_binary(struct tuff_graph *g, const struct tuff_op *op,
                                 struct tuff_tensor *a, struct tuff_tensor *b)
 {
-    if (tuff_is_half(a) || tuff_is_half(b)) {
-        struct tuff_tensor *y = tuff_binary(g, op, tuff_widen(g, a), tuff_widen(g, b));
-        return a && b && a->dtype == b->dtype ? tuff_narrow(g, y, a) : y;
-    }
-    if (!a || !b || !tuff_check_f32(g, op->name, "a", a) || !tuff_check_f32(g, op->name, "b", b))
+    if (!a || !b || !tuff_check_float(g, op->name, "a", a) || !tuff_check_float(g, op->name, "b", b))
         return NULL;
     int rank = TUFF_MAX(a->rank, b->rank);
     int64_t dims[TUFF_RANK_MAX];
@@ -31,7 +27,8 @@ struct tuff_tensor *tuff_binary(struct tuff_graph *g, const struct tuff_op *op,
             return tuff_graph_fail(g, TUFF_E_SHAPE, "%s: %s and %s do not broadcast", op->name,
                                    tuff_shape_text(a), tuff_shape_text(b));
     }
-    struct tuff_tensor *y = tuff_tensor_new(g, TUFF_F32, rank, dims);
+    enum tuff_dtype dtype = a->dtype == b->dtype ? a->dtype : TUFF_F32;
+    struct tuff_tensor *y = tuff_tensor_new(g, dtype, rank, dims);
     if (!y || !tuff_node_add(g, op, (struct tuff_tensor *[]) {a, b}, 2, &y, 1, NULL, 0))
         return NULL;
     return y;

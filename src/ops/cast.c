@@ -76,3 +76,8 @@ bool tuff_is_widening(const struct tuff_node *node)
 {
     return node->op == &half_op && node->out[0]->dtype == TUFF_F32;
 }
+
+bool tuff_is_half_parameter(const struct tuff_node *node)
+{
+    return node && node->op == &half_op && node->in[0]->variable && tuff_is_half(node->out[0]);
+}

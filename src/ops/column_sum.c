@@ -5,8 +5,7 @@
 
 struct tuff_tensor *tuff_column_sum(struct tuff_graph *g, struct tuff_tensor *x)
 {
-    x = tuff_widen(g, x);
-    if (!x || !tuff_check_f32(g, "column_sum", "x", x))
+    if (!x || !tuff_check_float(g, "column_sum", "x", x))
         return NULL;
     if (x->rank < 1)
         return tuff_graph_fail(g, TUFF_E_SHAPE, "column_sum: x has no axes");
@@ -18,5 +17,6 @@ const struct tuff_op tuff_op_column_sum = {.name = "column_sum",
                                            .record = tuff_reduce_record,
                                            .grad = tuff_reduce_grad,
                                            .scratch = tuff_reduce_scratch,
+                                           .convert = tuff_half_convert,
                                            .element_flops = 1,
                                            .accumulates = true};

@@ -15,21 +15,6 @@ static bool fits(const struct tuff_tensor *a, const struct tuff_tensor *b, int a
     return fit;
 }
 
-/* Parts of half precision may meet inside a word: they are put together as F32, which loses
- * nothing. */
-static struct tuff_tensor *of_halves(struct tuff_graph *g, struct tuff_tensor *const *x, int n,
-                                     int axis)
-{
-    struct tuff_tensor *wide[TUFF_NODE_INPUTS];
-    for (int i = 0; i < n; i++) {
-        if (x[i] && x[i]->dtype != x[0]->dtype)
-            return tuff_graph_fail(g, TUFF_E_DTYPE, "concat: x[%d] is %s, x[0] is %s", i,
-                                   tuff_dtype_name(x[i]->dtype), tuff_dtype_name(x[0]->dtype));
-        wide[i] = tuff_widen(g, x[i]);
-    }
-    return tuff_narrow(g, tuff_concat(g, wide, n, axis), x[0]);
-}
-
 struct tuff_tensor *tuff_concat(struct tuff_graph *g, struct tuff_tensor *const *x, int n, int axis)
 {
     if (n < 1 || n > TUFF_NODE_INPUTS)
@@ -37,12 +22,10 @@ struct tuff_tensor *tuff_concat(struct tuff_graph *g, struct tuff_tensor *const 
                                n, TUFF_NODE_INPUTS);
     if (!x[0])
         return NULL;
-    if (tuff_is_half(x[0]))
-        return of_halves(g, x, n, axis);
     if (axis < 0 || axis >= x[0]->rank)
         return tuff_graph_fail(g, TUFF_E_RANGE, "concat: axis %d of x %s", axis,
                                tuff_shape_text(x[0]));
-    if (tuff_dtype_size(x[0]->dtype) != 4)
+    if (tuff_dtype_size(x[0]->dtype) != 4 && !tuff_is_half(x[0]))
         return tuff_graph_fail(g, TUFF_E_DTYPE, "concat: x is %s; only F32, U32, F16 and BF16 are supported",
                                tuff_dtype_name(x[0]->dtype));
     int64_t dims[TUFF_RANK_MAX];
@@ -92,4 +75,6 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
     }
 }
 
-const struct tuff_op tuff_op_concat = {.name = "concat", .record = record, .grad = grad};
+/* Parts of half precision may meet inside a word: put together as F32, which loses nothing. */
+const struct tuff_op tuff_op_concat = {.name = "concat", .record = record, .grad = grad,
+                                       .convert = tuff_half_convert};

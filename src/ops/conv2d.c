@@ -9,8 +9,8 @@
 static bool valid(struct tuff_graph *g, const struct tuff_tensor *x, const struct tuff_tensor *w,
                   const struct tuff_conv2d_args *args)
 {
-    if (!tuff_check_image(g, "conv2d", "x", x) || !tuff_check_f32(g, "conv2d", "weight", w) ||
-        (args->bias && !tuff_check_f32(g, "conv2d", "bias", args->bias)))
+    if (!tuff_check_image(g, "conv2d", "x", x) || !tuff_check_float(g, "conv2d", "weight", w) ||
+        (args->bias && !tuff_check_float(g, "conv2d", "bias", args->bias)))
         return false;
     if (args->stride < 0 || args->padding < 0 || args->stride > 65536 || args->padding > 65536)
         tuff_graph_fail(g, TUFF_E_RANGE,
@@ -36,17 +36,12 @@ static struct tuff_tensor *as_matmul(struct tuff_graph *g, struct tuff_tensor *x
                                      struct tuff_tensor *w, struct tuff_tensor *bias)
 {
     w = tuff_reshape(g, w, 2, (int64_t[]) {w->dims[0], w->dims[3]});
-    return tuff_matmul(g, x, w, .transpose_b = true, .bias = bias);
+    return tuff_matmul(g, x, w, .transpose_b = true, .bias = bias, .dtype = x->dtype);
 }
 
 struct tuff_tensor *tuff_conv2d_with(struct tuff_graph *g, struct tuff_tensor *x,
                                      struct tuff_tensor *w, const struct tuff_conv2d_args *args)
 {
-    if (tuff_is_half(x) || tuff_is_half(w) || tuff_is_half(args->bias)) {
-        struct tuff_conv2d_args wide = *args;
-        wide.bias = tuff_widen(g, args->bias);
-        return tuff_narrow(g, tuff_conv2d_with(g, tuff_widen(g, x), tuff_widen(g, w), &wide), x);
-    }
     if (!x || !w || !valid(g, x, w, args))
         return NULL;
     int64_t stride = args->stride ? args->stride : 1, padding = args->padding;
@@ -70,7 +65,7 @@ struct tuff_tensor *tuff_conv2d_with(struct tuff_graph *g, struct tuff_tensor *x
         .stride = stride,
         .padding = padding};
     int64_t dims[] = {attr.batch, attr.out_height, attr.out_width, attr.out_channels};
-    struct tuff_tensor *y = tuff_tensor_new(g, TUFF_F32, 4, dims);
+    struct tuff_tensor *y = tuff_tensor_new(g, x->dtype, 4, dims);
     return y && tuff_node_add(g, &tuff_op_conv2d, in, CONV2D_INPUTS, &y, 1, &attr, sizeof attr)
                ? y
                : NULL;
@@ -166,10 +161,12 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 static const struct tuff_op dx_op = {.name = "conv2d_dx",
                                      .record = record_dx,
                                      .scratch = tuff_conv2d_packed_scratch,
+                                     .convert = tuff_half_convert,
                                      .cost = cost};
 static const struct tuff_op dw_op = {.name = "conv2d_dw",
                                      .record = record_dw,
                                      .scratch = tuff_conv2d_packed_scratch,
+                                     .convert = tuff_half_convert,
                                      .cost = cost,
                                      .accumulates = true};
 
@@ -191,7 +188,7 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
             dx[CONV2D_W] = dw;
     }
     if (x->needs_grad) {
-        struct tuff_tensor *out = tuff_tensor_new(g, TUFF_F32, 4, x->dims);
+        struct tuff_tensor *out = tuff_tensor_new(g, x->dtype, 4, x->dims);
         attr.product = CONV2D_DX;
         if (out && tuff_node_add(g, &dx_op, (struct tuff_tensor *[]) {d, w}, 2, &out, 1, &attr,
                                  sizeof attr))
@@ -203,4 +200,5 @@ const struct tuff_op tuff_op_conv2d = {.name = "conv2d",
                                        .record = record,
                                        .grad = grad,
                                        .scratch = tuff_conv2d_packed_scratch,
+                                       .convert = tuff_half_convert,
                                        .cost = cost};

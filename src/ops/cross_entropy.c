@@ -47,9 +47,8 @@ struct tuff_tensor *tuff_cross_entropy_stats(struct tuff_graph *g, struct tuff_t
     if (rows)
         *rows = NULL;
     *stats = NULL;
-    logits = tuff_widen(g, logits);
     weight = tuff_widen(g, weight);
-    if (!logits || !targets || !weight || !tuff_check_f32(g, "cross_entropy", "logits", logits) ||
+    if (!logits || !targets || !weight || !tuff_check_float(g, "cross_entropy", "logits", logits) ||
         !tuff_check_f32(g, "cross_entropy", "weight", weight))
         return NULL;
     if (targets->dtype != TUFF_U32)
@@ -203,6 +202,7 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 /* Each element depends on its own logit alone: dlogits may take the logits' place. */
 static const struct tuff_op cross_entropy_grad_op = {.name = "cross_entropy_grad",
                                                      .record = grad_record,
+                                                     .convert = tuff_half_convert,
                                                      .element_flops = 3,
                                                      .inplace_input = IN_LOGITS + 1};
 
@@ -212,7 +212,10 @@ struct tuff_tensor *tuff_cross_entropy_grad(struct tuff_graph *g, struct tuff_te
                                             struct tuff_tensor *dloss, float smoothing)
 {
     struct tuff_tensor *in[N_IN] = {logits, targets, weight, stats, dloss};
-    struct tuff_tensor *d = logits && targets && stats ? tuff_tensor_like(g, logits) : NULL;
+    struct tuff_tensor *d = NULL;
+    if (logits && targets && stats) /* halves are written in order */
+        d = tuff_is_half(logits) ? tuff_tensor_new(g, logits->dtype, logits->rank, logits->dims)
+                                 : tuff_tensor_like(g, logits);
     return d && tuff_node_add(g, &cross_entropy_grad_op, in, N_IN, &d, 1,
                               &(struct attr) {smoothing}, sizeof(struct attr))
                ? d
@@ -233,4 +236,5 @@ const struct tuff_op tuff_op_cross_entropy = {.name = "cross_entropy",
                                               .record = record,
                                               .grad = grad,
                                               .scratch = scratch,
+                                              .convert = tuff_half_convert,
                                               .element_flops = FLOPS};

@@ -14,9 +14,7 @@ struct attr {
 struct tuff_tensor *tuff_dropout(struct tuff_graph *g, struct tuff_tensor *x, float p,
                                  struct tuff_tensor *seed, uint32_t stream)
 {
-    if (tuff_is_half(x))
-        return tuff_narrow(g, tuff_dropout(g, tuff_widen(g, x), p, seed, stream), x);
-    if (!x || !tuff_check_f32(g, "dropout", "x", x))
+    if (!x || !tuff_check_float(g, "dropout", "x", x))
         return NULL;
     if (!(p >= 0 && p < 1))
         return tuff_graph_fail(g, TUFF_E_RANGE, "dropout: p is %g; it must be in [0, 1)",
@@ -33,7 +31,7 @@ struct tuff_tensor *tuff_dropout(struct tuff_graph *g, struct tuff_tensor *x, fl
                                tuff_shape_text(seed));
     if (!tuff_contiguous(x))
         x = tuff_copy(g, x);
-    struct tuff_tensor *y = x ? tuff_tensor_new(g, TUFF_F32, x->rank, x->dims) : NULL;
+    struct tuff_tensor *y = x ? tuff_tensor_new(g, x->dtype, x->rank, x->dims) : NULL;
     return y && tuff_node_add(g, &tuff_op_dropout, (struct tuff_tensor *[]) {x, seed}, 2, &y, 1,
                               &(struct attr) {p, stream}, sizeof(struct attr))
                ? y
@@ -75,4 +73,5 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 }
 
 const struct tuff_op tuff_op_dropout = {
-    .name = "dropout", .record = record, .grad = grad, .element_flops = 1, .inplace_input = 1};
+    .name = "dropout", .record = record, .grad = grad, .convert = tuff_half_convert,
+    .element_flops = 1, .inplace_input = 1};

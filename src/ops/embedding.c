@@ -72,6 +72,14 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
     cost->bytes = 2 * tuff_tensor_bytes(node->out[0]);
 }
 
+/* Rows of a half table are half rows; those of an F32 table may be rounded (passes/amp.c). */
+static struct tuff_halves halves(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    (void) device;
+    return node->in[0]->dtype == node->out[0]->dtype ? (struct tuff_halves) {1, 1}
+                                                     : (struct tuff_halves) {0};
+}
+
 /* ---- gradient: in = dy, buckets ---- */
 
 static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
@@ -116,7 +124,8 @@ static void grad_cost(const struct tuff_node *node, struct tuff_cost *cost)
 }
 
 static const struct tuff_op embedding_grad_op = {
-    .name = "embedding_grad", .record = grad_record, .cost = grad_cost, .accumulates = true};
+    .name = "embedding_grad", .record = grad_record, .cost = grad_cost,
+    .convert = tuff_half_convert, .accumulates = true};
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                  struct tuff_tensor *dx[])
@@ -127,7 +136,7 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
                         tuff_name(table));
         return;
     }
-    struct tuff_tensor *d = tuff_widen(g, dy[0]);
+    struct tuff_tensor *d = dy[0];
     if (d && !tuff_contiguous(d))
         d = tuff_copy(g, d);
     struct tuff_tensor *y = d ? tuff_tensor_new(g, TUFF_F32, 2, table->dims) : NULL;
@@ -137,7 +146,8 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 }
 
 const struct tuff_op tuff_op_embedding = {
-    .name = "embedding", .record = record, .grad = grad, .cost = cost};
+    .name = "embedding", .record = record, .grad = grad, .cost = cost,
+    .convert = tuff_half_convert, .halves = halves};
 
 enum tuff_status tuff_embedding_buckets(struct tuff_ctx *ctx, const uint32_t *ids, size_t n,
                                         uint32_t *buckets)

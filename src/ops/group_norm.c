@@ -7,11 +7,6 @@ struct tuff_tensor *tuff_group_norm(struct tuff_graph *g, struct tuff_tensor *x,
                                     struct tuff_tensor *weight, struct tuff_tensor *bias, float eps,
                                     enum tuff_activation activation)
 {
-    weight = tuff_widen(g, weight);
-    bias = tuff_widen(g, bias);
-    if (tuff_is_half(x))
-        return tuff_narrow(
-            g, tuff_group_norm(g, tuff_widen(g, x), groups, weight, bias, eps, activation), x);
     if (!x || !weight || !tuff_image_norm_valid(g, "group_norm", x, weight, bias, eps, activation))
         return NULL;
     int64_t channels = x->dims[x->rank - 1];
@@ -35,4 +30,5 @@ struct tuff_tensor *tuff_group_norm(struct tuff_graph *g, struct tuff_tensor *x,
 const struct tuff_op tuff_op_group_norm = {.name = "group_norm",
                                            .record = tuff_image_norm_record,
                                            .grad = tuff_image_norm_grad,
+                                           .convert = tuff_half_convert,
                                            .inplace_input = TUFF_NORM_X + 1};

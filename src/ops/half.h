@@ -1,8 +1,9 @@
 /* ops/half.h: half precision: two elements a word (shaders/lib/half.glsl).
  *
- * Ops that have kernels for it take it as it is; the others cast to F32 and back, and the gradient
- * makes such a cast again rather than keep it (passes/backward.c), so what is saved is the half
- * value. Sums are F32 always. */
+ * A value is stored in its dtype between nodes. Ops that have kernels for half precision take it as
+ * it is; the others have tuff_half_convert as their `convert`, and are shown F32 copies in scratch
+ * (graph/wide.c). Sums are F32 always. A cast is made again in the backward pass rather than kept
+ * (passes/backward.c). docs/half.md lists who does what. */
 #ifndef TUFF_OPS_HALF_H
 #define TUFF_OPS_HALF_H
 
@@ -44,6 +45,8 @@ void tuff_half_convert(struct tuff_recorder *r, const struct tuff_tensor *x,
                        const struct tuff_tensor *y);
 /* The node casts half precision to F32. */
 bool tuff_is_widening(const struct tuff_node *node);
+/* The node makes the half copy of a parameter, whose gradient is F32. NULL: false. */
+bool tuff_is_half_parameter(const struct tuff_node *node);
 /* "f16", "bf16", "f32": in the names of kernels and calls. */
 const char *tuff_half_name(enum tuff_dtype dtype);
 

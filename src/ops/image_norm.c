@@ -5,6 +5,7 @@
  * gradient arena) and norm/means for the groups; then one pass for x. */
 #include "ops/image_norm.h"
 
+#include "ops/half.h"
 #include "ops/rows.h"
 #include "norm/apply.h"
 #include "norm/finish.h"
@@ -17,7 +18,7 @@
 bool tuff_image_norm_per_channel(struct tuff_graph *g, const char *op, const char *argument,
                            const struct tuff_tensor *t, const struct tuff_tensor *x)
 {
-    if (!tuff_check_f32(g, op, argument, t))
+    if (!tuff_check_float(g, op, argument, t))
         return false;
     if (t->rank == 1 && t->dims[0] == x->dims[x->rank - 1])
         return true;
@@ -30,7 +31,7 @@ bool tuff_image_norm_valid(struct tuff_graph *g, const char *op, const struct tu
                      const struct tuff_tensor *weight, const struct tuff_tensor *bias, float eps,
                      enum tuff_activation act)
 {
-    if (!tuff_check_f32(g, op, "x", x))
+    if (!tuff_check_float(g, op, "x", x))
         return false;
     if (x->rank < 2)
         tuff_graph_fail(g, TUFF_E_SHAPE, "%s: x is %s; it needs two axes or more", op,
@@ -148,7 +149,8 @@ static void record_table(struct tuff_recorder *r, const struct tuff_node *node)
 }
 
 static const struct tuff_op table_op = {
-    .name = "norm_table", .record = record_table, .scratch = table_scratch};
+    .name = "norm_table", .record = record_table, .scratch = table_scratch,
+    .convert = tuff_half_convert};
 
 struct tuff_tensor *tuff_image_norm_table(struct tuff_graph *g, struct tuff_tensor *x,
                                     struct tuff_tensor *weight, struct tuff_tensor *bias,
@@ -175,7 +177,7 @@ struct tuff_tensor *tuff_image_norm_op(struct tuff_graph *g, const struct tuff_o
     if (!x || !weight || !table)
         return NULL;
     struct tuff_tensor *in[TUFF_NORM_INPUTS] = {x, weight, bias, table};
-    struct tuff_tensor *y = tuff_tensor_new(g, TUFF_F32, x->rank, x->dims);
+    struct tuff_tensor *y = tuff_tensor_new(g, x->dtype, x->rank, x->dims);
     return y && tuff_node_add(g, op, in, TUFF_NORM_INPUTS, &y, 1, attr, sizeof *attr) ? y : NULL;
 }
 
@@ -252,7 +254,8 @@ static void record_sums(struct tuff_recorder *r, const struct tuff_node *node)
     record_grad(r, node, true);
 }
 
-static const struct tuff_op sums_op = {.name = "norm_sums", .record = record_sums};
+static const struct tuff_op sums_op = {.name = "norm_sums", .record = record_sums,
+                                       .convert = tuff_half_convert};
 
 static void record_means(struct tuff_recorder *r, const struct tuff_node *node)
 {
@@ -277,7 +280,8 @@ static void record_means(struct tuff_recorder *r, const struct tuff_node *node)
                        .out = {node->out[0]}});
 }
 
-static const struct tuff_op means_op = {.name = "norm_means", .record = record_means};
+static const struct tuff_op means_op = {.name = "norm_means", .record = record_means,
+                                        .convert = tuff_half_convert};
 
 static void record_x(struct tuff_recorder *r, const struct tuff_node *node)
 {
@@ -295,6 +299,7 @@ static bool fuse_add(struct tuff_node *node, int index, struct tuff_tensor *othe
 /* In place over dy: an invocation writes only units that it alone reads, after it read them. */
 static const struct tuff_op x_op = {.name = "norm_grad",
                                     .record = record_x,
+                                    .convert = tuff_half_convert,
                                     .inplace_input = GRAD_DY + 1,
                                     .fuse_add = fuse_add};
 
@@ -312,7 +317,7 @@ static struct tuff_tensor *x_grad(struct tuff_graph *g, struct tuff_node *node,
             return NULL;
     }
     struct tuff_tensor *in[] = {d, x, node->in[TUFF_NORM_TABLE], means};
-    struct tuff_tensor *dx = tuff_tensor_new(g, TUFF_F32, x->rank, x->dims);
+    struct tuff_tensor *dx = tuff_tensor_new(g, x->dtype, x->rank, x->dims);
     return dx && tuff_node_add(g, &x_op, in, 4, &dx, 1, attr, sizeof *attr) ? dx : NULL;
 }
 

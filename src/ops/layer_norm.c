@@ -27,7 +27,7 @@ static uint32_t columns_of(const struct tuff_tensor *x)
 static bool per_column(struct tuff_graph *g, const char *op, const char *argument,
                        const struct tuff_tensor *t, const struct tuff_tensor *x)
 {
-    if (!tuff_check_f32(g, op, argument, t))
+    if (!tuff_check_float(g, op, argument, t))
         return false;
     if (t->rank == 1 && t->dims[0] == x->dims[x->rank - 1])
         return true;
@@ -40,11 +40,7 @@ struct tuff_tensor *tuff_norm(struct tuff_graph *g, const struct tuff_op *op, bo
                               struct tuff_tensor *x, struct tuff_tensor *weight,
                               struct tuff_tensor *bias, float eps)
 {
-    weight = tuff_widen(g, weight);
-    bias = tuff_widen(g, bias);
-    if (tuff_is_half(x))
-        return tuff_narrow(g, tuff_norm(g, op, rms, tuff_widen(g, x), weight, bias, eps), x);
-    if (!x || !weight || !tuff_check_f32(g, op->name, "x", x))
+    if (!x || !weight || !tuff_check_float(g, op->name, "x", x))
         return NULL;
     if (!x->rank)
         return tuff_graph_fail(g, TUFF_E_SHAPE, "%s: x is %s; it needs an axis", op->name,
@@ -58,7 +54,7 @@ struct tuff_tensor *tuff_norm(struct tuff_graph *g, const struct tuff_op *op, bo
     struct tuff_tensor *in[N_IN] = {tuff_row_operand(g, x), tuff_row_operand(g, weight),
                                     tuff_row_operand(g, bias)};
     struct tuff_tensor *out[N_OUT] = {
-        tuff_tensor_new(g, TUFF_F32, x->rank, x->dims),
+        tuff_tensor_new(g, x->dtype, x->rank, x->dims),
         tuff_tensor_new(g, TUFF_F32, 2, (int64_t[]) {tuff_rows(x), 2})};
     if (!out[OUT_Y] || !out[OUT_STATS] ||
         !tuff_node_add(g, op, in, N_IN, out, N_OUT, &(struct attr) {eps, rms}, sizeof(struct attr)))
@@ -179,6 +175,7 @@ static void params_record(struct tuff_recorder *r, const struct tuff_node *node)
 
 static const struct tuff_op layer_norm_params = {.name = "layer_norm_params",
                                                  .record = params_record,
+                                                 .convert = tuff_half_convert,
                                                  .element_flops = 5};
 
 static void params_grad(struct tuff_graph *g, const struct tuff_node *node, struct tuff_tensor *dy,
@@ -280,6 +277,7 @@ static bool grad_fuse_add(struct tuff_node *node, int index, struct tuff_tensor 
 static const struct tuff_op layer_norm_grad = {.name = "layer_norm_grad",
                                                .record = grad_record,
                                                .scratch = grad_scratch,
+                                               .convert = tuff_half_convert,
                                                .element_flops = 10,
                                                .inplace_input = GRAD_DY + 1,
                                                .fuse_add = grad_fuse_add};
@@ -292,7 +290,7 @@ void tuff_norm_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_te
         return;
     params_grad(g, node, d, dx);
     struct tuff_tensor *in[] = {d, x, node->in[IN_WEIGHT], node->out[OUT_STATS]};
-    struct tuff_tensor *out = x->needs_grad ? tuff_tensor_new(g, TUFF_F32, x->rank, x->dims) : NULL;
+    struct tuff_tensor *out = x->needs_grad ? tuff_tensor_new(g, x->dtype, x->rank, x->dims) : NULL;
     if (out && tuff_node_add(g, &layer_norm_grad, in, 4, &out, 1, node->attr,
                              sizeof(struct attr)))
         dx[IN_X] = out;
@@ -302,5 +300,6 @@ const struct tuff_op tuff_op_layer_norm = {.name = "layer_norm",
                                            .record = tuff_norm_record,
                                            .grad = tuff_norm_grad,
                                            .scratch = tuff_norm_scratch,
+                                           .convert = tuff_half_convert,
                                            .element_flops = 8,
                                            .inplace_input = IN_X + 1};

@@ -1,4 +1,5 @@
 /* ops/log_softmax: see tuff/ops.h. */
+#include "ops/half.h"
 #include "ops/softmax.h"
 #include "tuff/ops.h"
 
@@ -10,5 +11,6 @@ struct tuff_tensor *tuff_log_softmax(struct tuff_graph *g, struct tuff_tensor *x
 const struct tuff_op tuff_op_log_softmax = {.name = "log_softmax",
                                             .record = tuff_softmax_record,
                                             .grad = tuff_softmax_grad,
+                                            .convert = tuff_half_convert,
                                             .element_flops = 5,
                                             .inplace_input = 1};

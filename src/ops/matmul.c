@@ -64,39 +64,20 @@ static bool valid(struct tuff_graph *g, const struct tuff_tensor *a, const struc
     return false;
 }
 
-/* Half precision beside the plain case: only a and b stay so, the result is rounded behind it. */
-static struct tuff_tensor *with_halves(struct tuff_graph *g, struct tuff_tensor *a,
-                                       struct tuff_tensor *b, const struct tuff_matmul_args *args)
-{
-    struct tuff_matmul_args plain = *args;
-    plain.dtype = TUFF_F32;
-    plain.bias = tuff_widen(g, args->bias);
-    plain.residual = tuff_widen(g, args->residual);
-    if (args->dtype != TUFF_F32 && args->pad_rows)
-        return tuff_graph_fail(g, TUFF_E_ARG, "matmul: padded rows of %s",
-                               tuff_dtype_name(args->dtype));
-    if (tuff_is_half(a) && tuff_is_half(b) && a->dtype != b->dtype)
-        b = tuff_widen(g, b);
-    if ((args->bias && !plain.bias) || (args->residual && !plain.residual))
-        return NULL;
-    return tuff_cast(g, tuff_matmul_with(g, a, b, &plain), args->dtype);
-}
-
-static bool is_plain(const struct tuff_tensor *a, const struct tuff_tensor *b,
-                     const struct tuff_matmul_args *args)
-{
-    return args->dtype == TUFF_F32 && !tuff_is_half(args->bias) && !tuff_is_half(args->residual) &&
-           (!tuff_is_half(a) || !tuff_is_half(b) || a->dtype == b->dtype);
-}
-
 struct tuff_tensor *tuff_matmul_with(struct tuff_graph *g, struct tuff_tensor *a,
                                      struct tuff_tensor *b, const struct tuff_matmul_args *args)
 {
     if (!a || !b || (!tuff_is_half(a) && !tuff_check_f32(g, "matmul", "a", a)) ||
         (!tuff_is_half(b) && !tuff_check_f32(g, "matmul", "b", b)))
         return NULL;
-    if (!is_plain(a, b, args))
-        return with_halves(g, a, b, args);
+    if (tuff_is_half(a) && tuff_is_half(b) && a->dtype != b->dtype)
+        b = tuff_widen(g, b);
+    if (!b || (args->bias && !tuff_check_float(g, "matmul", "bias", args->bias)) ||
+        (args->residual && !tuff_check_float(g, "matmul", "residual", args->residual)))
+        return NULL;
+    if (args->dtype != TUFF_F32 && (args->pad_rows || !tuff_dtype_is_half(args->dtype)))
+        return tuff_graph_fail(g, TUFF_E_ARG, "matmul: a result of %s%s",
+                               tuff_dtype_name(args->dtype), args->pad_rows ? " with padded rows" : "");
     if (a->rank < 2 || b->rank < 2)
         return tuff_graph_fail(g, TUFF_E_SHAPE, "matmul: a %s and b %s need two axes or more",
                                tuff_shape_text(a), tuff_shape_text(b));
@@ -121,11 +102,11 @@ struct tuff_tensor *tuff_matmul_with(struct tuff_graph *g, struct tuff_tensor *a
     struct tuff_matmul_attr attr = {args->transpose_a, args->transpose_b,
                                     args->alpha != 0 ? args->alpha : 1, args->activation};
     int64_t pitch = args->pad_rows ? (int64_t) tuff_align_up((uint64_t) n, 8) : n;
-    struct tuff_tensor *out[2] = {tuff_tensor_padded(g, TUFF_F32, a->rank, dims, pitch), NULL};
+    struct tuff_tensor *out[2] = {tuff_tensor_padded(g, args->dtype, a->rank, dims, pitch), NULL};
     if (args->pad_rows && (args->activation != TUFF_ACT_NONE || args->residual))
         return tuff_graph_fail(g, TUFF_E_ARG, "matmul: padded rows with activation or residual");
     if (args->activation != TUFF_ACT_NONE && out[0])
-        out[1] = tuff_tensor_new(g, TUFF_F32, a->rank, dims);
+        out[1] = tuff_tensor_new(g, args->dtype, a->rank, dims);
     struct tuff_tensor *in[MATMUL_INPUTS] = {a, b, args->bias, args->residual};
     if (!out[0] ||
         !tuff_node_add(g, &tuff_op_matmul, in, MATMUL_INPUTS, out, 2, &attr, sizeof attr))
@@ -255,6 +236,20 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
     tuff_launch(r, &launch);
 }
 
+/* Of an operand: its own, but F32 for a parameter's half copy. */
+static enum tuff_dtype gradient_dtype(const struct tuff_tensor *x)
+{
+    return tuff_is_half_parameter(x->producer) ? TUFF_F32 : x->dtype;
+}
+
+/* a and b are read as they are; the result leaves the kernels in F32. */
+static struct tuff_halves halves(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    (void) node;
+    (void) device;
+    return (struct tuff_halves) {.in = 1u << MATMUL_A | 1u << MATMUL_B};
+}
+
 /* With z = alpha op(a) op(b) + bias and y = act(z) + residual:
  *     dz = dy act'(z), dresidual = dy, dbias = column sums of dz,
  *     d op(a) = alpha dz op(b)^T, d op(b) = alpha op(a)^T dz; transposed operands the other way. */
@@ -283,18 +278,20 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
     if (node->in[MATMUL_BIAS] && node->in[MATMUL_BIAS]->needs_grad)
         dx[MATMUL_BIAS] = tuff_column_sum(g, d);
     if (b->needs_grad)
-        dx[MATMUL_B] =
-            tb ? tuff_matmul(g, d, a, .transpose_a = true, .transpose_b = ta, .alpha = alpha)
-               : tuff_matmul(g, a, d, .transpose_a = !ta, .alpha = alpha);
+        dx[MATMUL_B] = tb ? tuff_matmul(g, d, a, .transpose_a = true, .transpose_b = ta,
+                                        .alpha = alpha, .dtype = gradient_dtype(b))
+                          : tuff_matmul(g, a, d, .transpose_a = !ta, .alpha = alpha,
+                                        .dtype = gradient_dtype(b));
     if (a->needs_grad)
-        dx[MATMUL_A] =
-            ta ? tuff_matmul(g, b, d, .transpose_a = tb, .transpose_b = true, .alpha = alpha)
-               : tuff_matmul(g, d, b, .transpose_b = !tb, .alpha = alpha);
+        dx[MATMUL_A] = ta ? tuff_matmul(g, b, d, .transpose_a = tb, .transpose_b = true,
+                                        .alpha = alpha, .dtype = gradient_dtype(a))
+                          : tuff_matmul(g, d, b, .transpose_b = !tb, .alpha = alpha,
+                                        .dtype = gradient_dtype(a));
 }
 
 static bool fuse_add(struct tuff_node *node, int index, struct tuff_tensor *other)
 {
-    if (index != MATMUL_Y || other->dtype != TUFF_F32 || node->in[MATMUL_RESIDUAL] || node->accumulate ||
+    if (index != MATMUL_Y || node->in[MATMUL_RESIDUAL] || node->accumulate ||
         !tuff_contiguous(other))
         return false;
     node->in[MATMUL_RESIDUAL] = other;
@@ -323,6 +320,8 @@ const struct tuff_op tuff_op_matmul = {.name = "matmul",
                                        .record = record,
                                        .grad = grad,
                                        .scratch = scratch,
+                                       .convert = tuff_half_convert,
+                                       .halves = halves,
                                        .cost = cost,
                                        .call = tuff_matmul_call,
                                        .candidates = tuff_matmul_candidates,

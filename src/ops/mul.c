@@ -1,5 +1,6 @@
 /* ops/mul: y = a b, elementwise. */
 #include "ops/binary.h"
+#include "ops/half.h"
 #include "tuff/ops.h"
 
 struct tuff_tensor *tuff_mul(struct tuff_graph *g, struct tuff_tensor *a, struct tuff_tensor *b)
@@ -23,4 +24,5 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 }
 
 const struct tuff_op tuff_op_mul = {
-    .name = "mul", .record = record, .grad = grad, .element_flops = 1, .inplace_input = 1};
+    .name = "mul", .record = record, .grad = grad, .convert = tuff_half_convert,
+    .element_flops = 1, .inplace_input = 1};

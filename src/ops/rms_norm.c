@@ -1,4 +1,5 @@
 /* ops/rms_norm: layer_norm's kernels with a mean of 0. */
+#include "ops/half.h"
 #include "ops/layer_norm.h"
 
 struct tuff_tensor *tuff_rms_norm(struct tuff_graph *g, struct tuff_tensor *x,
@@ -11,4 +12,5 @@ const struct tuff_op tuff_op_rms_norm = {.name = "rms_norm",
                                          .record = tuff_norm_record,
                                          .grad = tuff_norm_grad,
                                          .scratch = tuff_norm_scratch,
+                                         .convert = tuff_half_convert,
                                          .inplace_input = 1};

@@ -28,7 +28,7 @@ static struct tuff_tensor *add_node(struct tuff_graph *g, struct tuff_tensor *x,
                                     const struct attr *attr)
 {
     struct tuff_tensor *in[N_IN] = {rows_even(x) ? x : tuff_copy(g, x), table, positions};
-    struct tuff_tensor *y = tuff_tensor_new(g, TUFF_F32, x->rank, x->dims);
+    struct tuff_tensor *y = tuff_tensor_new(g, x->dtype, x->rank, x->dims);
     return in[IN_X] && y && tuff_node_add(g, &tuff_op_rope, in, N_IN, &y, 1, attr, sizeof *attr)
                ? y
                : NULL;
@@ -38,11 +38,8 @@ struct tuff_tensor *tuff_rope_with(struct tuff_graph *g, struct tuff_tensor *x,
                                    struct tuff_tensor *table, struct tuff_tensor *positions,
                                    const struct tuff_rope_args *a)
 {
-    if (tuff_is_half(x) || tuff_is_half(table))
-        return tuff_narrow(g, tuff_rope_with(g, tuff_widen(g, x), tuff_widen(g, table), positions, a),
-                           x);
-    if (!x || !table || !positions || !tuff_check_f32(g, "rope", "x", x) ||
-        !tuff_check_f32(g, "rope", "table", table))
+    if (!x || !table || !positions || !tuff_check_float(g, "rope", "x", x) ||
+        !tuff_check_float(g, "rope", "table", table))
         return NULL;
     int64_t width = x->rank > 1 ? x->dims[x->rank - 1] : 0;
     int64_t size = a->heads > 0 ? width / a->heads : 0;
@@ -105,4 +102,5 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
         dx[IN_X] = add_node(g, dy[0], node->in[IN_TABLE], node->in[IN_POSITIONS], &attr);
 }
 
-const struct tuff_op tuff_op_rope = {.name = "rope", .record = record, .grad = grad};
+const struct tuff_op tuff_op_rope = {.name = "rope", .record = record, .grad = grad,
+                                     .convert = tuff_half_convert};

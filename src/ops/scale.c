@@ -11,13 +11,11 @@ struct attr {
 
 struct tuff_tensor *tuff_scale(struct tuff_graph *g, struct tuff_tensor *x, float alpha, float beta)
 {
-    if (tuff_is_half(x))
-        return tuff_narrow(g, tuff_scale(g, tuff_widen(g, x), alpha, beta), x);
-    if (!x || !tuff_check_f32(g, "scale", "x", x))
+    if (!x || !tuff_check_float(g, "scale", "x", x))
         return NULL;
     if (!tuff_contiguous(x))
         x = tuff_copy(g, x);
-    struct tuff_tensor *y = x ? tuff_tensor_new(g, TUFF_F32, x->rank, x->dims) : NULL;
+    struct tuff_tensor *y = x ? tuff_tensor_new(g, x->dtype, x->rank, x->dims) : NULL;
     if (!y || !tuff_node_add(g, &tuff_op_scale, &x, 1, &y, 1, &(struct attr) {alpha, beta},
                              sizeof(struct attr)))
         return NULL;
@@ -57,4 +55,5 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 }
 
 const struct tuff_op tuff_op_scale = {
-    .name = "scale", .record = record, .grad = grad, .element_flops = 2, .inplace_input = 1};
+    .name = "scale", .record = record, .grad = grad, .convert = tuff_half_convert,
+    .element_flops = 2, .inplace_input = 1};

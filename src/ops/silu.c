@@ -1,5 +1,6 @@
 /* ops/silu: y = x / (1 + e^-x). */
 #include "ops/activation.h"
+#include "ops/half.h"
 
 struct tuff_tensor *tuff_silu(struct tuff_graph *g, struct tuff_tensor *x)
 {
@@ -9,4 +10,5 @@ struct tuff_tensor *tuff_silu(struct tuff_graph *g, struct tuff_tensor *x)
 const struct tuff_op tuff_op_silu = {.name = "silu",
                                      .record = tuff_activation_op_record,
                                      .grad = tuff_activation_op_grad,
+                                     .convert = tuff_half_convert,
                                      .inplace_input = 1};

@@ -60,7 +60,7 @@ static void record_grad(struct tuff_recorder *r, const struct tuff_node *node)
 static bool fuse_add(struct tuff_node *node, int index, struct tuff_tensor *other)
 {
     if (index || node->in[IN_OTHER] || node->accumulate || !tuff_contiguous(other) ||
-        other->dtype != TUFF_F32 || (other->producer && other->producer->index > node->index))
+        (other->producer && other->producer->index > node->index))
         return false;
     node->in[IN_OTHER] = other;
     return true;
@@ -76,6 +76,7 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 static const struct tuff_op grad_op = {.name = "slice_grad",
                                        .record = record_grad,
                                        .cost = cost,
+                                       .convert = tuff_half_convert,
                                        .inplace_input = IN_OTHER + 1,
                                        .accumulates = true,
                                        .fuse_add = fuse_add};
@@ -84,8 +85,8 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
                  struct tuff_tensor *dx[])
 {
     const struct tuff_tensor *x = node->in[0];
-    struct tuff_tensor *d = tuff_tensor_new(g, TUFF_F32, x->rank, x->dims);
-    struct tuff_tensor *in[N_IN] = {tuff_widen(g, dy[0])};
+    struct tuff_tensor *d = tuff_tensor_new(g, tuff_is_half(x) ? x->dtype : TUFF_F32, x->rank, x->dims);
+    struct tuff_tensor *in[N_IN] = {dy[0]};
     if (d && in[IN_DY] && tuff_node_add(g, &grad_op, in, N_IN, &d, 1, node->attr, sizeof(struct attr)))
         dx[0] = d;
 }

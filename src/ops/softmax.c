@@ -16,15 +16,13 @@ struct tuff_tensor *tuff_softmax(struct tuff_graph *g, struct tuff_tensor *x)
 struct tuff_tensor *tuff_softmax_op(struct tuff_graph *g, const struct tuff_op *op,
                                     struct tuff_tensor *x)
 {
-    if (tuff_is_half(x))
-        return tuff_narrow(g, tuff_softmax_op(g, op, tuff_widen(g, x)), x);
-    if (!x || !tuff_check_f32(g, op->name, "x", x))
+    if (!x || !tuff_check_float(g, op->name, "x", x))
         return NULL;
     if (!x->rank)
         return tuff_graph_fail(g, TUFF_E_SHAPE, "%s: x is %s; it needs an axis", op->name,
                                tuff_shape_text(x));
     x = tuff_row_operand(g, x);
-    struct tuff_tensor *y = x ? tuff_tensor_new(g, TUFF_F32, x->rank, x->dims) : NULL;
+    struct tuff_tensor *y = x ? tuff_tensor_new(g, x->dtype, x->rank, x->dims) : NULL;
     if (!y || !tuff_node_add(g, op, &x, 1, &y, 1, NULL, 0))
         return NULL;
     return y;
@@ -118,10 +116,12 @@ static const struct tuff_op softmax_grad = {
     .name = "softmax_grad",
     .record = grad_record,
     .scratch = scratch,
+    .convert = tuff_half_convert,
     .element_flops = 4,
     .inplace_input = GRAD_DY + 1};
 static const struct tuff_op log_softmax_grad = {.name = "log_softmax_grad",
                                                 .record = grad_record,
+                                                .convert = tuff_half_convert,
                                                 .element_flops = 4,
                                                 .inplace_input = GRAD_DY + 1};
 
@@ -129,7 +129,7 @@ void tuff_softmax_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff
                  struct tuff_tensor *dx[])
 {
     struct tuff_tensor *in[] = {tuff_row_operand(g, dy[0]), node->out[0]};
-    struct tuff_tensor *d = tuff_tensor_new(g, TUFF_F32, in[1]->rank, in[1]->dims);
+    struct tuff_tensor *d = tuff_tensor_new(g, in[1]->dtype, in[1]->rank, in[1]->dims);
     const struct tuff_op *op =
         node->op == &tuff_op_log_softmax ? &log_softmax_grad : &softmax_grad;
     if (in[0] && d && tuff_node_add(g, op, in, 2, &d, 1, NULL, 0))
@@ -138,4 +138,4 @@ void tuff_softmax_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff
 
 const struct tuff_op tuff_op_softmax = {
     .name = "softmax", .record = tuff_softmax_record, .grad = tuff_softmax_grad,
-    .scratch = scratch, .element_flops = 5, .inplace_input = 1};
+    .scratch = scratch, .convert = tuff_half_convert, .element_flops = 5, .inplace_input = 1};

@@ -6,9 +6,7 @@
 struct tuff_tensor *tuff_sum_to(struct tuff_graph *g, struct tuff_tensor *x, int rank,
                                 const int64_t *dims)
 {
-    if (tuff_is_half(x))
-        return tuff_narrow(g, tuff_sum_to(g, tuff_widen(g, x), rank, dims), x);
-    if (!x || !tuff_check_f32(g, "sum_to", "x", x))
+    if (!x || !tuff_check_float(g, "sum_to", "x", x))
         return NULL;
     bool fits = rank >= 0 && rank <= x->rank, equal = rank == x->rank;
     for (int i = 0; i < rank && fits; i++) {
@@ -22,7 +20,7 @@ struct tuff_tensor *tuff_sum_to(struct tuff_graph *g, struct tuff_tensor *x, int
                                tuff_shape_text(x), rank);
     if (equal)
         return x;
-    struct tuff_tensor *y = tuff_tensor_new(g, TUFF_F32, rank, dims);
+    struct tuff_tensor *y = tuff_tensor_new(g, x->dtype, rank, dims);
     return y && tuff_node_add(g, &tuff_op_sum_to, &x, 1, &y, 1, NULL, 0) ? y : NULL;
 }
 
@@ -30,5 +28,6 @@ const struct tuff_op tuff_op_sum_to = {.name = "sum_to",
                                        .record = tuff_reduce_record,
                                        .grad = tuff_reduce_grad,
                                        .scratch = tuff_reduce_scratch,
+                                       .convert = tuff_half_convert,
                                        .element_flops = 1,
                                        .accumulates = true};

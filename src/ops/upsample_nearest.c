@@ -4,8 +4,6 @@
 
 struct tuff_tensor *tuff_upsample_nearest(struct tuff_graph *g, struct tuff_tensor *x, int factor)
 {
-    if (tuff_is_half(x))
-        return tuff_narrow(g, tuff_upsample_nearest(g, tuff_widen(g, x), factor), x);
     if (!x || !tuff_check_image(g, "upsample_nearest", "x", x))
         return NULL;
     if (factor < 1 || factor > 1024)
@@ -19,4 +17,5 @@ struct tuff_tensor *tuff_upsample_nearest(struct tuff_graph *g, struct tuff_tens
 const struct tuff_op tuff_op_upsample_nearest = {.name = "upsample_nearest",
                                                  .record = tuff_window_record,
                                                  .grad = tuff_window_grad,
+                                                 .convert = tuff_half_convert,
                                                  .cost = tuff_window_cost};

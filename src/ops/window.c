@@ -2,13 +2,14 @@
 #include "ops/window.h"
 
 #include "ops/flat.h"
+#include "ops/half.h"
 
 #include "image/window.h"
 
 bool tuff_check_image(struct tuff_graph *g, const char *op, const char *argument,
                       const struct tuff_tensor *x)
 {
-    if (!tuff_check_f32(g, op, argument, x))
+    if (!tuff_check_float(g, op, argument, x))
         return false;
     if (x->rank == 4)
         return true;
@@ -26,7 +27,7 @@ struct tuff_tensor *tuff_window_op(struct tuff_graph *g, const struct tuff_op *o
     if (!x)
         return NULL;
     int64_t dims[] = {x->dims[0], h, w, x->dims[3]};
-    struct tuff_tensor *y = tuff_tensor_new(g, TUFF_F32, 4, dims);
+    struct tuff_tensor *y = tuff_tensor_new(g, x->dtype, 4, dims);
     return y && tuff_node_add(g, op, &x, 1, &y, 1, attr, sizeof *attr) ? y : NULL;
 }
 
@@ -64,7 +65,8 @@ void tuff_window_record(struct tuff_recorder *r, const struct tuff_node *node)
 
 /* Each form is linear, and its matrix the transpose of the other's. */
 static const struct tuff_op grad_op = {
-    .name = "window_grad", .record = tuff_window_record, .cost = tuff_window_cost};
+    .name = "window_grad", .record = tuff_window_record, .cost = tuff_window_cost,
+    .convert = tuff_half_convert};
 
 void tuff_window_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                       struct tuff_tensor *dx[])

@@ -20,7 +20,7 @@ void tuff_window_record(struct tuff_recorder *r, const struct tuff_node *node);
 void tuff_window_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                       struct tuff_tensor *dx[]);
 void tuff_window_cost(const struct tuff_node *node, struct tuff_cost *cost);
-/* x is F32 [B, H, W, C]; else the graph fails with op and argument. */
+/* x is F32, F16 or BF16 [B, H, W, C]; else the graph fails with op and argument. */
 bool tuff_check_image(struct tuff_graph *g, const char *op, const char *argument,
                       const struct tuff_tensor *x);
 

@@ -1,42 +1,48 @@
-/* passes/amp: mixed precision: casts are put into a graph of F32, by the table below. Level O1 makes
- * the inputs of products half, and rounds the results of products and of what acts on them alone; O2
- * rounds all values of the stream too. Losses, sums, statistics of norms, and every sum inside a
- * product stay F32; parameters are F32 (O3: with values of half precision, optim/round.c).
+/* passes/amp: mixed precision: a graph of F32 gets values of half precision, by the table below. Level O1
+ * makes the inputs of products half, and the results of products and of what acts on them alone; O2 all
+ * values of the stream too. Losses, sums, statistics of norms, and every sum inside an op stay F32;
+ * parameters are F32 (O3: with values of half precision, optim/round.c).
  *
- * A result is rounded by two casts, to half and back. The one back is not kept: the backward pass
- * makes it again (passes/backward.c), so what is saved is half. Gradients pass the same casts, each
- * in the dtype of its value: that is what a loss scale is for. */
-#include "ops/activation.h"
+ * A value becomes half where it is made: the tensor changes its dtype, kernels round as they store, and
+ * what is read, kept for the backward pass and planned is that. Casts are put in only before products
+ * of F32 values, parameters among them, and before ops that know no half precision. Gradients have the
+ * dtype of their values: that is what a loss scale is for. */
 #include "ops/half.h"
 #include "ops/matmul_packed.h"
 
 #define IN(k) (1u << (k))
+enum { NEVER = 99 };
 
 static const struct rule {
     const struct tuff_op *op;
-    unsigned halves; /* inputs that become half, from O1 on: kernels read them so */
-    int round;       /* the level from which the result is rounded */
+    unsigned halves; /* inputs that become half, from O1 on */
+    int round;       /* the level from which the result is half */
+    bool follows;    /* from O1 on also where all it reads is half */
 } rules[] = {
     /* products */
-    {&tuff_op_matmul, IN(MATMUL_A) | IN(MATMUL_B), 1},
-    {&tuff_op_conv2d, 0, 1},
-    {&tuff_op_attention, 0, 1},
+    {&tuff_op_matmul, IN(MATMUL_A) | IN(MATMUL_B), 1, false},
+    {&tuff_op_conv2d, 0, 1, false},
+    {&tuff_op_attention, 0, 1, false},
     /* what acts on their results alone */
-    {&tuff_op_gelu, 0, 1},
-    {&tuff_op_relu, 0, 1},
-    {&tuff_op_silu, 0, 1},
-    {&tuff_op_tanh, 0, 1},
-    {&tuff_op_rope, 0, 1},
+    {&tuff_op_gelu, 0, 1, false},
+    {&tuff_op_relu, 0, 1, false},
+    {&tuff_op_silu, 0, 1, false},
+    {&tuff_op_tanh, 0, 1, false},
+    {&tuff_op_rope, 0, 1, false},
     /* the stream: sums of several, norms */
-    {&tuff_op_add, 0, 2},
-    {&tuff_op_mul, 0, 2},
-    {&tuff_op_scale, 0, 2},
-    {&tuff_op_dropout, 0, 2},
-    {&tuff_op_embedding, 0, 2},
-    {&tuff_op_layer_norm, 0, 2},
-    {&tuff_op_rms_norm, 0, 2},
-    {&tuff_op_group_norm, 0, 2},
-    {&tuff_op_batch_norm, 0, 2},
+    {&tuff_op_add, 0, 2, true},
+    {&tuff_op_mul, 0, 2, true},
+    {&tuff_op_scale, 0, 2, true},
+    {&tuff_op_dropout, 0, 2, true},
+    {&tuff_op_embedding, 0, 2, false},
+    {&tuff_op_layer_norm, 0, 2, false},
+    {&tuff_op_rms_norm, 0, 2, false},
+    {&tuff_op_group_norm, 0, 2, false},
+    {&tuff_op_batch_norm, 0, 2, false},
+    /* the same values elsewhere */
+    {&tuff_op_copy, 0, NEVER, true},
+    {&tuff_op_gather, 0, NEVER, true},
+    {&tuff_op_concat, 0, NEVER, true},
     /* all others, losses among them: F32 */
 };
 
@@ -50,10 +56,9 @@ struct pass {
     int level;
     enum tuff_dtype dtype;
     size_t n_tensors; /* before any cast */
-    int *readers;     /* by tensor */
-    const struct tuff_node **reader; /* the last one */
-    struct tuff_tensor **instead;    /* read this */
+    const struct tuff_node **reader; /* by tensor: the last one */
     struct tuff_tensor **half;       /* its half copy */
+    struct tuff_tensor **wide;       /* the F32 copy of one that became half */
 };
 
 static const struct rule *rule_of(const struct tuff_node *node)
@@ -64,40 +69,19 @@ static const struct rule *rule_of(const struct tuff_node *node)
     return NULL;
 }
 
-/* The half value behind t, where there is one: t is its F32 copy, or that under another shape. */
-static struct tuff_tensor *half_behind(struct pass *p, struct tuff_tensor *t)
+static bool is_view(const struct tuff_node *node)
 {
-    const struct tuff_node *made = t->producer;
-    if (!made || !tuff_contiguous(t))
-        return NULL;
-    if (tuff_is_widening(made) && made->in[0]->dtype == p->dtype)
-        return made->in[0];
-    if (made->op != &tuff_op_reshape)
-        return NULL;
-    struct tuff_tensor *h = half_behind(p, made->in[0]);
-    return h ? tuff_reshape(p->g, h, t->rank, t->dims) : NULL;
+    return !node->op->record;
 }
 
-static struct tuff_tensor *half_of(struct pass *p, struct tuff_tensor *t)
+static struct tuff_tensor *copy_in(struct pass *p, struct tuff_tensor **copies,
+                                   struct tuff_tensor *t, enum tuff_dtype dtype)
 {
-    bool old = (size_t) t->id < p->n_tensors;
-    if (t->dtype != TUFF_F32)
-        return t;
-    if (old && p->half[t->id])
-        return p->half[t->id];
-    struct tuff_tensor *h = half_behind(p, t);
-    if (!h)
-        h = tuff_cast(p->g, t, p->dtype);
-    if (old)
-        p->half[t->id] = h;
-    return h;
-}
-
-/* t rounded: what everybody reads from now on. */
-static void round_value(struct pass *p, struct tuff_tensor *t, struct tuff_tensor *value)
-{
-    struct tuff_tensor *h = tuff_cast(p->g, value, p->dtype);
-    p->instead[t->id] = tuff_cast(p->g, h, TUFF_F32);
+    if ((size_t) t->id >= p->n_tensors)
+        return tuff_cast(p->g, t, dtype);
+    if (!copies[t->id])
+        copies[t->id] = tuff_cast(p->g, t, dtype);
+    return copies[t->id];
 }
 
 static bool is_logits(const struct pass *p, const struct tuff_tensor *t)
@@ -111,29 +95,17 @@ static bool is_logits(const struct pass *p, const struct tuff_tensor *t)
     return reader && reader->op == &tuff_op_reshape && is_logits(p, reader->out[0]);
 }
 
-/* The only reader takes another shape of it: the value to round is that. */
-static bool only_reshaped(const struct pass *p, const struct tuff_tensor *t)
+/* The host or a hook reads it as F32. */
+static bool is_watched(const struct tuff_tensor *t)
 {
-    return p->readers[t->id] == 1 && p->reader[t->id]->op == &tuff_op_reshape;
+    return t->storage->keep || t->storage->kind != TUFF_STORAGE_ACTIVATION || t->hook;
 }
 
-/* A product's activation becomes a node of its own: what it reads is saved half then. */
-static void split_activation(struct pass *p, struct tuff_node *node)
+static void become_half(struct pass *p, struct tuff_tensor *t)
 {
-    static const struct tuff_op *const ops[] = {[TUFF_ACT_GELU_TANH] = &tuff_op_gelu,
-                                                [TUFF_ACT_GELU_ERF] = &tuff_op_gelu,
-                                                [TUFF_ACT_RELU] = &tuff_op_relu,
-                                                [TUFF_ACT_SILU] = &tuff_op_silu,
-                                                [TUFF_ACT_TANH] = &tuff_op_tanh};
-    struct tuff_matmul_attr *attr = node->attr;
-    struct tuff_tensor *y = node->out[MATMUL_Y], *pre = node->out[MATMUL_PRE];
-    enum tuff_activation act = attr->act;
-    attr->act = TUFF_ACT_NONE;
-    node->out[MATMUL_Y] = pre;
-    node->out[MATMUL_PRE] = NULL;
-    y->producer = NULL; /* nobody makes or reads it */
-    round_value(p, pre, pre);
-    round_value(p, y, tuff_activation_op(p->g, ops[act], p->instead[pre->id], act));
+    t->dtype = p->dtype;
+    if (!t->producer || !is_view(t->producer))
+        t->storage->bytes = tuff_align_up(t->storage->bytes / 2, 256);
 }
 
 /* A frozen operand of the other half type: a product takes no two of them. */
@@ -146,20 +118,62 @@ static bool other_half(const struct pass *p, const struct rule *rule, const stru
     return other;
 }
 
+/* Views, what converts or follows, and casts back. */
+static bool reads_halves(const struct tuff_node *node, const struct rule *rule)
+{
+    bool output = node->out[0] && node->out[0]->storage->kind == TUFF_STORAGE_OUTPUT;
+    return !output && (is_view(node) || node->op->convert || (rule && rule->follows) ||
+                       tuff_is_widening(node));
+}
+
+static bool all_half(const struct pass *p, const struct tuff_node *node)
+{
+    bool any = false;
+    for (int k = 0; k < TUFF_NODE_INPUTS; k++) {
+        const struct tuff_tensor *t = node->in[k];
+        if (!t || t->dtype == TUFF_U32)
+            continue;
+        if (t->dtype != p->dtype)
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+/* Whether the node's result becomes half; its inputs are what they will be. */
+static bool becomes_half(const struct pass *p, const struct tuff_node *node,
+                         const struct rule *rule)
+{
+    const struct tuff_tensor *y = node->out[0];
+    if (!y || y->dtype != TUFF_F32)
+        return false;
+    if (is_view(node)) /* its bytes are what they are */
+        return node->in[0] && node->in[0]->storage == y->storage && node->in[0]->dtype == p->dtype;
+    if (!rule || is_watched(y))
+        return false;
+    if (rule->round == NEVER)
+        return all_half(p, node);
+    /* A product that adds to the stream is part of that. */
+    bool adds = node->op == &tuff_op_matmul && node->in[MATMUL_RESIDUAL];
+    return y->needs_grad && !is_logits(p, y) &&
+           (p->level >= (adds ? 2 : rule->round) || (rule->follows && all_half(p, node)));
+}
+
 static void treat(struct pass *p, struct tuff_node *node)
 {
     const struct rule *rule = rule_of(node);
     struct tuff_graph *g = p->g;
-    struct tuff_tensor *y = node->out[0];
-    bool applies = rule && y->needs_grad;
-    bool narrows = applies && !other_half(p, rule, node);
     g->block = node->block;
+    bool narrows = rule && node->out[0]->needs_grad && !other_half(p, rule, node);
+    bool takes = reads_halves(node, rule);
     for (int k = 0; k < TUFF_NODE_INPUTS; k++) {
         struct tuff_tensor *t = node->in[k];
-        if (t && (size_t) t->id < p->n_tensors && p->instead[t->id])
-            node->in[k] = p->instead[t->id];
-        if (node->in[k] && narrows && rule->halves & IN(k))
-            node->in[k] = half_of(p, node->in[k]);
+        if (!t)
+            continue;
+        if (narrows && rule->halves & IN(k) && t->dtype == TUFF_F32)
+            node->in[k] = copy_in(p, p->half, t, p->dtype);
+        else if (!takes && t->dtype == p->dtype && t->producer && t->needs_grad)
+            node->in[k] = copy_in(p, p->wide, t, TUFF_F32);
     }
     struct tuff_node **slot = TUFF_PUSH(&g->nodes);
     if (!slot) {
@@ -168,32 +182,20 @@ static void treat(struct pass *p, struct tuff_node *node)
     }
     *slot = node;
     node->index = (int) g->nodes.n - 1;
-    bool product = node->op == &tuff_op_matmul;
-    if (applies && product && ((struct tuff_matmul_attr *) node->attr)->act != TUFF_ACT_NONE &&
-        !node->in[MATMUL_RESIDUAL]) {
-        split_activation(p, node);
+    if (!becomes_half(p, node, rule))
         return;
-    }
-    /* A product that adds to the stream is part of that. */
-    int round = !rule ? 99 : product && node->in[MATMUL_RESIDUAL] ? 2 : rule->round;
-    if (node->op == &tuff_op_reshape && node->in[0]->producer)
-        for (struct tuff_node *made = node->in[0]->producer; made && !rule; made = NULL)
-            if ((rule = rule_of(made)) && only_reshaped(p, node->in[0]))
-                round = made->op == &tuff_op_matmul && made->in[MATMUL_RESIDUAL] ? 2 : rule->round;
-    if (y && y->needs_grad && y->dtype == TUFF_F32 && round <= p->level && !is_logits(p, y) &&
-        (node->op == &tuff_op_reshape || !only_reshaped(p, y)))
-        round_value(p, y, y);
+    become_half(p, node->out[0]);
+    if (node->op == &tuff_op_matmul && node->out[MATMUL_PRE])
+        become_half(p, node->out[MATMUL_PRE]);
 }
 
-static void count_readers(struct pass *p)
+static void find_readers(struct pass *p)
 {
     for (size_t i = 0; i < p->g->nodes.n; i++)
         for (int k = 0; k < TUFF_NODE_INPUTS; k++) {
             const struct tuff_tensor *t = p->g->nodes.items[i]->in[k];
-            if (t) {
-                p->readers[t->id]++;
+            if (t)
                 p->reader[t->id] = p->g->nodes.items[i];
-            }
         }
 }
 
@@ -208,13 +210,12 @@ void tuff_amp(struct tuff_graph *g, int level, enum tuff_dtype dtype)
                         tuff_dtype_name(dtype), g->has_backward ? ", after backward" : "");
         return;
     }
-    p.readers = tuff_calloc(p.n_tensors, sizeof *p.readers);
     p.reader = tuff_calloc(p.n_tensors, sizeof(struct tuff_node *));
-    p.instead = tuff_calloc(p.n_tensors, sizeof(struct tuff_tensor *));
+    p.wide = tuff_calloc(p.n_tensors, sizeof(struct tuff_tensor *));
     p.half = tuff_calloc(p.n_tensors, sizeof(struct tuff_tensor *));
     int block = g->block;
-    if (p.readers && p.reader && p.instead && p.half) {
-        count_readers(&p);
+    if (p.reader && p.wide && p.half) {
+        find_readers(&p);
         struct tuff_node **nodes = g->nodes.items;
         size_t n = g->nodes.n;
         g->nodes.items = NULL; /* the list is built anew: casts come before or behind their node */
@@ -226,8 +227,7 @@ void tuff_amp(struct tuff_graph *g, int level, enum tuff_dtype dtype)
         tuff_graph_fail(g, TUFF_E_NOMEM, "amp: out of host memory");
     }
     g->block = block;
-    free(p.readers);
     free(p.reader);
-    free(p.instead);
+    free(p.wide);
     free(p.half);
 }

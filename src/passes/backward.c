@@ -81,17 +81,10 @@ static void finish(struct tuff_graph *g, struct tuff_tensor *t)
     t->grad = changed;
 }
 
-/* The half copy of a parameter. */
-static bool is_half_parameter(const struct tuff_node *node)
-{
-    return node && node->in[0] && node->in[0]->variable && node->in[0]->dtype == TUFF_F32 &&
-           tuff_is_half(node->out[0]);
-}
-
 /* The F32 copy of a half value, or the half copy of a parameter. */
 static bool is_copy(const struct tuff_node *node)
 {
-    return tuff_is_widening(node) || is_half_parameter(node);
+    return tuff_is_widening(node) || tuff_is_half_parameter(node);
 }
 
 /* Calls the op's gradient. Where the node read such a copy, the gradient reads one made anew, one for
@@ -138,7 +131,7 @@ static void differentiate(struct tuff_graph *g, struct tuff_node *node)
             tuff_graph_fail(g, TUFF_E_STATE, "%s: gradient of input %d is %s, input is %s",
                             node->op->name, k, tuff_shape_text(dx[k]),
                             tuff_shape_text(node->in[k]));
-        else if (dx[k]->dtype == TUFF_F32 && is_half_parameter(node->in[k]->producer))
+        else if (dx[k]->dtype == TUFF_F32 && tuff_is_half_parameter(node->in[k]->producer))
             /* A parameter's gradient is F32 and is not rounded on its way there. */
             contribute(g, node->in[k]->producer->in[0], dx[k], fresh(dx[k], dx, first_new));
         else if (dx[k]->dtype != node->in[k]->dtype)
