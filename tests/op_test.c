@@ -300,7 +300,7 @@ static void check_gradient(struct run *r, int i)
      * element at most. Along a random direction they add up like independent errors of 1 / sqrt 3
      * unit of `size` each, of which three deviations are allowed: 2 x 3 / sqrt 3 = 3.5 units. */
     double tolerance = r->c->grad_tolerance > 0 ? r->c->grad_tolerance : 1e-4;
-    tolerance += 3.5 * unit(r->dtype);
+    tolerance += (r->c->half_grad_units > 0 ? r->c->half_grad_units : 3.5) * unit(r->dtype);
     size_t n = r->n[i], trials = n <= 64 ? n : 4;
     double *direction = tuff_calloc(n, sizeof *direction), *g = tuff_calloc(n, sizeof *g);
     struct tuff_rng rng;

@@ -52,6 +52,7 @@ struct ot_case {
     bool no_grad;          /* not differentiable: forward only */
     bool view_output;      /* the result is a view: tuff_copy is applied before reading it */
     int roundings;         /* of a result in half precision: by so many ops in a row; 0: 1 */
+    double half_grad_units; /* of gradients in half precision, see check_gradient; 0: 3.5 */
     bool f32_only;         /* not in half precision */
     enum tuff_dtype half;  /* only in this half precision, whatever its size; F32: as above */
     const char *kernels;   /* only with these: tuff_device_params.force_kernels */

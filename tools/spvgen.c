@@ -5,7 +5,7 @@
  *     spvgen --check INCLUDE_DIR FAMILY/NAME.comp
  *
  * Variants are the shader's lines `//! variant NAME -DX=1 -DY`; without any there is one, unnamed.
- * A kernel is called "FAMILY/NAME" or "FAMILY/NAME.VARIANT". -DSG=n of a variant is also recorded
+ * A kernel is called "FAMILY/NAME.VARIANT", or "FAMILY/NAME" if it has none or one named "-". -DSG=n of a variant is also recorded
  * as the subgroup size it is made for. From the SPIR-V it reads the push-constant struct, and
  * writes a _Static_assert for each member's offset against the C struct of the same name; debug
  * names are then stripped.
@@ -345,7 +345,10 @@ static void do_variants(enum mode mode, const struct job *job, FILE *out)
             *next++ = 0;
         if (sscanf(line, "//! variant %63s%n", variant, &used) != 1)
             continue;
-        snprintf(kernel, sizeof kernel, "%s.%s", base, variant);
+        if (!strcmp(variant, "-"))
+            snprintf(kernel, sizeof kernel, "%s", base);
+        else
+            snprintf(kernel, sizeof kernel, "%s.%s", base, variant);
         do_variant(mode, job, text, out, kernel, line + used, index++);
     }
     if (!index)

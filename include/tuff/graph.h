@@ -115,7 +115,8 @@ TUFF_API enum tuff_dtype tuff_dtype_of(const struct tuff_tensor *tensor);
 TUFF_API int64_t tuff_elements(const struct tuff_tensor *tensor);
 TUFF_API const char *tuff_name(const struct tuff_tensor *tensor);
 
-/* Mixed precision, before tuff_fuse and tuff_backward: casts to dtype, F16 or BF16, and back are put in.
+/* Mixed precision, before tuff_fuse and tuff_backward: values become dtype, F16 or BF16, where they are
+ * made; casts are put in where F32 values meet products.
  * Level 1: products and what acts on their results alone; 2: the stream between them too; 3: as 2,
  * where parameters are half as well (tuff_optimizer_params.round). 0: nothing. Which op is treated how
  * is a table in src/passes/amp.c. Losses, sums and norms' statistics stay F32, and so do parameters

@@ -1,7 +1,9 @@
 #version 450
 //! variant plain
 //! variant texel -DTEXEL
+//! variant half -DHALF -DHALF_SPEC=4
 //! variant merge -DMERGE
+//! variant merge.half -DMERGE -DHALF -DHALF_SPEC=4
 // One query row per (row, head) against a paged cache.
 // A group of LANES owns a (row, head); lane l takes keys l, l + LANES, ... with its own running
 // maximum, sum and output; the lanes are merged in order at the end through shared memory, 8 vec4 at
@@ -11,6 +13,15 @@
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "lib/math.glsl"
+#ifdef HALF
+#include "lib/half.glsl"
+#define QUADS4 U32x2
+#define QUAD(x, i) from_half4((x).v[i])
+#define STORE_QUAD(x, i, value) (x).v[i] = to_half4(value)
+#else
+#define QUAD(x, i) (x).v[i]
+#define STORE_QUAD(x, i, value) (x).v[i] = (value)
+#endif
 #include "attention/cached.h"
 layout(local_size_x_id = 1) in;
 layout(constant_id = 0) const uint D = 64; // head size, a multiple of 4
@@ -26,8 +37,8 @@ layout(set = 0, binding = 1) uniform samplerBuffer Values;
 #define KEY(i) texelFetch(Keys, int(p.keys_at + (i)))
 #define VALUE(i) texelFetch(Values, int(p.values_at + (i)))
 #else
-#define KEY(i) p.keys.v[i]
-#define VALUE(i) p.values.v[i]
+#define KEY(i) QUAD(p.keys, i)
+#define VALUE(i) QUAD(p.values, i)
 #endif
 
 // Where the results of part `part` of head `h` of `row` stand.
@@ -53,7 +64,7 @@ void main()
             [[unroll]] for (uint e = 0u; e < 4u; e++)
                 o[e] += weight * p.partial.v[at + 4u + 4u * d + e];
         }
-        p.o.v[(row * p.o_row + h * D) / 4u + d] = sum > 0.0 ? o / sum : vec4(0.0);
+        STORE_QUAD(p.o, (row * p.o_row + h * D) / 4u + d, sum > 0.0 ? o / sum : vec4(0.0));
     }
 }
 #else
@@ -71,7 +82,7 @@ void attend(uint row, uint h, uint part_of, uint lane)
     float scale = SOFTCAP ? p.scale / p.softcap : p.scale, slope = ALIBI ? p.slopes.v[h] : 0.0;
     vec4 q[Q4], o[Q4];
     for (uint d = 0u; d < Q4; d++) {
-        q[d] = p.q.v[q_at + d] * scale;
+        q[d] = QUAD(p.q, q_at + d) * scale;
         o[d] = vec4(0.0);
     }
     float top = -1.7014117e38, sum = 0.0; // -FLT_MAX / 2
@@ -117,7 +128,7 @@ void attend(uint row, uint h, uint part_of, uint lane)
                 [[unroll]] for (uint c = 0u; c < 4u; c++)
                     p.partial.v[to + 4u + 4u * (d + e) + c] = all[c];
             else
-                p.o.v[o_at + d + e] = all;
+                STORE_QUAD(p.o, o_at + d + e, all);
         }
         barrier();
     }

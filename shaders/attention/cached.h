@@ -1,11 +1,14 @@
 #include "lib/shared.h"
-/* o[r, h] = softmax(scale q[r, h] . keys) values over a paged cache; pitches in floats. The keys a
+#ifndef QUADS4
+#define QUADS4 F32x4
+#endif
+/* o[r, h] = softmax(scale q[r, h] . keys) values over a paged cache; pitches in elements. The keys a
  * row sees may be split into parts, each of which leaves its sum, maximum and unscaled result. */
 TUFF_PARAMS_BEGIN(attention_cached)
-    TUFF_PTR(F32x4) q;
-    TUFF_PTR(F32x4) o;
-    TUFF_PTR(F32x4) keys;   /* [blocks, 1 << block_log2, Hkv, D] */
-    TUFF_PTR(F32x4) values;
+    TUFF_PTR(QUADS4) q;
+    TUFF_PTR(QUADS4) o;
+    TUFF_PTR(QUADS4) keys;   /* [blocks, 1 << block_log2, Hkv, D] */
+    TUFF_PTR(QUADS4) values;
     TUFF_PTR(U32) table;    /* [R, max_blocks] */
     TUFF_PTR(U32) visible;  /* [R] */
     TUFF_PTR(F32) slopes;   /* [H], with ALIBI only */

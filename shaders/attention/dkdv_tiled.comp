@@ -1,4 +1,6 @@
 #version 450
+//! variant -
+//! variant half -DHALF -DHALF_SPEC=7
 // dV = P^T dO, dK = scale * dS^T Q with P, dS as in dq_tiled, summed over the query heads of a group.
 // Class tiled. A workgroup owns BR keys of a (b, kv head) and walks its heads and their queries in
 // order: no atomics, the same bits each time. 8 D FLOP a (query, key) pair.
@@ -63,8 +65,8 @@ void main()
         uint v_row = row4(arg.shape.sdv, own.b, mine + i, own.h);
         [[unroll]] for (uint d = 0u; d < TD; d++)
             if (d * TX + tx < D4) {
-                arg.dk.v[row + d * TX + tx] = dk[i][d] * arg.shape.scale;
-                arg.dv.v[v_row + d * TX + tx] = dv[i][d];
+                STORE_QUAD(arg.dk, row + d * TX + tx, dk[i][d] * arg.shape.scale);
+                STORE_QUAD(arg.dv, v_row + d * TX + tx, dv[i][d]);
             }
     }
 }

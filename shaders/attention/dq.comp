@@ -1,4 +1,6 @@
 #version 450
+//! variant -
+//! variant half -DHALF -DHALF_SPEC=7
 // dQ = scale * dS K with P = exp(scale Q K^T - LSE), dS = P * (dO V^T - delta). Class generic.
 // Mapping: one invocation per (b, h, query row), which keeps its rows of Q, dO and dQ. 6 D flop a (query, key) pair.
 #extension GL_GOOGLE_include_directive : require
@@ -16,8 +18,8 @@ void main()
     uint row = row4(arg.shape.sq, b, i, h), grow = row4(arg.shape.sdo, b, i, h);
     vec4 q[D / 4], dO[D / 4], dq[D / 4];
     for (uint d = 0; d < D / 4; d++) {
-        q[d] = arg.q.v[row + d] * query_scale();
-        dO[d] = arg.dO.v[grow + d];
+        q[d] = QUAD(arg.q, row + d) * query_scale();
+        dO[d] = QUAD(arg.dO, grow + d);
         dq[d] = vec4(0);
     }
     float lse = arg.lse.v[bh * arg.T + i], delta = arg.delta.v[bh * arg.T + i];
@@ -28,8 +30,8 @@ void main()
         uint krow = row4(arg.shape.sk, b, j, g), vrow = row4(arg.shape.sv, b, j, g);
         float s = 0, dp = 0;
         for (uint d = 0; d < D / 4; d++) {
-            s += dot(q[d], arg.k.v[krow + d]);
-            dp += dot(dO[d], arg.v.v[vrow + d]);
+            s += dot(q[d], QUAD(arg.k, krow + d));
+            dp += dot(dO[d], QUAD(arg.v, vrow + d));
         }
         if (DROPOUT)
             dp *= dropout(bh, i, j);
@@ -37,9 +39,9 @@ void main()
         s = unit() * y + bias(slope_h, int(i), j);
         float ds = exp(s - lse) * (dp - delta) * cap_grad(y);
         for (uint d = 0; d < D / 4; d++)
-            dq[d] += ds * arg.k.v[krow + d];
+            dq[d] += ds * QUAD(arg.k, krow + d);
     }
     row = row4(arg.shape.sdq, b, i, h);
     for (uint d = 0; d < D / 4; d++)
-        arg.dq.v[row + d] = dq[d] * arg.shape.scale;
+        STORE_QUAD(arg.dq, row + d, dq[d] * arg.shape.scale);
 }

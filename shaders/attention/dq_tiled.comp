@@ -1,4 +1,6 @@
 #version 450
+//! variant -
+//! variant half -DHALF -DHALF_SPEC=7
 // dQ = scale * dS K with P = exp(scale Q K^T - LSE), dS = P * (dO V^T - delta). Class tiled.
 // A workgroup owns BR queries of a (b, h). 6 D FLOP a (query, key) pair.
 #extension GL_GOOGLE_include_directive : require
@@ -52,6 +54,6 @@ void main()
         uint row = row4(arg.shape.sdq, own.b, mine + i, own.h);
         [[unroll]] for (uint d = 0u; d < TD; d++)
             if (d * TX + tx < D4)
-                arg.dq.v[row + d * TX + tx] = dq[i][d] * arg.shape.scale;
+                STORE_QUAD(arg.dq, row + d * TX + tx, dq[i][d] * arg.shape.scale);
     }
 }

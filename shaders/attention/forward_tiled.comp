@@ -1,4 +1,6 @@
 #version 450
+//! variant -
+//! variant half -DHALF -DHALF_SPEC=7
 // O = softmax(scale * Q K^T) V and LSE = ln sum exp, in one pass over the keys. Class tiled.
 // A workgroup owns BR queries of a (b, h); maxima of its rows are found through shared memory once a
 // tile of keys, sums stay apart until the end. 4 D FLOP a (query, key) pair; K and V come from the
@@ -69,7 +71,7 @@ void main()
         uint row = row4(arg.shape.so, own.b, mine + i, own.h);
         [[unroll]] for (uint d = 0u; d < TD; d++)
             if (d * TX + tx < D4)
-                arg.o.v[row + d * TX + tx] = none ? vec4(0.0) : o[i][d] / sum[i];
+                STORE_QUAD(arg.o, row + d * TX + tx, none ? vec4(0.0) : o[i][d] / sum[i]);
         if (tx == 0u)
             arg.lse.v[bh * arg.T + mine + i] = none ? infinity() : top[i] + log(sum[i]);
     }

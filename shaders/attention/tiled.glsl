@@ -33,19 +33,19 @@ uint t = gl_LocalInvocationID.x, tx = t % TX, rg = t / TX;
 // One side: rows `pitch` vec4s apart, `first` the first one of the tile; those from `rows` on repeat
 // the last.
 struct Side {
-    F32x4 x;
+    QUADS4 x;
     uint at, pitch;
     int first, rows;
 };
 
-Side side(F32x4 x, uint stride[3], uint b, uint h, int first, uint rows)
+Side side(QUADS4 x, uint stride[3], uint b, uint h, int first, uint rows)
 {
     return Side(x, (b * stride[0] + h * stride[2]) / 4u, stride[1] / 4u, first, int(rows));
 }
 
 vec4 fetch(Side a, uint row, uint c)
 {
-    return a.x.v[a.at + uint(min(a.first + int(row), a.rows - 1)) * a.pitch + c];
+    return QUAD(a.x, a.at + uint(min(a.first + int(row), a.rows - 1)) * a.pitch + c);
 }
 
 void dots(Side own, Side streamed, out float s[4][TC])

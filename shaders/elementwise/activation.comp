@@ -2,10 +2,12 @@
 //! variant forward.scalar
 //! variant forward.vec4 -DVEC4
 //! variant forward.texel -DTEXEL
+//! variant forward.half -DHALF -DHALF_SPEC=1
 //! variant grad.scalar -DGRAD
 //! variant grad.vec4 -DGRAD -DVEC4
 //! variant grad.texel -DGRAD -DTEXEL
-// y = act(x), 8 bytes an element; GRAD: y = dy act'(x), 12 bytes an element.
+//! variant grad.half -DGRAD -DHALF -DHALF_SPEC=1
+// y = act(x), 8 bytes an element; GRAD: y = dy act'(x), 12 bytes an element; halves: half of that.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "lib/flat.glsl"
@@ -26,9 +28,9 @@ void main()
     FOR_UNITS(i) {
         UNIT x = GET(x, i);
 #ifdef GRAD
-        p.y.v[i] = GET(dy, i) * EACH(ACTIVATE, x);
+        PUT(y, i, GET(dy, i) * EACH(ACTIVATE, x));
 #else
-        p.y.v[i] = EACH(ACTIVATE, x);
+        PUT(y, i, EACH(ACTIVATE, x));
 #endif
     }
 }

@@ -2,9 +2,11 @@
 //! variant add.scalar -DADD
 //! variant add.vec4 -DADD -DVEC4
 //! variant add.texel -DADD -DTEXEL
+//! variant add.half -DADD -DHALF -DHALF_SPEC=1
 //! variant mul.scalar
 //! variant mul.vec4 -DVEC4
 //! variant mul.texel -DTEXEL
+//! variant mul.half -DHALF -DHALF_SPEC=1
 // y = a op b with broadcasting. 12 bytes an element: bandwidth-bound.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
@@ -31,6 +33,6 @@ void main()
             ib += at * p.b_strides[axis];
             left = rest;
         }
-        p.y.v[i] = OP(GET(a, ia), GET(b, ib));
+        PUT(y, i, OP(GET(a, ia), GET(b, ib)));
     }
 }

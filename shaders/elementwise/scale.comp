@@ -2,6 +2,7 @@
 //! variant scalar
 //! variant vec4 -DVEC4
 //! variant texel -DTEXEL
+//! variant half -DHALF -DHALF_SPEC=0
 // y = alpha x + beta. 8 bytes an element: bandwidth-bound.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
@@ -12,5 +13,5 @@ VIEW(0, x)
 void main()
 {
     FOR_UNITS(i)
-        p.y.v[i] = p.alpha * GET(x, i) + p.beta;
+        PUT(y, i, p.alpha * GET(x, i) + p.beta);
 }

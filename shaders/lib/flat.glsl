@@ -4,6 +4,8 @@
 //   vec4 (-DVEC4):    four elements at an address that is a multiple of 16.
 //   texel (-DTEXEL):  as vec4, but read as RGBA32F texels, the only wide load that software drivers
 //                     have: on llvmpipe 2.5 times as fast as addresses.
+//   half (-DHALF):    four elements of half precision, two words at an address that is a multiple of
+//                     8; HALF_SPEC says which constant tells F16 from BF16. Arithmetic is F32.
 // Included before the parameters, which declare pointers as REF and, for each VIEW, the unit
 // <name>_at where the tensor begins in its storage; p.n counts units. With -DBITS units are words
 // that need not be numbers.
@@ -21,7 +23,17 @@ layout(local_size_x = 64) in;
 #endif
 #else
 #define VIEW(at, name)
+#ifdef HALF
+#include "lib/half.glsl"
+#define GET(name, i) from_half4(p.name.v[i])
+#else
 #define GET(name, i) p.name.v[i]
+#endif
+#endif
+#ifdef HALF
+#define PUT(name, i, value) p.name.v[i] = to_half4(value)
+#else
+#define PUT(name, i, value) p.name.v[i] = (value)
 #endif
 
 #if defined(BITS) && (defined(TEXEL) || defined(VEC4))
@@ -31,9 +43,13 @@ layout(buffer_reference, std430, buffer_reference_align = 16) buffer U32x4 { uve
 #elif defined(BITS)
 #define UNIT uint
 #define REF U32
-#elif defined(TEXEL) || defined(VEC4)
+#elif defined(TEXEL) || defined(VEC4) || defined(HALF)
 #define UNIT vec4
+#ifdef HALF
+#define REF U32x2
+#else
 #define REF F32x4
+#endif
 // (A parameter named as a component would be put in for that too.)
 #define EACH(f, units) vec4(f((units).x), f((units).y), f((units).z), f((units).w))
 #else

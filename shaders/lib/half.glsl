@@ -1,5 +1,6 @@
 // Half precision in 32-bit words, two elements a word, the first in the lower half: no 16-bit type,
-// no extension. With -DBF16 bfloat16 (the upper half of a float), else IEEE binary16. Towards half
+// no extension. With -DBF16 bfloat16 (the upper half of a float), else IEEE binary16; or, with
+// HALF_SPEC defined before, what the specialization constant of that number says. Towards half
 // the nearest value, ties to even, by integers: GLSL's packHalf2x16 may round as it likes.
 // unpackHalf2x16 is exact, subnormals included, on the drivers the tests run on (tests/kernel/half.c
 // tries every value). An invocation owns the words it writes.
@@ -7,22 +8,19 @@
 #define TUFF_HALF
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer U32x2 { uvec2 v[]; };
 
-#ifdef BF16
-vec2 from_half2(uint word)
+vec2 from_bf16(uint word)
 {
     return vec2(uintBitsToFloat(word << 16), uintBitsToFloat(word & 0xffff0000u));
 }
 
-uint to_half(float x)
+uint to_bf16(float x)
 {
     uint bits = floatBitsToUint(x);
     bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
     return (nan ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
 }
-#else
-vec2 from_half2(uint word) { return unpackHalf2x16(word); }
 
-uint to_half(float x)
+uint to_f16(float x)
 {
     uint bits = floatBitsToUint(x), sign = bits >> 16 & 0x8000u, m = bits & 0x7fffffffu;
     // Below 2^-14 the result is a multiple of 2^-24: more of the fraction is cut. Below 2^-25, all.
@@ -36,6 +34,17 @@ uint to_half(float x)
         h = m > 0x7f800000u ? 0x7e00u | (m >> 13 & 0x3ffu) : 0x7c00u;
     return sign | h;
 }
+
+#ifdef HALF_SPEC
+layout(constant_id = HALF_SPEC) const bool IS_BF16 = false;
+vec2 from_half2(uint word) { return IS_BF16 ? from_bf16(word) : unpackHalf2x16(word); }
+uint to_half(float x) { return IS_BF16 ? to_bf16(x) : to_f16(x); }
+#elif defined(BF16)
+vec2 from_half2(uint word) { return from_bf16(word); }
+uint to_half(float x) { return to_bf16(x); }
+#else
+vec2 from_half2(uint word) { return unpackHalf2x16(word); }
+uint to_half(float x) { return to_f16(x); }
 #endif
 
 uint to_half2(vec2 x) { return to_half(x.x) | to_half(x.y) << 16; }

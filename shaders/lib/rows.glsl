@@ -4,14 +4,21 @@
 //   row (-DROW):   an invocation owns a row, a unit is one element: for short rows.
 //   texel (-DCPU): an invocation owns a row, a unit is four elements read as one RGBA32F texel, the
 //                  only wide load that software drivers have.
-// In the last two nothing crosses invocations: no barrier, no subgroup. In each, a sum has one order
+//   -DHALF:        with group or row: a unit is four elements of half precision; what is declared as
+//                  IN or OUT. What is declared as PARAMS, and read by GETP, is F32 in every form.
+// In row and texel nothing crosses invocations: no barrier, no subgroup. In each, a sum has one order
 // that depends on the shape alone.
-// Included before the parameters, which declare what is written by units as OUT (a cast to another
-// reference type inside a shader is more than some drivers can do).
+// Included before the parameters, which declare what is read and written by units as IN and OUT (a cast
+// to another reference type inside a shader is more than some drivers can do).
 #ifndef TUFF_ROWS
 #define TUFF_ROWS
 
+#ifdef HALF
+#include "lib/half.glsl"
+#define PUT(name, i, value) p.name.v[i] = to_half4(value)
+#else
 #define PUT(name, i, value) p.name.v[i] = (value)
+#endif
 
 const float LOWEST = -1.7014117e38; // -FLT_MAX / 2: below every logit, and its differences finite
 
@@ -21,7 +28,29 @@ layout(local_size_x = 8) in;
 #define OUT F32x4
 #define VIEW(at, name) layout(set = 0, binding = at) uniform samplerBuffer name##_view;
 #define GET(name, i) texelFetch(name##_view, int(i))
+#define GETP GET
+#define IN F32
+#define PARAMS F32
+#else
+layout(local_size_x = 64) in;
+#define VIEW(at, name)
+#define GETP(name, i) p.name.v[i]
+#ifdef HALF
+#define UNIT vec4
+#define IN U32x2
+#define OUT U32x2
+#define PARAMS F32x4
+#define GET(name, i) from_half4(p.name.v[i])
+#else
+#define UNIT float
+#define IN F32
+#define OUT F32
+#define PARAMS F32
+#define GET(name, i) p.name.v[i]
+#endif
+#endif
 
+#if defined(CPU) || defined(HALF)
 #define WIDE 4u // elements a unit
 
 uvec4 columns_of(uint i) { return uvec4(4u * i) + uvec4(0u, 1u, 2u, 3u); }
@@ -35,12 +64,6 @@ vec4 inside(uint i, uint columns, vec4 x, float other)
 float total(vec4 x) { return (x.x + x.y) + (x.z + x.w); }
 float largest(vec4 x) { return max(max(x.x, x.y), max(x.z, x.w)); }
 #else
-layout(local_size_x = 64) in;
-#define UNIT float
-#define OUT F32
-#define VIEW(at, name)
-#define GET(name, i) p.name.v[i]
-
 #define WIDE 1u
 
 float one_at(uint i, uint column) { return i == column ? 1.0 : 0.0; }

@@ -2,6 +2,8 @@
 //! variant group
 //! variant row -DROW
 //! variant texel -DCPU
+//! variant half.group -DHALF -DHALF_SPEC=2
+//! variant half.row -DHALF -DHALF_SPEC=2 -DROW
 // loss = ln sum exp(x) - x[target] of a row, 0 where it is not counted; m = max(x) and
 // ln sum exp(x - m) are kept apart, because their sum would lose the digits of the small one. One
 // pass: when a block of units raises the maximum, the sum so far is scaled down once for the block.
@@ -14,6 +16,16 @@
 VIEW(0, logits)
 layout(constant_id = 0) const bool STORE_STATS = true;
 layout(constant_id = 1) const float SMOOTHING = 0.0;
+
+// One logit; a load of four, of which the compiler may keep one, where they are half.
+float logit(uint i)
+{
+#ifdef HALF
+    return from_half4(p.logits.v[i / 4u])[i % 4u];
+#else
+    return p.logits.v[i];
+#endif
+}
 
 float top, base;
 UNIT sum, above; // above: sum of x - base
@@ -47,7 +59,7 @@ void main()
         top = LOWEST;
         sum = UNIT(0.0);
         above = UNIT(0.0);
-        base = SMOOTHING > 0.0 ? p.logits.v[row * p.pitch] : 0.0;
+        base = SMOOTHING > 0.0 ? logit(row * p.pitch) : 0.0;
         for (; i + 3u * LANES < whole; i += 4u * LANES)
             take4(GET(logits, at + i), GET(logits, at + i + LANES),
                   GET(logits, at + i + 2u * LANES), GET(logits, at + i + 3u * LANES));
@@ -68,7 +80,7 @@ void main()
             uint target = p.targets.v[row];
             bool counted = target < p.columns;
             // (highest - x) first: both are large where the logits are.
-            float x = p.logits.v[row * p.pitch + (counted ? target : 0u)];
+            float x = logit(row * p.pitch + (counted ? target : 0u));
             float loss = (highest - x) + log_sum;
             if (SMOOTHING > 0.0)
                 loss += SMOOTHING * ((x - base) - mean);

@@ -1,7 +1,7 @@
 #include "lib/shared.h"
 /* stats: maximum m and ln sum exp(x - m) of each row, side by side; 0: nobody needs them. */
 TUFF_PARAMS_BEGIN(cross_entropy)
-    TUFF_PTR(F32) logits;
+    TUFF_PTR(IN) logits;
     TUFF_PTR(U32) targets;
     TUFF_PTR(F32) stats;
     TUFF_PTR(F32) rows_loss;

@@ -2,6 +2,8 @@
 //! variant group
 //! variant row -DROW
 //! variant texel -DCPU
+//! variant half.group -DHALF -DHALF_SPEC=2
+//! variant half.row -DHALF -DHALF_SPEC=2 -DROW
 // dlogits = (softmax - q) weight dloss, 0 in rows that are not counted and in the padding; q is 1 at
 // the target, or where smoothed by e, 1 - e + e / V there and e / V elsewhere.
 // What stands in rows that are not counted, NaN included, does not get out. 8 bytes a logit.

@@ -1,7 +1,7 @@
 #include "lib/shared.h"
 /* dlogits, in rows of the logits' pitch. stats as in cross_entropy. */
 TUFF_PARAMS_BEGIN(cross_entropy_grad)
-    TUFF_PTR(F32) logits;
+    TUFF_PTR(IN) logits;
     TUFF_PTR(U32) targets;
     TUFF_PTR(F32) stats;
     TUFF_PTR(F32) weight;  /* [1] */

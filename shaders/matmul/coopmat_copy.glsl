@@ -1,5 +1,4 @@
 // The way from memory to shared memory in matmul/coopmat, which has the constants, `tile` and `t`.
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer U32x2 { uvec2 v[]; };
 
 // A 4 x 4 block of a or b on its way to shared memory: four lines of memory, each four k of a row or
 // four rows at a k; elements are two to a word.

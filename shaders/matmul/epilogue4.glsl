@@ -1,9 +1,21 @@
-// epilogue.glsl for four adjacent columns; c, pre and residual at multiples of 16 bytes there, and
-// the bias too. Addresses change type by way of uvec2: SwiftShader has no cast of pointers.
+// epilogue.glsl for four adjacent columns; c, pre and residual at multiples of four elements there, and
+// the bias too. c and pre may be of half precision, and residual. Addresses change type by way of uvec2: SwiftShader has no cast of pointers.
 #extension GL_EXT_buffer_reference_uvec2 : require
 #include "matmul/epilogue.glsl"
+#define HALF_SPEC 22
+#include "lib/half.glsl"
+layout(constant_id = 21) const bool STORES_HALF = false;
+layout(constant_id = 23) const bool HALF_RESIDUAL = false;
 
 #define QUADS(address) F32x4(uvec2(address))
+
+void put4(uvec2 address, uint at, vec4 x)
+{
+    if (STORES_HALF)
+        U32x2(address).v[at / 4u] = to_half4(x);
+    else
+        F32x4(address).v[at / 4u] = x;
+}
 
 void finish4(uint at, uint col, vec4 sum)
 {
@@ -11,10 +23,11 @@ void finish4(uint at, uint col, vec4 sum)
     if (HAS_BIAS)
         x += QUADS(p.bias).v[col / 4u];
     if (STORE_PRE)
-        QUADS(p.pre).v[at / 4u] = x;
+        put4(uvec2(p.pre), at, x);
     [[unroll]] for (int i = 0; i < 4; i++)
         x[i] = tuff_activate(ACT, x[i]);
     if (HAS_RESIDUAL)
-        x += QUADS(p.residual).v[at / 4u];
-    QUADS(p.c).v[at / 4u] = ACCUMULATE ? QUADS(p.c).v[at / 4u] + x : x;
+        x += HALF_RESIDUAL ? from_half4(U32x2(uvec2(p.residual)).v[at / 4u])
+                           : QUADS(p.residual).v[at / 4u];
+    put4(uvec2(p.c), at, ACCUMULATE ? QUADS(p.c).v[at / 4u] + x : x); // what is added to is F32
 }

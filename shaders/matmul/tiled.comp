@@ -4,7 +4,7 @@
 // A workgroup owns BM x BN of c. For every 16 k it copies BM x 16 of a and 16 x BN of b to shared
 // memory, k outside and rows (columns of b) inside, whatever their layout is: a 4 x 4 block is
 // loaded as four vec4 along the operand's memory, turned in registers where that runs along k, and
-// written as four vec4. The copy for the next 16 k is loaded into registers before the products of
+// written as four vec4, of F32 also where memory has halves. The copy for the next 16 k is loaded into registers before the products of
 // this one are taken, so memory works while the arithmetic does. An invocation owns TM x TN: quads
 // of rows BM / (TM / 4) apart and quads of columns likewise, so that neighbours read neighbouring
 // vec4 (no bank conflicts). Layouts, aligned and odd operands, and tiles are constants.
@@ -24,10 +24,11 @@ layout(constant_id = 9) const uint TN = 4u;
 layout(constant_id = 10) const uint PAD = 1u;
 layout(constant_id = 11) const bool A_ALONG_K = true; // memory runs along k: a of nn, nt
 layout(constant_id = 12) const bool B_ALONG_K = true; // b of nt, tt
-layout(constant_id = 13) const bool A_QUADS = false;  // rows in memory begin at 16 bytes
+layout(constant_id = 13) const bool A_QUADS = false;  // rows in memory begin with whole quads
 layout(constant_id = 14) const bool B_QUADS = false;
 layout(constant_id = 15) const bool C_QUADS = false;  // and c has whole quads
 layout(constant_id = 16) const bool TAIL = true;      // K is no multiple of 16
+layout(constant_id = 17) const bool HALVES = false;   // a and b are of half precision
 const uint BK = TUFF_TILED_K;
 const uint WG = TUFF_TILED_INVOCATIONS(BM, BN, TM, TN);
 const uint A_ROW = TUFF_TILED_ROW(BM, PAD), B_ROW = TUFF_TILED_ROW(BN, PAD);

@@ -2,8 +2,9 @@
 //! variant scalar
 //! variant vec4 -DVEC4
 //! variant texel -DTEXEL
+//! variant half -DHALF -DHALF_SPEC=3
 // Sums over axes: an invocation takes one result's share of terms, in order; in the wide forms four
-// neighbouring results. 4 bytes a term: bandwidth-bound.
+// neighbouring results. Of half precision is only x. 4 bytes a term: bandwidth-bound.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "lib/flat.glsl"

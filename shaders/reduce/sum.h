@@ -1,9 +1,14 @@
 #include "lib/shared.h"
+#ifdef HALF
+#define SUM F32x4
+#else
+#define SUM REF
+#endif
 /* y[slab][out] (+)= sum of the slab's share of the `terms` units of x that belong to `out`; n =
  * slabs x outs. Axes fastest first: those kept, then those summed. Strides in units. */
 TUFF_PARAMS_BEGIN(sum)
     TUFF_PTR(REF) x;
-    TUFF_PTR(REF) y;
+    TUFF_PTR(SUM) y;
     tuff_u32 x_at;
     tuff_u32 n;
     tuff_u32 outs;

@@ -2,6 +2,8 @@
 //! variant group
 //! variant row -DROW
 //! variant texel -DCPU
+//! variant half.group -DHALF -DHALF_SPEC=4
+//! variant half.row -DHALF -DHALF_SPEC=4 -DROW
 // y = (x - mean) rstd weight + bias; with RMS the mean is 0. The mean square deviation is taken around the mean found
 // before, in a second pass: E[x^2] - E[x]^2 would lose all digits of a row far from zero. Moves 8
 // bytes an element; passes after the first hit the cache.
@@ -42,9 +44,9 @@ void main()
         for (uint i = LANE; i < p.units; i += LANES * UNROLL)
             [[unroll]] for (uint k = 0u; k < UNROLL; k++) {
                 uint c = i + k * LANES;
-                UNIT y = (GET(x, at + c) - mean) * rstd * GET(weight, c);
+                UNIT y = (GET(x, at + c) - mean) * rstd * GETP(weight, c);
                 if (HAS_BIAS)
-                    y += GET(bias, c);
+                    y += GETP(bias, c);
                 PUT(y, at + c, y);
             }
     }

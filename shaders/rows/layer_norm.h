@@ -1,9 +1,9 @@
 #include "lib/shared.h"
-/* stats: mean and rstd of each row, side by side. units: columns, or columns / 4 to the CPU kernel. */
+/* stats: mean and rstd of each row, side by side. units: columns, or columns / 4 to the texel and half forms. */
 TUFF_PARAMS_BEGIN(layer_norm)
-    TUFF_PTR(F32) x;
-    TUFF_PTR(F32) weight;
-    TUFF_PTR(F32) bias;
+    TUFF_PTR(IN) x;
+    TUFF_PTR(PARAMS) weight;
+    TUFF_PTR(PARAMS) bias;
     TUFF_PTR(OUT) y;
     TUFF_PTR(F32) stats;
     tuff_u32 rows;

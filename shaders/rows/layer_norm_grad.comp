@@ -2,6 +2,8 @@
 //! variant group
 //! variant row -DROW
 //! variant texel -DCPU
+//! variant half.group -DHALF -DHALF_SPEC=3
+//! variant half.row -DHALF -DHALF_SPEC=3 -DROW
 // dx = rstd (g - mean(g) - xhat mean(g xhat)) + residual, g = dy weight, xhat = (x - mean) rstd.
 // Moves 12 bytes an element (16 with a residual); the second pass hits the cache.
 #extension GL_GOOGLE_include_directive : require
@@ -25,7 +27,7 @@ void main()
         for (uint i = LANE; i < p.units; i += LANES * UNROLL)
             [[unroll]] for (uint k = 0u; k < UNROLL; k++) {
                 uint c = i + k * LANES;
-                UNIT g = GET(dy, at + c) * GET(weight, c);
+                UNIT g = GET(dy, at + c) * GETP(weight, c);
                 sum += g;
                 sum_hat += g * (GET(x, at + c) - mean);
             }
@@ -34,7 +36,7 @@ void main()
         for (uint i = LANE; i < p.units; i += LANES * UNROLL)
             [[unroll]] for (uint k = 0u; k < UNROLL; k++) {
                 uint c = i + k * LANES;
-                UNIT g = GET(dy, at + c) * GET(weight, c);
+                UNIT g = GET(dy, at + c) * GETP(weight, c);
                 UNIT d = rstd * (g - g_mean - (GET(x, at + c) - mean) * g_hat);
                 if (HAS_RESIDUAL)
                     d += GET(residual, at + c);

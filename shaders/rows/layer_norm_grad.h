@@ -1,10 +1,10 @@
 #include "lib/shared.h"
 /* dx of layer_norm; units as there. */
 TUFF_PARAMS_BEGIN(layer_norm_grad)
-    TUFF_PTR(F32) dy;
-    TUFF_PTR(F32) x;
-    TUFF_PTR(F32) weight;
-    TUFF_PTR(F32) residual;
+    TUFF_PTR(IN) dy;
+    TUFF_PTR(IN) x;
+    TUFF_PTR(PARAMS) weight;
+    TUFF_PTR(IN) residual;
     TUFF_PTR(F32) stats;
     TUFF_PTR(OUT) dx;
     tuff_u32 rows;

@@ -1,15 +1,24 @@
 #version 450
 //! variant generic
 //! variant texel -DCPU
+//! variant half -DHALF -DHALF_SPEC=2
 // dweight = sum over rows of dy xhat, dbias = sum over rows of dy: the first of two levels, one
 // slab of rows each; an ordered sum over slabs follows. An invocation owns one unit of columns of
 // one slab and walks down its rows. 8 bytes an element.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
-#ifdef CPU
+#ifdef HALF
+#include "lib/half.glsl"
+#define IN U32x2
+#else
+#define IN F32
+#endif
+#if defined(CPU) || defined(HALF)
 #define OUT F32x4
+#define UNIT vec4
 #else
 #define OUT F32
+#define UNIT float
 #endif
 #include "rows/layer_norm_params.h"
 layout(constant_id = 0) const bool WEIGHT = true;
@@ -19,12 +28,14 @@ layout(local_size_x = 8) in;
 layout(set = 0, binding = 0) uniform samplerBuffer dy_view;
 layout(set = 0, binding = 1) uniform samplerBuffer x_view;
 layout(set = 0, binding = 2) uniform samplerBuffer stats_view;
-#define UNIT vec4
 #define GET(name, i) texelFetch(name##_view, int(i))
 #else
 layout(local_size_x = 64) in;
-#define UNIT float
+#ifdef HALF
+#define GET(name, i) from_half4(p.name.v[i])
+#else
 #define GET(name, i) p.name.v[i]
+#endif
 #endif
 #define LANES gl_WorkGroupSize.x
 

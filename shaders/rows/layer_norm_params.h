@@ -2,8 +2,8 @@
 /* Partial sums of dweight and dbias: row s of dweight and dbias is over rows s slab .. + slab of
  * dy. slab is even. units as in layer_norm. */
 TUFF_PARAMS_BEGIN(layer_norm_params)
-    TUFF_PTR(F32) dy;
-    TUFF_PTR(F32) x;
+    TUFF_PTR(IN) dy;
+    TUFF_PTR(IN) x;
     TUFF_PTR(F32) stats;
     TUFF_PTR(OUT) dweight;
     TUFF_PTR(OUT) dbias;

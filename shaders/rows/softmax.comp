@@ -2,9 +2,13 @@
 //! variant group
 //! variant row -DROW
 //! variant texel -DCPU
+//! variant half.group -DHALF -DHALF_SPEC=1
+//! variant half.row -DHALF -DHALF_SPEC=1 -DROW
 //! variant log.group -DLOG
 //! variant log.row -DLOG -DROW
 //! variant log.texel -DLOG -DCPU
+//! variant log.half.group -DLOG -DHALF -DHALF_SPEC=1
+//! variant log.half.row -DLOG -DHALF -DHALF_SPEC=1 -DROW
 // y = exp(x - m) / sum exp(x - m), m the row's maximum; LOG: y = (x - m) - ln sum exp(x - m). Maximum and sum are found in one pass: when
 // a block of units raises the maximum, the sum so far is scaled down once for the whole block. Moves
 // 8 bytes an element; the second pass hits the cache.

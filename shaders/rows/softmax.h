@@ -1,7 +1,7 @@
 #include "lib/shared.h"
-/* units: columns, or columns / 4 to the texel form. */
+/* units: columns, or columns / 4 to the texel and half forms. */
 TUFF_PARAMS_BEGIN(softmax)
-    TUFF_PTR(F32) x;
+    TUFF_PTR(IN) x;
     TUFF_PTR(OUT) y;
     tuff_u32 rows;
     tuff_u32 units;

@@ -2,9 +2,13 @@
 //! variant group
 //! variant row -DROW
 //! variant texel -DCPU
+//! variant half.group -DHALF -DHALF_SPEC=1
+//! variant half.row -DHALF -DHALF_SPEC=1 -DROW
 //! variant log.group -DLOG
 //! variant log.row -DLOG -DROW
 //! variant log.texel -DLOG -DCPU
+//! variant log.half.group -DLOG -DHALF -DHALF_SPEC=1
+//! variant log.half.row -DLOG -DHALF -DHALF_SPEC=1 -DROW
 // dx = y (dy - sum(dy y)); LOG: dx = dy - exp(y) sum(dy). Moves 12 bytes an element; the second pass hits the cache.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"

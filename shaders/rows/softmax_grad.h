@@ -1,8 +1,8 @@
 #include "lib/shared.h"
 /* dx of softmax; units as there. */
 TUFF_PARAMS_BEGIN(softmax_grad)
-    TUFF_PTR(F32) dy;
-    TUFF_PTR(F32) y;
+    TUFF_PTR(IN) dy;
+    TUFF_PTR(IN) y;
     TUFF_PTR(OUT) dx;
     tuff_u32 rows;
     tuff_u32 units;

@@ -16,6 +16,7 @@ struct bench {
     int64_t channels, out_channels, height, kernel, stride, padding;
     double seconds;
     const char *layout, *dtype, *op, *checkpoint, *amp, *amp_dtype;
+    enum tuff_dtype half; /* of --dtype: F32 too */
     bool json, generic, backward, unfused;
 };
 

@@ -3,6 +3,27 @@
 #include "cli/bench_tokenizer.h"
 #include "cli/device.h"
 
+/* The dtype of what is stored; sums are F32. */
+static int check_dtype(struct bench *b, const char *what)
+{
+    static const struct {
+        const char *name;
+        enum tuff_dtype dtype;
+    } dtypes[] = {{"f32", TUFF_F32}, {"f16", TUFF_F16}, {"bf16", TUFF_BF16}};
+    size_t i = 0;
+    while (i < TUFF_COUNT(dtypes) && strcmp(dtypes[i].name, b->dtype))
+        i++;
+    if (i == TUFF_COUNT(dtypes))
+        return cli_error(b->command, CLI_USAGE, "--dtype \"%s\": f32, f16 or bf16", b->dtype);
+    b->half = dtypes[i].dtype;
+    bool can = !strcmp(what, "matmul") || !strcmp(what, "attention") ||
+               (!strcmp(what, "op") && !b->backward);
+    if (i && !can)
+        return cli_error(b->command, CLI_USAGE, "--dtype %s: for matmul, attention, and op without "
+                         "--backward; train has --amp", b->dtype);
+    return CLI_OK;
+}
+
 static int check(const struct bench *b)
 {
     static const char *const layouts[] = {"nn", "nt", "tn", "tt"};
@@ -19,8 +40,6 @@ static int check(const struct bench *b)
             return cli_error(b->command, CLI_USAGE, "--variant \"%s\": generic, cpu, packed, tiled, "
                              "tiled.s, .m or .l, coopmat, coopmat.s, .m or .l", b->cli->kernels);
     }
-    if (strcmp(b->dtype, "f32"))
-        return cli_error(b->command, CLI_USAGE, "--dtype \"%s\": only f32 is supported", b->dtype);
     return CLI_OK;
 }
 
@@ -46,7 +65,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"n", CLI_INT, &b.n, "N", "matmul, op: columns", 1, 1 << 20},
         {"k", CLI_INT, &b.k, "N", "matmul: inner size", 1, 1 << 20},
         {"layout", CLI_STRING, &b.layout, "L", "matmul: nn, nt, tn or tt (t: transposed)", 0, 0},
-        {"dtype", CLI_STRING, &b.dtype, "T", "matmul: f32", 0, 0},
+        {"dtype", CLI_STRING, &b.dtype, "T", "matmul, attention, op: f32, f16 or bf16", 0, 0},
         {"op", CLI_STRING, &b.op, "NAME", "op: add, gelu, layer_norm, softmax, ...", 0, 0},
         {"amp", CLI_STRING, &b.amp, "O1", "train: see tuff train", 0, 0},
         {"amp-dtype", CLI_STRING, &b.amp_dtype, "T", "train: see tuff train", 0, 0},
@@ -88,7 +107,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         return code;
     if (b.width == INT64_MIN)
         b.width = strcmp(what, "conv") ? 384 : 32;
-    code = check(&b);
+    code = check_dtype(&b, what);
+    code = code == CLI_OK ? check(&b) : code;
     if (code != CLI_OK)
         return code;
     if (!strcmp(what, "tokenizer"))

@@ -14,16 +14,25 @@ static enum tuff_status run_program(void *user)
     return tuff_program_wait(user, 0);
 }
 
-static struct tuff_tensor *variable(struct tuff_graph *g, struct tuff_store *store,
-                                    const char *name, int rank, const int64_t *dims)
+/* Of half precision it is frozen: what can be trained is F32. */
+static struct tuff_tensor *variable_of(struct tuff_graph *g, struct tuff_store *store,
+                                       enum tuff_dtype dtype, const char *name, int rank,
+                                       const int64_t *dims)
 {
     struct tuff_variable *v = NULL;
     struct tuff_variable_params params = {
-        .name = name, .dtype = TUFF_F32, .rank = rank, .role = TUFF_TRAINABLE};
+        .name = name, .dtype = dtype, .rank = rank,
+        .role = dtype == TUFF_F32 ? TUFF_TRAINABLE : TUFF_FROZEN};
     memcpy(params.dims, dims, (size_t) rank * sizeof *dims);
     if (tuff_store_add(store, &params, &v) != TUFF_OK)
         return tuff_graph_fail(g, TUFF_E_ARG, "%s", tuff_error_text(tuff_store_ctx(store)));
     return tuff_use(g, v);
+}
+
+static struct tuff_tensor *variable(struct tuff_graph *g, struct tuff_store *store,
+                                    const char *name, int rank, const int64_t *dims)
+{
+    return variable_of(g, store, TUFF_F32, name, rank, dims);
 }
 
 static enum tuff_status fill_random(struct tuff_store *store)
@@ -31,13 +40,20 @@ static enum tuff_status fill_random(struct tuff_store *store)
     for (size_t i = 0; i < tuff_store_count(store); i++) {
         struct tuff_variable *v = tuff_store_get(store, i);
         size_t n = (size_t) tuff_variable_elements(v);
-        float *x = tuff_calloc(n, sizeof *x);
+        enum tuff_dtype dtype = tuff_variable_dtype(v);
+        void *x = tuff_calloc(n, tuff_dtype_size(dtype));
         if (!x)
             return tuff_fail(tuff_store_ctx(store), TUFF_E_NOMEM, "bench: out of memory");
         struct tuff_rng rng;
         tuff_rng_init(&rng, 1, i);
-        for (size_t k = 0; k < n; k++)
-            x[k] = (float) tuff_rng_uniform(&rng) - 0.5f;
+        for (size_t k = 0; k < n; k++) {
+            float value = (float) tuff_rng_uniform(&rng) - 0.5f;
+            if (dtype == TUFF_F32)
+                ((float *) x)[k] = value;
+            else
+                ((uint16_t *) x)[k] =
+                    dtype == TUFF_F16 ? tuff_f32_to_f16(value) : tuff_f32_to_bf16(value);
+        }
         enum tuff_status status = tuff_variable_write(store, v, TUFF_VALUE, x);
         free(x);
         TUFF_TRY(status);
@@ -52,21 +68,21 @@ static struct tuff_tensor *build_matmul(struct bench *b, struct tuff_graph *g,
     int64_t a_dims[3] = {b->batch, ta ? b->k : b->m, ta ? b->m : b->k};
     int64_t b_dims[3] = {b->batch, tb ? b->n : b->k, tb ? b->k : b->n};
     int skip = b->batch == 1;
-    return tuff_matmul(g, variable(g, s, "a", 3 - skip, a_dims + skip),
-                       variable(g, s, "b", 3 - skip, b_dims + skip), .transpose_a = ta,
-                       .transpose_b = tb);
+    return tuff_matmul(g, variable_of(g, s, b->half, "a", 3 - skip, a_dims + skip),
+                       variable_of(g, s, b->half, "b", 3 - skip, b_dims + skip), .transpose_a = ta,
+                       .transpose_b = tb, .dtype = b->half);
 }
 
 static struct tuff_tensor *build_attention(struct bench *b, struct tuff_graph *g,
                                            struct tuff_store *s)
 {
     int64_t dims[3] = {b->batch, b->context, 3 * b->heads * b->head_size};
-    struct tuff_tensor *qkv = variable(g, s, "qkv", 3, dims);
+    struct tuff_tensor *qkv = variable_of(g, s, b->half, "qkv", 3, dims);
     struct tuff_tensor *y =
         tuff_attention(g, qkv, NULL, NULL, .heads = (int) b->heads, .causal = true);
     if (y && b->backward) { /* the gradient alone, without what gives and takes it */
         int64_t y_dims[3] = {b->batch, b->context, b->heads * b->head_size};
-        struct tuff_tensor *dy[2] = {variable(g, s, "dy", 3, y_dims), NULL};
+        struct tuff_tensor *dy[2] = {variable_of(g, s, b->half, "dy", 3, y_dims), NULL};
         struct tuff_tensor *dx[TUFF_NODE_INPUTS] = {0};
         y->producer->op->grad(g, y->producer, dy, dx);
         if (dx[0])
@@ -105,7 +121,8 @@ static struct tuff_tensor *build_copy(struct bench *b, struct tuff_graph *g, str
 static struct tuff_tensor *build_op(struct bench *b, struct tuff_graph *g, struct tuff_store *s)
 {
     int64_t dims[] = {b->m, b->n};
-    struct tuff_tensor *in[] = {variable(g, s, "x", 2, dims), variable(g, s, "z", 2, dims),
+    struct tuff_tensor *in[] = {variable_of(g, s, b->half, "x", 2, dims),
+                                variable_of(g, s, b->half, "z", 2, dims),
                                 variable(g, s, "weight", 1, &b->n), variable(g, s, "bias", 1, &b->n)};
     return bench_memory_build(g, b->op, in, b->backward);
 }

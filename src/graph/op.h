@@ -133,6 +133,7 @@ struct tuff_graph {
     struct { struct tuff_tap { struct tuff_tensor *tensor; tuff_tap_fn fn; void *user; } *items;
              size_t n, cap; } taps;
     bool in_backward, has_backward;
+    bool generic; /* of a program that keeps to kernels that run anywhere */
     int block, blocks; /* that nodes are being added to, 0: none; that there are */
     /* While backward runs: for an op's grad, which may give shares of an input's gradient one by one,
      * each made by the last node, instead of one in dx. */

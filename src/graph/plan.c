@@ -76,7 +76,7 @@ static enum tuff_status lifetimes(struct tuff_graph *g, const struct tuff_device
         for (int k = 0; k < TUFF_NODE_OUTPUTS; k++)
             if (node->out[k] && tuff_needed(node->out[k]))
                 touch(node->out[k]->storage, (int) i);
-        uint64_t scratch = tuff_node_scratch(node, device);
+        uint64_t scratch = tuff_node_scratch(node, device, g->generic);
         if (scratch) {
             struct tuff_tensor *t = tuff_tensor_new(
                 g, TUFF_F32, 1, &(int64_t) {(int64_t) tuff_div_up(scratch, 4)});

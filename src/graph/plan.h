@@ -93,7 +93,8 @@ struct tuff_recorder {
     enum tuff_status status;
 };
 /* op->scratch and op->record with half operands shown as F32 where the op asks for that: wide.c. */
-uint64_t tuff_node_scratch(const struct tuff_node *node, const struct tuff_device_info *device);
+uint64_t tuff_node_scratch(const struct tuff_node *node, const struct tuff_device_info *device,
+                           bool generic);
 void tuff_node_record(struct tuff_recorder *r);
 #define TUFF_CONSTANTS_MAX 512 /* bytes a node */
 enum tuff_status tuff_record(struct tuff_program *program, int slot);

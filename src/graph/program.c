@@ -61,6 +61,7 @@ enum tuff_status tuff_program_create(struct tuff_store *store, struct tuff_graph
     if (params)
         p->params = *params;
     snprintf(p->name, sizeof p->name, "%s", params && params->name ? params->name : "program");
+    graph->generic = p->params.generic;
     choose(graph, store);
     enum tuff_status status =
         tuff_plan_make(graph, tuff_store_info(store), tuff_store_chunk_bytes(store),

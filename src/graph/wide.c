@@ -5,10 +5,11 @@
 #include "graph/plan.h"
 
 /* The node as record sees it: with scratch only where the op itself asks for some, behind which the
- * copies stand. */
+ * copies stand, each as if it had a storage of its own. */
 struct wide {
     struct tuff_node node;
     struct tuff_tensor in[TUFF_NODE_INPUTS], out[TUFF_NODE_OUTPUTS];
+    struct tuff_storage in_storage[TUFF_NODE_INPUTS], out_storage[TUFF_NODE_OUTPUTS];
     bool widened_in[TUFF_NODE_INPUTS], widened_out[TUFF_NODE_OUTPUTS];
     uint64_t bytes;
 };
@@ -27,15 +28,30 @@ static void f32_in_order(struct tuff_tensor *t)
         t->strides[i] = stride;
 }
 
-static void put(struct wide *w, struct tuff_storage *scratch, struct tuff_tensor *t)
+static void put(struct wide *w, const struct tuff_storage *scratch, struct tuff_tensor *t,
+                struct tuff_storage *storage)
 {
-    t->storage = scratch;
-    t->offset = (int64_t) (w->bytes / 4);
-    w->bytes = tuff_align_up(w->bytes + (uint64_t) tuff_elements(t) * 4, 256);
+    *storage = (struct tuff_storage) {.kind = TUFF_STORAGE_ACTIVATION};
+    if (scratch) /* while planning there is none yet */
+        *storage = *scratch;
+    storage->offset += w->bytes;
+    storage->bytes = tuff_align_up((uint64_t) tuff_elements(t) * 4, 256);
+    t->storage = storage;
+    w->bytes += storage->bytes;
+}
+
+/* What kernels take as it is: of a program that keeps to generic ones, those of that class. */
+static struct tuff_halves halves_of(const struct tuff_node *node,
+                                    const struct tuff_device_info *device, bool generic)
+{
+    struct tuff_device_info as = *device;
+    if (generic)
+        as.device_class = TUFF_CLASS_GENERIC;
+    return node->op->halves ? node->op->halves(node, &as) : (struct tuff_halves) {0};
 }
 
 /* false: record takes the node as it is. */
-static bool widen(const struct tuff_node *node, const struct tuff_device_info *device,
+static bool widen(const struct tuff_node *node, const struct tuff_device_info *device, bool generic,
                   struct wide *w)
 {
     bool any = false;
@@ -47,9 +63,7 @@ static bool widen(const struct tuff_node *node, const struct tuff_device_info *d
         any |= is_half(node->out[i]);
     if (!any)
         return false;
-    struct tuff_halves native = {0};
-    if (node->op->halves)
-        native = node->op->halves(node, device);
+    struct tuff_halves native = halves_of(node, device, generic);
     *w = (struct wide) {.node = *node};
     any = false;
     for (int i = 0; i < TUFF_NODE_INPUTS; i++) {
@@ -66,12 +80,14 @@ static bool widen(const struct tuff_node *node, const struct tuff_device_info *d
         }
         w->widened_in[i] = true;
         w->in[i] = *node->in[i];
+        w->in[i].uses = 1;
         f32_in_order(w->node.in[i] = &w->in[i]);
     }
     for (int i = 0; i < TUFF_NODE_OUTPUTS; i++)
         if (is_half(node->out[i]) && !(native.out >> i & 1)) {
             any = w->widened_out[i] = true;
             w->out[i] = *node->out[i];
+            w->out[i].uses = tuff_needed(node->out[i]);
             f32_in_order(w->node.out[i] = &w->out[i]);
         }
     if (!any)
@@ -82,17 +98,18 @@ static bool widen(const struct tuff_node *node, const struct tuff_device_info *d
         w->node.scratch = NULL;
     for (int i = 0; i < TUFF_NODE_INPUTS; i++)
         if (w->widened_in[i])
-            put(w, node->scratch, &w->in[i]);
+            put(w, node->scratch, &w->in[i], &w->in_storage[i]);
     for (int i = 0; i < TUFF_NODE_OUTPUTS; i++)
         if (w->widened_out[i] && tuff_needed(node->out[i]))
-            put(w, node->scratch, &w->out[i]);
+            put(w, node->scratch, &w->out[i], &w->out_storage[i]);
     return true;
 }
 
-uint64_t tuff_node_scratch(const struct tuff_node *node, const struct tuff_device_info *device)
+uint64_t tuff_node_scratch(const struct tuff_node *node, const struct tuff_device_info *device,
+                           bool generic)
 {
     struct wide w;
-    if (widen(node, device, &w))
+    if (widen(node, device, generic, &w))
         return w.bytes;
     return node->op->scratch ? node->op->scratch(node, device) : 0;
 }
@@ -101,7 +118,7 @@ void tuff_node_record(struct tuff_recorder *r)
 {
     const struct tuff_node *node = r->node;
     struct wide w;
-    if (!widen(node, tuff_record_device(r), &w)) {
+    if (!widen(node, tuff_record_device(r), r->program->params.generic, &w)) {
         node->op->record(r, node);
         return;
     }

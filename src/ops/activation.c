@@ -30,8 +30,8 @@ static void launch(struct tuff_recorder *r, enum tuff_activation act, const stru
                                     : TUFF_FLAT_KERNELS("elementwise/activation.forward")[form],
                        .push = &p,
                        .push_bytes = sizeof p,
-                       .spec = &(uint32_t) {act},
-                       .n_spec = 1,
+                       .spec = (uint32_t[]) {act, tuff_half_spec(x)},
+                       .n_spec = form == TUFF_FLAT_HALF ? 2 : 1,
                        .groups = {tuff_flat_groups(p.n)},
                        .views = {x, dy},
                        .in = {x, dy},
@@ -87,7 +87,7 @@ static void grad_cost(const struct tuff_node *node, struct tuff_cost *cost)
 /* May take dy's place. */
 static const struct tuff_op grad_op = {
     .name = "activation_grad", .record = record_grad, .cost = grad_cost,
-    .convert = tuff_half_convert, .inplace_input = 2};
+    .convert = tuff_half_convert, .halves = tuff_halves_flat, .inplace_input = 2};
 
 struct tuff_tensor *tuff_activation_grad(struct tuff_graph *g, struct tuff_tensor *x,
                                          struct tuff_tensor *dy, enum tuff_activation act)

@@ -23,4 +23,5 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 
 const struct tuff_op tuff_op_add = {
     .name = "add", .record = record, .grad = grad, .convert = tuff_half_convert,
+    .halves = tuff_binary_halves,
     .element_flops = 1, .inplace_input = 1};

@@ -45,8 +45,9 @@ static bool valid_args(struct tuff_graph *g, const struct tuff_tensor *q, int64_
                                "attention: window %lld and softcap %g must not be negative",
                                (long long) a->window, (double) a->softcap);
     for (int i = 0; i < 2; i++)
-        if (by_head[i] && ((by_head[i]->dtype != TUFF_F32 && !tuff_is_half(by_head[i])) || by_head[i]->rank != 1 ||
-                           by_head[i]->dims[0] != attr->heads || !tuff_contiguous(by_head[i])))
+        if (by_head[i] && ((by_head[i]->dtype != TUFF_F32 && !(i && tuff_is_half(by_head[i]))) ||
+                           by_head[i]->rank != 1 || by_head[i]->dims[0] != attr->heads ||
+                           !tuff_contiguous(by_head[i])))
             return tuff_graph_fail(g, TUFF_E_SHAPE, "attention: %s %s must be F32 [%lld]",
                                    i ? "head_mask" : "slopes", tuff_shape_text(by_head[i]),
                                    (long long) attr->heads);
@@ -142,7 +143,7 @@ static uint64_t part(const struct tuff_recorder *r, const struct tuff_attention_
     stride[2] = (uint32_t) attr->head_size;
     if (texel)
         *texel = (uint32_t) ((x->offset + offset) / 4);
-    return tuff_address(r, x) + (uint64_t) offset * 4;
+    return tuff_address(r, x) + (uint64_t) offset * tuff_dtype_size(x->dtype);
 }
 
 static void describe(struct tuff_recorder *r, const struct tuff_node *node, struct tuff_attention_call *c)
@@ -180,6 +181,21 @@ static const char *variant_of(const struct tuff_recorder *r, const struct tuff_n
     return tuff_use_tiled_kernels(r) ? "_tiled" : cpu_variant(r, node);
 }
 
+/* All operands, but for kernels of software drivers, whose loads are typed and of F32. */
+static struct tuff_halves halves(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    const uint32_t all = 1u << ATTENTION_Q | 1u << ATTENTION_K | 1u << ATTENTION_V |
+                         1u << ATTENTION_O | 1u << ATTENTION_DO;
+    enum tuff_dtype dtype = node->in[ATTENTION_Q]->dtype;
+    bool fits = device->device_class != TUFF_CLASS_CPU;
+    for (int i = 0; i < ATTENTION_INPUTS; i++)
+        fits = fits && (!(all >> i & 1) || !node->in[i] || node->in[i]->dtype == dtype);
+    for (int i = 0; i < 3; i++) /* results but the log-sum-exp */
+        if (node->out[i] && (node->in[ATTENTION_DO] || i == OUT_O))
+            fits = fits && node->out[i]->dtype == dtype;
+    return fits ? (struct tuff_halves) {all, ~0u} : (struct tuff_halves) {0};
+}
+
 /* Rows of a workgroup of attention/tiled.glsl: its sums are then 32 registers an invocation, in the
  * one accumulator of the forward pass and of dQ as in the two of dK and dV. dQ with dropout takes
  * half of that: Honeykrisp spilled else. */
@@ -198,19 +214,21 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct
     const struct tuff_attention_attr *attr = node->attr;
     char name[64];
     uint32_t spec[] = {(uint32_t) attr->head_size, attr->dropout > 0, OWN, RUN, attr->softcap > 0,
-                       node->in[ATTENTION_SLOPES] != NULL, node->in[ATTENTION_SEGMENTS] != NULL};
+                       node->in[ATTENTION_SLOPES] != NULL, node->in[ATTENTION_SEGMENTS] != NULL,
+                       tuff_half_spec(node->in[ATTENTION_Q])};
+    bool half = tuff_is_half(node->in[ATTENTION_Q]);
     bool tiled = variant && !strcmp(variant, "_tiled");
     uint32_t tile = tuff_record_device(r)->subgroup_size * OWN;
     if (tiled)
         tile = spec[2] = tiled_rows(attr, kernel);
     uint64_t groups = variant ? tuff_div_up(rows, tile) * heads * c->shape.B
                               : tuff_div_up((uint64_t) rows * heads * c->shape.B, 64);
-    snprintf(name, sizeof name, "attention/%s%s", kernel, variant ? variant : "");
+    snprintf(name, sizeof name, "attention/%s%s%s", kernel, variant ? variant : "", half ? ".half" : "");
     params->kernel = name;
     params->push = &c->push;
     params->push_bytes = sizeof c->push;
     params->spec = spec;
-    params->n_spec = TUFF_COUNT(spec);
+    params->n_spec = TUFF_COUNT(spec) - !half;
     for (int i = 0; i < 3; i++)
         params->views[i] = node->in[ATTENTION_Q + i];
     params->views[3] = node->in[ATTENTION_DO];
@@ -318,7 +336,7 @@ static void grad_cost(const struct tuff_node *node, struct tuff_cost *cost)
 static const struct tuff_op attention_grad_op = {.name = "attention_grad",
                                                  .record = grad_record,
                                                  .scratch = grad_scratch,
-                                                 .convert = tuff_half_convert,
+                                                 .convert = tuff_half_convert, .halves = halves,
                                                  .cost = grad_cost};
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
@@ -346,5 +364,5 @@ const struct tuff_op tuff_op_attention = {.name = "attention",
                                           .record = record,
                                           .grad = grad,
                                           .scratch = forward_scratch,
-                                          .convert = tuff_half_convert,
+                                          .convert = tuff_half_convert, .halves = halves,
                                           .cost = cost};

@@ -99,6 +99,18 @@ static uint64_t scratch(const struct tuff_node *node, const struct tuff_device_i
                      : 0;
 }
 
+/* Keys and values are much, q and the result little: all or none. */
+static struct tuff_halves halves(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    const struct tuff_tensor *q = node->in[IN_Q], *keys = node->in[IN_KEYS];
+    const struct tuff_tensor *values = node->in[IN_VALUES];
+    (void) device;
+    bool fits = q->dtype == keys->dtype && q->dtype == values->dtype &&
+                q->dtype == node->out[0]->dtype && keys->offset % 4 == 0 && values->offset % 4 == 0;
+    return fits ? (struct tuff_halves) {1u << IN_Q | 1u << IN_KEYS | 1u << IN_VALUES, 1}
+                : (struct tuff_halves) {0};
+}
+
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;
@@ -135,15 +147,17 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                          ? tuff_record_device(r)->subgroup_size
                          : 32;
     uint32_t spec[] = {(uint32_t) attr->head_size, lanes, attr->softcap > 0,
-                       node->in[IN_SLOPES] != NULL};
+                       node->in[IN_SLOPES] != NULL, tuff_half_spec(q)};
+    bool half = tuff_is_half(q);
     uint64_t groups = (uint64_t) p.rows * p.heads * p.parts;
-    struct tuff_launch_params launch = {.kernel = texels ? "attention/cached.texel"
-                                                         : "attention/cached.plain",
+    struct tuff_launch_params launch = {.kernel = half     ? "attention/cached.half"
+                                                  : texels ? "attention/cached.texel"
+                                                           : "attention/cached.plain",
                                         .views = {node->in[IN_KEYS], node->in[IN_VALUES]},
                                         .push = &p,
                                         .push_bytes = sizeof p,
                                         .spec = spec,
-                                        .n_spec = TUFF_COUNT(spec),
+                                        .n_spec = TUFF_COUNT(spec) - !half,
                                         .groups = {tuff_groups(groups, 1)},
                                         .out = {node->out[0]},
                                         .writes_scratch = p.parts > 1};
@@ -154,11 +168,11 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
     if (p.parts == 1)
         return;
     launch = (struct tuff_launch_params) {
-        .kernel = "attention/cached.merge",
+        .kernel = half ? "attention/cached.merge.half" : "attention/cached.merge",
         .push = &p,
         .push_bytes = sizeof p,
         .spec = spec,
-        .n_spec = TUFF_COUNT(spec),
+        .n_spec = TUFF_COUNT(spec) - !half,
         .groups = {tuff_groups((uint64_t) tuff_elements(q) / 4, lanes)},
         .out = {node->out[0]},
         .reads_scratch = true};
@@ -177,4 +191,4 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 
 const struct tuff_op tuff_op_attention_cached = {
     .name = "attention_cached", .record = record, .scratch = scratch, .cost = cost,
-    .convert = tuff_half_convert};
+    .convert = tuff_half_convert, .halves = halves};

@@ -34,6 +34,17 @@ struct tuff_tensor *tuff_binary(struct tuff_graph *g, const struct tuff_op *op,
     return y;
 }
 
+struct tuff_halves tuff_binary_halves(const struct tuff_node *node,
+                                      const struct tuff_device_info *device)
+{
+    const struct tuff_tensor *a = node->in[0], *b = node->in[1], *y = node->out[0];
+    (void) device;
+    if (a->dtype != y->dtype || b->dtype != y->dtype || a->offset % 4 || b->offset % 4)
+        return (struct tuff_halves) {0};
+    struct tuff_axes axes = tuff_collapse(y, (const struct tuff_tensor *[]) {a, b, y});
+    return tuff_axes_wide(&axes) ? (struct tuff_halves) {3, 1} : (struct tuff_halves) {0};
+}
+
 void tuff_binary_record(struct tuff_recorder *r, const struct tuff_node *node,
                         const char *const kernels[])
 {
@@ -55,8 +66,8 @@ void tuff_binary_record(struct tuff_recorder *r, const struct tuff_node *node,
     tuff_launch(r, &(struct tuff_launch_params) {.kernel = kernels[form],
                                                  .push = &p,
                                                  .push_bytes = sizeof p,
-                                                 .spec = &axes.n,
-                                                 .n_spec = 1,
+                                                 .spec = (uint32_t[]) {axes.n, tuff_half_spec(y)},
+                                                 .n_spec = form == TUFF_FLAT_HALF ? 2 : 1,
                                                  .groups = {tuff_flat_groups(p.n)},
                                                  .views = {a, b},
                                                  .in = {a, b},

@@ -18,5 +18,6 @@ const struct tuff_op tuff_op_column_sum = {.name = "column_sum",
                                            .grad = tuff_reduce_grad,
                                            .scratch = tuff_reduce_scratch,
                                            .convert = tuff_half_convert,
+                                           .halves = tuff_reduce_halves,
                                            .element_flops = 1,
                                            .accumulates = true};

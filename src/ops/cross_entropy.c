@@ -102,7 +102,20 @@ static enum tuff_row_form form_of(const struct tuff_recorder *r, const struct tu
 {
     bool texels = pitch_of(logits) % 4 == 0 &&
                   tuff_row_texels(r, (const struct tuff_tensor *[]) {logits, NULL});
-    return tuff_row_form(r, texels, tuff_rows(logits), logits->dims[logits->rank - 1]);
+    return tuff_row_form_of(r, texels, logits);
+}
+
+static struct tuff_halves halves(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    (void) device;
+    return tuff_halves_in_rows(node, 1u << IN_LOGITS, 0);
+}
+
+static struct tuff_halves grad_halves(const struct tuff_node *node,
+                                      const struct tuff_device_info *device)
+{
+    (void) device;
+    return tuff_halves_in_rows(node, 1u << IN_LOGITS, 1);
 }
 
 void tuff_cross_entropy_total(struct tuff_recorder *r, const struct tuff_node *node,
@@ -138,14 +151,14 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         .rows = (uint32_t) tuff_rows(logits),
         .columns = (uint32_t) logits->dims[logits->rank - 1],
         .pitch = pitch_of(logits)};
-    uint32_t spec[] = {p.stats != 0, tuff_float_bits(smoothing_of(node))};
+    uint32_t spec[] = {p.stats != 0, tuff_float_bits(smoothing_of(node)), tuff_half_spec(logits)};
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = TUFF_ROW_KERNELS("loss/cross_entropy")[form],
                        .push = &p,
                        .push_bytes = sizeof p,
                        .groups = {tuff_row_groups(form, p.rows)},
                        .spec = spec,
-                       .n_spec = TUFF_COUNT(spec),
+                       .n_spec = TUFF_COUNT(spec) - !tuff_row_is_half(form),
                        .views = {logits},
                        .in = {node->in[IN_LOGITS], node->in[IN_TARGETS]},
                        .out = {node->out[OUT_ROWS], node->out[OUT_STATS]},
@@ -185,14 +198,14 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
         .columns = (uint32_t) logits->dims[logits->rank - 1],
         .pitch = pitch_of(logits)};
     uint32_t spec[] = {tuff_row_unroll(form, tuff_row_units(form, p.pitch)),
-                       tuff_float_bits(smoothing_of(node))};
+                       tuff_float_bits(smoothing_of(node)), tuff_half_spec(logits)};
     struct tuff_launch_params launch = {
         .kernel = TUFF_ROW_KERNELS("loss/cross_entropy_grad")[form],
         .push = &p,
         .push_bytes = sizeof p,
         .groups = {tuff_row_groups(form, p.rows)},
         .spec = spec,
-        .n_spec = TUFF_COUNT(spec),
+        .n_spec = TUFF_COUNT(spec) - !tuff_row_is_half(form),
         .views = {logits},
         .out = {node->out[0]}};
     memcpy(launch.in, node->in, sizeof launch.in);
@@ -203,6 +216,7 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 static const struct tuff_op cross_entropy_grad_op = {.name = "cross_entropy_grad",
                                                      .record = grad_record,
                                                      .convert = tuff_half_convert,
+                                                     .halves = grad_halves,
                                                      .element_flops = 3,
                                                      .inplace_input = IN_LOGITS + 1};
 
@@ -237,4 +251,5 @@ const struct tuff_op tuff_op_cross_entropy = {.name = "cross_entropy",
                                               .grad = grad,
                                               .scratch = scratch,
                                               .convert = tuff_half_convert,
+                                              .halves = halves,
                                               .element_flops = FLOPS};

@@ -59,6 +59,8 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                        .kernel = TUFF_FLAT_KERNELS("elementwise/dropout")[form],
                        .push = &p,
                        .push_bytes = sizeof p,
+                       .spec = (uint32_t[]) {tuff_half_spec(x)},
+                       .n_spec = form == TUFF_FLAT_HALF,
                        .groups = {tuff_flat_groups(p.n)},
                        .views = {x},
                        .in = {x, seed},
@@ -74,4 +76,5 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 
 const struct tuff_op tuff_op_dropout = {
     .name = "dropout", .record = record, .grad = grad, .convert = tuff_half_convert,
+    .halves = tuff_halves_flat,
     .element_flops = 1, .inplace_input = 1};

@@ -148,6 +148,8 @@ static void launch_part(struct tuff_recorder *r, const struct tuff_flat_cpu *f,
 bool tuff_flat_cpu(struct tuff_recorder *r, const struct tuff_flat_cpu *f)
 {
     const struct tuff_tensor *a = f->a ? f->a : f->y, *b = f->b ? f->b : f->y;
+    if (tuff_is_half(f->y))
+        return false;
     struct tuff_axes axes = tuff_collapse(f->y, (const struct tuff_tensor *[]) {a, b, f->y});
     if (!suits(r, &axes, f->y))
         return false;

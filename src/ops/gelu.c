@@ -12,5 +12,6 @@ const struct tuff_op tuff_op_gelu = {.name = "gelu",
                                      .record = tuff_activation_op_record,
                                      .grad = tuff_activation_op_grad,
                                      .convert = tuff_half_convert,
+                                     .halves = tuff_halves_flat,
                                      .element_flops = 9,
                                      .inplace_input = 1};

@@ -38,3 +38,47 @@ void tuff_half_convert(struct tuff_recorder *r, const struct tuff_tensor *x,
                                                  .bytes_read = tuff_tensor_bytes(x),
                                                  .bytes_written = tuff_tensor_bytes(y)});
 }
+
+/* Of `dtype`, which the first one sets. */
+static bool fits(const struct tuff_tensor *t, enum tuff_dtype *dtype)
+{
+    if (!t)
+        return true;
+    if (*dtype == TUFF_F32)
+        *dtype = t->dtype;
+    return tuff_is_half(t) && t->dtype == *dtype && tuff_half_quads(t);
+}
+
+struct tuff_halves tuff_halves_in_order(const struct tuff_node *node, uint32_t in, uint32_t out)
+{
+    enum tuff_dtype dtype = TUFF_F32;
+    bool fit = true;
+    for (int i = 0; i < TUFF_NODE_INPUTS; i++)
+        if (in >> i & 1)
+            fit = fit && fits(node->in[i], &dtype);
+    for (int i = 0; i < TUFF_NODE_OUTPUTS; i++)
+        if (out >> i & 1)
+            fit = fit && fits(node->out[i], &dtype);
+    return fit ? (struct tuff_halves) {in, out} : (struct tuff_halves) {0};
+}
+
+struct tuff_halves tuff_halves_in_rows(const struct tuff_node *node, uint32_t in, uint32_t out)
+{
+    for (int i = 0; i < TUFF_NODE_INPUTS; i++) {
+        const struct tuff_tensor *t = in >> i & 1 ? node->in[i] : NULL;
+        if (t && (!t->rank || t->dims[t->rank - 1] % 4))
+            return (struct tuff_halves) {0};
+    }
+    return tuff_halves_in_order(node, in, out);
+}
+
+struct tuff_halves tuff_halves_flat(const struct tuff_node *node,
+                                    const struct tuff_device_info *device)
+{
+    uint32_t in = 0;
+    (void) device;
+    for (int i = 0; i < TUFF_NODE_INPUTS; i++)
+        if (node->in[i] && node->in[i]->dtype != TUFF_U32)
+            in |= 1u << i;
+    return tuff_halves_in_order(node, in, ~0u);
+}

@@ -40,6 +40,27 @@ static inline struct tuff_tensor *tuff_half_operand(struct tuff_graph *g, struct
     return tuff_is_half(t) && !tuff_half_aligned(t) ? tuff_copy(g, t) : t;
 }
 
+/* Kernels with -DHALF take four elements at a time, in order: t can be read or written so. */
+static inline bool tuff_half_quads(const struct tuff_tensor *t)
+{
+    return t->offset % 4 == 0 && tuff_elements(t) % 4 == 0 && tuff_contiguous(t);
+}
+
+/* The specialization constant HALF_SPEC of these kernels. */
+static inline uint32_t tuff_half_spec(const struct tuff_tensor *t)
+{
+    return t->dtype == TUFF_BF16;
+}
+
+/* The operands given by bits are of one half type, quads all: they are taken as they are, the others
+ * as F32; else none is. What is not given (NULL) counts as fitting. */
+struct tuff_halves tuff_halves_in_order(const struct tuff_node *node, uint32_t in, uint32_t out);
+/* The same for the rows of matrices: of whole quads. */
+struct tuff_halves tuff_halves_in_rows(const struct tuff_node *node, uint32_t in, uint32_t out);
+/* tuff_op.halves of elementwise ops: all operands but U32 ones. */
+struct tuff_halves tuff_halves_flat(const struct tuff_node *node,
+                                    const struct tuff_device_info *device);
+
 /* Records y = x, where one or both are of half precision; x any view, y contiguous. */
 void tuff_half_convert(struct tuff_recorder *r, const struct tuff_tensor *x,
                        const struct tuff_tensor *y);

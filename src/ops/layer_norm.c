@@ -95,6 +95,21 @@ static bool record_cpu(struct tuff_recorder *r, const struct tuff_node *node)
     return true;
 }
 
+static bool in_quads(const struct tuff_tensor *t)
+{
+    return !t || t->offset % 4 == 0;
+}
+
+/* Weight and bias are F32 to every kernel. */
+struct tuff_halves tuff_norm_halves(const struct tuff_node *node,
+                                    const struct tuff_device_info *device)
+{
+    (void) device;
+    if (!in_quads(node->in[IN_WEIGHT]) || !in_quads(node->in[IN_BIAS]))
+        return (struct tuff_halves) {0};
+    return tuff_halves_in_rows(node, 1u << IN_X, 1u << OUT_Y);
+}
+
 void tuff_norm_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     if (record_cpu(r, node))
@@ -104,7 +119,7 @@ void tuff_norm_record(struct tuff_recorder *r, const struct tuff_node *node)
     uint32_t columns = columns_of(x);
     bool texels = columns % 4 == 0 &&
                   tuff_row_texels(r, (const struct tuff_tensor *[]) {x, weight, bias, NULL});
-    enum tuff_row_form form = tuff_row_form(r, texels, tuff_rows(x), columns);
+    enum tuff_row_form form = tuff_row_form_of(r, texels, x);
     struct tuff_layer_norm_params p = {.x = tuff_address(r, x),
                                        .weight = tuff_address(r, weight),
                                        .bias = tuff_address(r, bias),
@@ -115,14 +130,14 @@ void tuff_norm_record(struct tuff_recorder *r, const struct tuff_node *node)
                                        .columns = (float) columns,
                                        .eps = ((const struct attr *) node->attr)->eps};
     uint32_t spec[] = {bias != NULL, p.stats != 0, tuff_row_unroll(form, p.units),
-                       ((const struct attr *) node->attr)->rms};
+                       ((const struct attr *) node->attr)->rms, tuff_half_spec(x)};
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = TUFF_ROW_KERNELS("rows/layer_norm")[form],
                        .push = &p,
                        .push_bytes = sizeof p,
                        .groups = {tuff_row_groups(form, p.rows)},
                        .spec = spec,
-                       .n_spec = TUFF_COUNT(spec),
+                       .n_spec = TUFF_COUNT(spec) - !tuff_row_is_half(form),
                        .views = {x, weight, bias ? bias : weight},
                        .in = {node->in[IN_X], node->in[IN_WEIGHT], node->in[IN_BIAS]},
                        .out = {node->out[OUT_Y], node->out[OUT_STATS]}});
@@ -149,33 +164,43 @@ static void params_record(struct tuff_recorder *r, const struct tuff_node *node)
     /* stats is smaller than x and as well aligned: where x can be a view, so can it. */
     bool texels = columns % 4 == 0 &&
                   tuff_row_texels(r, (const struct tuff_tensor *[]) {dy, x, NULL});
+    bool half = tuff_is_half(x);
     struct tuff_layer_norm_params_params p = {.dy = tuff_address(r, dy),
                                               .x = tuff_address(r, x),
                                               .stats = tuff_address(r, stats),
                                               .dweight = tuff_address(r, node->out[PARAMS_WEIGHT]),
                                               .dbias = tuff_address(r, node->out[PARAMS_BIAS]),
                                               .rows = (uint32_t) tuff_rows(x),
-                                              .units = texels ? columns / 4 : columns,
+                                              .units = texels || half ? columns / 4 : columns,
                                               .slab = (uint32_t) slab_of(tuff_rows(x))};
     p.slabs = (uint32_t) tuff_div_up(p.rows, p.slab);
-    uint32_t spec[] = {p.dweight != 0, p.dbias != 0};
+    uint32_t spec[] = {p.dweight != 0, p.dbias != 0, tuff_half_spec(x)};
     uint64_t items = tuff_div_up(p.units, texels ? 8 : 64) * p.slabs;
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = texels ? "rows/layer_norm_params.texel"
-                                     : "rows/layer_norm_params.generic",
+                                 : half ? "rows/layer_norm_params.half"
+                                        : "rows/layer_norm_params.generic",
                        .push = &p,
                        .push_bytes = sizeof p,
                        .groups = {tuff_groups(items, 1)},
                        .spec = spec,
-                       .n_spec = TUFF_COUNT(spec),
+                       .n_spec = TUFF_COUNT(spec) - !half,
                        .views = {dy, x, stats},
                        .in = {node->in[PARAMS_DY], node->in[PARAMS_X], node->in[PARAMS_STATS]},
                        .out = {node->out[PARAMS_WEIGHT], node->out[PARAMS_BIAS]}});
 }
 
+static struct tuff_halves params_halves(const struct tuff_node *node,
+                                        const struct tuff_device_info *device)
+{
+    (void) device;
+    return tuff_halves_in_rows(node, 1u << PARAMS_DY | 1u << PARAMS_X, 0);
+}
+
 static const struct tuff_op layer_norm_params = {.name = "layer_norm_params",
                                                  .record = params_record,
                                                  .convert = tuff_half_convert,
+                                                 .halves = params_halves,
                                                  .element_flops = 5};
 
 static void params_grad(struct tuff_graph *g, const struct tuff_node *node, struct tuff_tensor *dy,
@@ -240,7 +265,7 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
     const struct tuff_tensor *all[] = {dy, x, weight, residual, NULL};
     uint32_t columns = columns_of(x);
     bool texels = columns % 4 == 0 && tuff_row_texels(r, all);
-    enum tuff_row_form form = tuff_row_form(r, texels, tuff_rows(x), columns);
+    enum tuff_row_form form = tuff_row_form_of(r, texels, x);
     struct tuff_layer_norm_grad_params p = {.dy = tuff_address(r, dy),
                                             .x = tuff_address(r, x),
                                             .weight = tuff_address(r, weight),
@@ -251,14 +276,14 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
                                             .units = tuff_row_units(form, columns),
                                             .columns = (float) columns};
     uint32_t spec[] = {residual != NULL, tuff_row_unroll(form, p.units),
-                       ((const struct attr *) node->attr)->rms};
+                       ((const struct attr *) node->attr)->rms, tuff_half_spec(x)};
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = TUFF_ROW_KERNELS("rows/layer_norm_grad")[form],
                        .push = &p,
                        .push_bytes = sizeof p,
                        .groups = {tuff_row_groups(form, p.rows)},
                        .spec = spec,
-                       .n_spec = TUFF_COUNT(spec),
+                       .n_spec = TUFF_COUNT(spec) - !tuff_row_is_half(form),
                        .views = {dy, x, weight, residual ? residual : dy},
                        .in = {node->in[GRAD_DY], node->in[GRAD_X], node->in[GRAD_WEIGHT],
                               node->in[GRAD_STATS], node->in[GRAD_RESIDUAL]},
@@ -273,11 +298,21 @@ static bool grad_fuse_add(struct tuff_node *node, int index, struct tuff_tensor 
     return true;
 }
 
+static struct tuff_halves grad_halves(const struct tuff_node *node,
+                                      const struct tuff_device_info *device)
+{
+    (void) device;
+    if (!in_quads(node->in[GRAD_WEIGHT]))
+        return (struct tuff_halves) {0};
+    return tuff_halves_in_rows(node, 1u << GRAD_DY | 1u << GRAD_X | 1u << GRAD_RESIDUAL, 1);
+}
+
 /* In place over dy: an invocation writes only units that it alone reads, after it read them. */
 static const struct tuff_op layer_norm_grad = {.name = "layer_norm_grad",
                                                .record = grad_record,
                                                .scratch = grad_scratch,
                                                .convert = tuff_half_convert,
+                                               .halves = grad_halves,
                                                .element_flops = 10,
                                                .inplace_input = GRAD_DY + 1,
                                                .fuse_add = grad_fuse_add};
@@ -301,5 +336,6 @@ const struct tuff_op tuff_op_layer_norm = {.name = "layer_norm",
                                            .grad = tuff_norm_grad,
                                            .scratch = tuff_norm_scratch,
                                            .convert = tuff_half_convert,
+                                           .halves = tuff_norm_halves,
                                            .element_flops = 8,
                                            .inplace_input = IN_X + 1};

@@ -12,5 +12,6 @@ const struct tuff_op tuff_op_log_softmax = {.name = "log_softmax",
                                             .record = tuff_softmax_record,
                                             .grad = tuff_softmax_grad,
                                             .convert = tuff_half_convert,
+                                            .halves = tuff_softmax_halves,
                                             .element_flops = 5,
                                             .inplace_input = 1};

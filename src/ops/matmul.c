@@ -242,12 +242,24 @@ static enum tuff_dtype gradient_dtype(const struct tuff_tensor *x)
     return tuff_is_half_parameter(x->producer) ? TUFF_F32 : x->dtype;
 }
 
-/* a and b are read as they are; the result leaves the kernels in F32. */
+/* a and b are read as they are, but where tiles want both of one type. Tiles store the result, and read a
+ * residual, as it is; the others have these in F32, and all have the bias so. */
 static struct tuff_halves halves(const struct tuff_node *node, const struct tuff_device_info *device)
 {
-    (void) node;
-    (void) device;
-    return (struct tuff_halves) {.in = 1u << MATMUL_A | 1u << MATMUL_B};
+    const struct tuff_matmul_attr *attr = node->attr;
+    const struct tuff_tensor *y = node->out[MATMUL_Y];
+    bool few = !attr->ta && y->dims[y->rank - 2] <= TUFF_MATMUL_VEC_ROWS;
+    struct tuff_halves as = {.in = 1u << MATMUL_A | 1u << MATMUL_B};
+    if (device->device_class == TUFF_CLASS_TILED && !few &&
+        node->in[MATMUL_A]->dtype != node->in[MATMUL_B]->dtype)
+        as.in = 0;
+    if (tuff_matmul_tiled_stores(node, device)) {
+        const struct tuff_tensor *residual = node->in[MATMUL_RESIDUAL];
+        as.out = 1u << MATMUL_Y | 1u << MATMUL_PRE;
+        if (residual && residual->dtype == y->dtype)
+            as.in |= 1u << MATMUL_RESIDUAL;
+    }
+    return as;
 }
 
 /* With z = alpha op(a) op(b) + bias and y = act(z) + residual:
@@ -277,6 +289,9 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
         d = tuff_activation_grad(g, node->out[MATMUL_PRE], d, attr->act);
     if (node->in[MATMUL_BIAS] && node->in[MATMUL_BIAS]->needs_grad)
         dx[MATMUL_BIAS] = tuff_column_sum(g, d);
+    /* What was a product of halves stays one: the gradient of an F32 result is rounded for it. */
+    if (tuff_is_half(a) && a->dtype == b->dtype && d->dtype == TUFF_F32)
+        d = tuff_cast(g, d, a->dtype);
     if (b->needs_grad)
         dx[MATMUL_B] = tb ? tuff_matmul(g, d, a, .transpose_a = true, .transpose_b = ta,
                                         .alpha = alpha, .dtype = gradient_dtype(b))

@@ -23,7 +23,7 @@ const struct tuff_matrix_shape *tuff_matmul_matrix_shape(const struct tuff_devic
                                                          const struct tuff_node *node);
 
 /* Specialization constants of matmul/coopmat. */
-enum { TUFF_COOPMAT_SPECS = 21 };
+enum { TUFF_COOPMAT_SPECS = TUFF_TILED_SPECS };
 void tuff_matmul_coopmat_constants(const struct tuff_matmul_tile *tile,
                                    const struct tuff_matrix_shape *shape, uint32_t subgroup,
                                    const struct tuff_matmul_tiled_spec *spec,

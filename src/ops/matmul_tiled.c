@@ -1,6 +1,8 @@
 /* ops/matmul_tiled: see matmul_tiled.h. Which tile for which shape stands here, in two tables; what
  * differs on matrix units is in matmul_coopmat.c. */
+#include "ops/half.h"
 #include "ops/matmul_coopmat.h"
+#include "ops/matmul_vec.h"
 
 #include "matmul/coopmat.h"
 #include "matmul/sum_parts.h"
@@ -119,8 +121,8 @@ static bool tiling_of_node(const struct tuff_device_info *device, const struct t
     tuff_matmul_sides(node->in[MATMUL_A], attr->ta, &m, &k);
     const struct tuff_matrix_shape *shape = matrix ? tuff_matmul_matrix_shape(device, node) : NULL;
     const uint64_t sides[] = {(uint64_t) m, (uint64_t) y->dims[y->rank - 1], (uint64_t) k};
-    bool f32 = tuff_matmul_half(node) == TUFF_F32;
-    return device->device_class == TUFF_CLASS_TILED && (matrix ? shape != NULL : f32) &&
+    bool same = node->in[MATMUL_A]->dtype == node->in[MATMUL_B]->dtype;
+    return device->device_class == TUFF_CLASS_TILED && (matrix ? shape != NULL : same) &&
            choose(device, shape, sides, tuff_matmul_batch(y), tiling);
 }
 
@@ -165,7 +167,11 @@ void tuff_matmul_tiled_constants(const struct tuff_matmul_tile *tile,
         s->a_quads,
         s->b_quads,
         s->c_quads,
-        s->tail};
+        s->tail,
+        s->halves,
+        [21] = s->stores_half,
+        [22] = s->bf16,
+        [23] = s->half_residual};
     memcpy(constants, values, sizeof values);
 }
 
@@ -174,8 +180,11 @@ static void sum_parts(struct tuff_recorder *r, const struct tuff_node *node, uin
                       const struct tuff_matmul_tiled_spec *spec)
 {
     const struct tuff_tensor *y = node->out[MATMUL_Y];
-    uint32_t constants[] = {spec->bias,     spec->act,        spec->pre,
-                            spec->residual, spec->accumulate, spec->c_quads};
+    uint32_t constants[TUFF_TILED_SPECS] = {
+        spec->bias,     spec->act,        spec->pre,
+        spec->residual, spec->accumulate, spec->c_quads,
+        [21] = spec->stores_half,         [22] = spec->bf16,
+        [23] = spec->half_residual};
     struct tuff_matmul_sum_parts_params p = {.parts = tuff_scratch_address(r, node),
                                              .c = t->c,
                                              .bias = t->bias,
@@ -235,6 +244,27 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node,
     tuff_launch(r, &launch);
 }
 
+bool tuff_matmul_tiled_stores(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    const struct tuff_tensor *a = node->in[MATMUL_A], *b = node->in[MATMUL_B];
+    const struct tuff_tensor *y = node->out[MATMUL_Y], *pre = node->out[MATMUL_PRE];
+    const struct tuff_tensor *bias = node->in[MATMUL_BIAS], *residual = node->in[MATMUL_RESIDUAL];
+    const char *order[TUFF_MATMUL_VARIANTS];
+    struct tuff_matmul_tiling tiling;
+    bool in_order = tuff_is_half(y) && y->dims[y->rank - 1] % 4 == 0 && in_quads(y) &&
+                    (!pre || (pre->dtype == y->dtype && in_quads(pre))) &&
+                    (!residual || in_quads(residual) ||
+                     (tuff_is_half(residual) && residual->dtype != y->dtype)) &&
+                    (!bias || tuff_is_half(bias) || bias->offset % 4 == 0);
+    if (!in_order || a->dtype != b->dtype || (tuff_is_half(a) && a->dtype != y->dtype) ||
+        y->dims[y->rank - 2] <= TUFF_MATMUL_VEC_ROWS)
+        return false;
+    tuff_matmul_order(node, device, order);
+    bool matrix = order[0] && !strcmp(order[0], "coopmat");
+    return order[0] && (matrix || !strcmp(order[0], "tiled")) &&
+           tiling_of_node(device, node, matrix, &tiling);
+}
+
 bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *node, bool matrix)
 {
     const struct tuff_matmul_attr *attr = node->attr;
@@ -279,7 +309,11 @@ bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *n
         .b_quads = in_quads(b),
         .c_quads = p.n % 4 == 0 && in_quads(y) && (!p.pre || in_quads(pre)) &&
                    (!residual || in_quads(residual)) && (!bias || bias->offset % 4 == 0),
-        .tail = p.k % (matrix ? TUFF_COOPMAT_K : TUFF_TILED_K) != 0};
+        .tail = p.k % (matrix ? TUFF_COOPMAT_K : TUFF_TILED_K) != 0,
+        .halves = !matrix && tuff_is_half(a),
+        .stores_half = tuff_is_half(y),
+        .half_residual = tuff_is_half(residual),
+        .bf16 = a->dtype == TUFF_BF16 || y->dtype == TUFF_BF16};
     if (tiling.parts == 1) {
         launch(r, node, &tiling, &p, &spec);
         return true;
@@ -291,7 +325,7 @@ bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *n
     part.c_row = (uint32_t) tuff_align_up(p.n, 4);
     part.c_batch = part.m * part.c_row;
     part.alpha = 1;
-    plain.bias = plain.pre = plain.residual = plain.accumulate = false;
+    plain.bias = plain.pre = plain.residual = plain.accumulate = plain.stores_half = false;
     plain.act = TUFF_ACT_NONE;
     plain.c_quads = true;
     launch(r, node, &tiling, &part, &plain);

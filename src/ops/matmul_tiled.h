@@ -18,11 +18,12 @@ uint64_t tuff_matmul_tile_shared(const struct tuff_matmul_tile *tile);
 uint32_t tuff_matmul_tile_invocations(const struct tuff_matmul_tile *tile);
 
 /* Specialization constants of matmul/tiled. */
-enum { TUFF_TILED_SPECS = 17 };
+enum { TUFF_TILED_SPECS = 24 };
 struct tuff_matmul_tiled_spec {
     bool bias, pre, residual, accumulate; /* the epilogue */
     enum tuff_activation act;
     bool a_along_k, b_along_k, a_quads, b_quads, c_quads, tail;
+    bool halves, stores_half, half_residual, bf16; /* halves: the operands */
 };
 void tuff_matmul_tiled_constants(const struct tuff_matmul_tile *tile,
                                  const struct tuff_matmul_tiled_spec *spec,
@@ -41,6 +42,9 @@ bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, ui
 /* Bytes for the parts of the sums; 0: k is not cut. `matrix`: by matmul/coopmat, where it suits. */
 uint64_t tuff_matmul_tiled_scratch(const struct tuff_node *node,
                                    const struct tuff_device_info *device, bool matrix);
+/* The node's result, of half precision, is one that tuff_matmul_tiled_record stores so; it then reads a
+ * residual of that type as it is. */
+bool tuff_matmul_tiled_stores(const struct tuff_node *node, const struct tuff_device_info *device);
 /* Records the node; false, and nothing recorded, where these kernels do not suit node or device. */
 bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *node, bool matrix);
 

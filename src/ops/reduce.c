@@ -61,9 +61,8 @@ uint64_t tuff_reduce_scratch(const struct tuff_node *node, const struct tuff_dev
     return TUFF_MAX(slabs > 1 ? slabs * s.kept.elements * 4 : 0, cpu);
 }
 
-/* Units of four results where they are neighbours in x and in y. */
-static enum tuff_flat_form form_of(const struct tuff_recorder *r, const struct split *s,
-                                   const struct tuff_tensor *x, const struct tuff_tensor *y)
+/* Units of four results are neighbours in x. */
+static bool is_wide(const struct split *s)
 {
     bool wide = s->kept.n && s->kept.strides[s->kept.n - 1] == 1 &&
                 s->kept.dims[s->kept.n - 1] % 4 == 0;
@@ -71,7 +70,23 @@ static enum tuff_flat_form form_of(const struct tuff_recorder *r, const struct s
         wide = wide && s->kept.strides[i] % 4 == 0;
     for (uint32_t i = 0; i < s->summed.n; i++)
         wide = wide && s->summed.strides[i] % 4 == 0;
-    return wide ? tuff_flat_form(r, (const struct tuff_tensor *[]) {x, NULL}, y) : TUFF_FLAT_SCALAR;
+    return wide;
+}
+
+static enum tuff_flat_form form_of(const struct tuff_recorder *r, const struct split *s,
+                                   const struct tuff_tensor *x, const struct tuff_tensor *y)
+{
+    return is_wide(s) ? tuff_flat_form(r, (const struct tuff_tensor *[]) {x, NULL}, y)
+                      : TUFF_FLAT_SCALAR;
+}
+
+struct tuff_halves tuff_reduce_halves(const struct tuff_node *node,
+                                      const struct tuff_device_info *device)
+{
+    struct split s = split_axes(node);
+    (void) device;
+    return (struct tuff_halves) {.in = is_wide(&s) && node->in[0]->offset % 4 == 0 &&
+                                       node->out[0]->offset % 4 == 0};
 }
 
 static void add_axes(const struct axes *axes, uint32_t width, struct tuff_sum_params *p,
@@ -89,7 +104,7 @@ static void record_total(struct tuff_recorder *r, const struct tuff_node *node, 
                          enum tuff_flat_form form)
 {
     const struct tuff_tensor *y = node->out[0];
-    if (form == TUFF_FLAT_TEXEL) /* scratch has no view */
+    if (form != TUFF_FLAT_SCALAR) /* scratch has no view, and is F32 */
         form = TUFF_FLAT_VEC4;
     uint32_t outs = (uint32_t) tuff_elements(y) / tuff_flat_width(form);
     struct tuff_sum_params p = {.x = tuff_scratch_address(r, node),
@@ -115,7 +130,8 @@ void tuff_reduce_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *x = node->in[0], *y = node->out[0];
     struct split s = split_axes(node);
-    if (down_columns(&s) && tuff_column_sum_cpu(r, node, s.summed.elements, s.kept.elements,
+    if (down_columns(&s) && !tuff_is_half(x) &&
+        tuff_column_sum_cpu(r, node, s.summed.elements, s.kept.elements,
                                                 s.summed.strides[0]))
         return;
     enum tuff_flat_form form = form_of(r, &s, x, y);
@@ -134,8 +150,9 @@ void tuff_reduce_record(struct tuff_recorder *r, const struct tuff_node *node)
                        .kernel = TUFF_FLAT_KERNELS("reduce/sum")[form],
                        .push = &p,
                        .push_bytes = sizeof p,
-                       .spec = (uint32_t[]) {s.kept.n, s.summed.n, slabs == 1 && node->accumulate},
-                       .n_spec = 3,
+                       .spec = (uint32_t[]) {s.kept.n, s.summed.n, slabs == 1 && node->accumulate,
+                                             tuff_half_spec(x)},
+                       .n_spec = form == TUFF_FLAT_HALF ? 4 : 3,
                        .groups = {tuff_groups(p.n, 64)},
                        .views = {x},
                        .in = {x},

@@ -9,6 +9,8 @@
 #include "graph/op.h"
 
 uint64_t tuff_reduce_scratch(const struct tuff_node *node, const struct tuff_device_info *device);
+struct tuff_halves tuff_reduce_halves(const struct tuff_node *node,
+                                      const struct tuff_device_info *device);
 /* Honours node->accumulate. */
 void tuff_reduce_record(struct tuff_recorder *r, const struct tuff_node *node);
 /* dx = dy, stretched to x. */

@@ -13,4 +13,5 @@ const struct tuff_op tuff_op_rms_norm = {.name = "rms_norm",
                                          .grad = tuff_norm_grad,
                                          .scratch = tuff_norm_scratch,
                                          .convert = tuff_half_convert,
+                                         .halves = tuff_norm_halves,
                                          .inplace_input = 1};

@@ -67,10 +67,23 @@ void tuff_rope_table(double base, int64_t size, int64_t positions, float *table)
         }
 }
 
+/* Two pairs a unit, which are two words. */
+static struct tuff_halves halves(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    const struct tuff_tensor *x = node->in[IN_X];
+    const struct attr *attr = node->attr;
+    (void) device;
+    bool fits = x->dtype == node->out[0]->dtype && x->offset % 2 == 0 &&
+                x->strides[x->rank - 2] % 2 == 0 && x->dims[x->rank - 1] / attr->heads % 4 == 0 &&
+                node->in[IN_TABLE]->dims[1] % 4 == 0;
+    return fits ? (struct tuff_halves) {1u << IN_X, 1} : (struct tuff_halves) {0};
+}
+
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;
     const struct tuff_tensor *x = node->in[IN_X], *table = node->in[IN_TABLE];
+    bool half = tuff_is_half(x);
     struct tuff_rope_params p = {.x = tuff_address(r, x),
                                  .y = tuff_address(r, node->out[0]),
                                  .table = tuff_address(r, table),
@@ -83,12 +96,12 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                                  .table_rows = (uint32_t) table->dims[0],
                                  .sign = attr->back ? -1 : 1};
     tuff_launch(r, &(struct tuff_launch_params) {
-                       .kernel = "rows/rope",
+                       .kernel = half ? "rows/rope.half" : "rows/rope",
                        .push = &p,
                        .push_bytes = sizeof p,
-                       .groups = {tuff_groups((uint64_t) tuff_elements(x) / 2, 64)},
-                       .spec = (uint32_t[]) {attr->interleaved},
-                       .n_spec = 1,
+                       .groups = {tuff_groups((uint64_t) tuff_elements(x) / (half ? 4 : 2), 64)},
+                       .spec = (uint32_t[]) {attr->interleaved, tuff_half_spec(x)},
+                       .n_spec = half ? 2 : 1,
                        .in = {node->in[IN_X], node->in[IN_TABLE], node->in[IN_POSITIONS]},
                        .out = {node->out[0]}});
 }
@@ -103,4 +116,4 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 }
 
 const struct tuff_op tuff_op_rope = {.name = "rope", .record = record, .grad = grad,
-                                     .convert = tuff_half_convert};
+                                     .convert = tuff_half_convert, .halves = halves};

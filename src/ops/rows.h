@@ -1,14 +1,17 @@
-/* ops/rows.h: what ops over the rows of a matrix share. Their kernels come in two forms, see
+/* ops/rows.h: what ops over the rows of a matrix share. Their kernels come in several forms, see
  * shaders/lib/rows.glsl. */
 #ifndef TUFF_OPS_ROWS_H
 #define TUFF_OPS_ROWS_H
 
-#include "graph/op.h"
-#include "tuff/ops.h"
+#include "ops/half.h"
 
-enum tuff_row_form { TUFF_ROW_GROUP, TUFF_ROW_SINGLE, TUFF_ROW_TEXEL };
-/* The names of a kernel's three forms, by tuff_row_form. */
-#define TUFF_ROW_KERNELS(name) ((const char *const[]) {name ".group", name ".row", name ".texel"})
+enum tuff_row_form {
+    TUFF_ROW_GROUP, TUFF_ROW_SINGLE, TUFF_ROW_TEXEL, TUFF_ROW_HALF_GROUP, TUFF_ROW_HALF_SINGLE
+};
+/* The names of a kernel's forms, by tuff_row_form. */
+#define TUFF_ROW_KERNELS(name)                                                                     \
+    ((const char *const[]) {name ".group", name ".row", name ".texel", name ".half.group",         \
+                            name ".half.row"})
 
 /* Four elements of rows of `width`, at these addresses, are a vec4. */
 static inline bool tuff_rows_wide(uint64_t x, uint64_t y, int64_t width, int64_t pitch)
@@ -47,6 +50,28 @@ static inline enum tuff_row_form tuff_row_form(const struct tuff_recorder *r, bo
                                                                     : TUFF_ROW_GROUP;
 }
 
+/* The form for rows of x, which is F32 or, where tuff_op.halves let it through, half. */
+static inline enum tuff_row_form tuff_row_form_of(const struct tuff_recorder *r, bool texels,
+                                                  const struct tuff_tensor *x)
+{
+    int64_t columns = x->dims[x->rank - 1];
+    if (!tuff_is_half(x))
+        return tuff_row_form(r, texels, tuff_rows(x), columns);
+    return tuff_row_form(r, false, tuff_rows(x), columns / 4) == TUFF_ROW_GROUP
+               ? TUFF_ROW_HALF_GROUP
+               : TUFF_ROW_HALF_SINGLE;
+}
+
+static inline bool tuff_row_is_half(enum tuff_row_form form)
+{
+    return form == TUFF_ROW_HALF_GROUP || form == TUFF_ROW_HALF_SINGLE;
+}
+
+static inline bool tuff_row_is_group(enum tuff_row_form form)
+{
+    return form == TUFF_ROW_GROUP || form == TUFF_ROW_HALF_GROUP;
+}
+
 /* A number as a specialization constant. */
 static inline uint32_t tuff_float_bits(float x)
 {
@@ -55,22 +80,22 @@ static inline uint32_t tuff_float_bits(float x)
     return bits;
 }
 
-/* Units of a row: texels or elements. */
+/* Units of a row: elements, or fours of them. */
 static inline uint32_t tuff_row_units(enum tuff_row_form form, int64_t columns)
 {
-    return (uint32_t) (form == TUFF_ROW_TEXEL ? columns / 4 : columns);
+    return (uint32_t) (form == TUFF_ROW_TEXEL || tuff_row_is_half(form) ? columns / 4 : columns);
 }
 
 /* Units a loop may take at a time so that none is left over. */
 static inline uint32_t tuff_row_unroll(enum tuff_row_form form, uint32_t units)
 {
-    uint32_t lanes = form == TUFF_ROW_GROUP ? 64 : 1;
+    uint32_t lanes = tuff_row_is_group(form) ? 64 : 1;
     return units % (4 * lanes) == 0 ? 4 : units % (2 * lanes) == 0 ? 2 : 1;
 }
 
 static inline uint32_t tuff_row_groups(enum tuff_row_form form, uint64_t rows)
 {
-    return tuff_groups(rows, form == TUFF_ROW_GROUP ? 1 : form == TUFF_ROW_SINGLE ? 64 : 8);
+    return tuff_groups(rows, tuff_row_is_group(form) ? 1 : form == TUFF_ROW_TEXEL ? 8 : 64);
 }
 
 #endif

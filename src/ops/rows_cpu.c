@@ -49,6 +49,8 @@ static uint32_t rows_of(const struct tuff_rows_cpu *f)
 
 bool tuff_row_apply_cpu_suits(const struct tuff_recorder *r, const struct tuff_rows_cpu *f)
 {
+    if (tuff_is_half(f->x) || tuff_is_half(f->y))
+        return false;
     return tuff_cpu_subgroups(r) && f->pitch % tuff_record_device(r)->subgroup_size == 0 &&
            f->y->offset % 4 == 0 && rows_of(f) <= GROUPS && tuff_storage_view(r, f->y, 0);
 }
@@ -270,7 +272,8 @@ bool tuff_norm_columns_cpu(struct tuff_recorder *r, const struct tuff_node *node
     const struct tuff_tensor *dy = node->in[0], *x = node->in[1];
     const struct tuff_tensor *weight = node->out[0], *bias = node->out[1];
     uint32_t columns = (uint32_t) x->dims[x->rank - 1];
-    if (!tuff_cpu_subgroups(r) || columns % tuff_record_device(r)->subgroup_size || slab != SLAB)
+    if (!tuff_cpu_subgroups(r) || columns % tuff_record_device(r)->subgroup_size || slab != SLAB ||
+        tuff_is_half(x))
         return false;
     for (int i = 0; i < 2; i++)
         if (tuff_needed(node->out[i]) &&

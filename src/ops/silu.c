@@ -11,4 +11,5 @@ const struct tuff_op tuff_op_silu = {.name = "silu",
                                      .record = tuff_activation_op_record,
                                      .grad = tuff_activation_op_grad,
                                      .convert = tuff_half_convert,
+                                     .halves = tuff_halves_flat,
                                      .inplace_input = 1};

@@ -32,14 +32,20 @@ static enum tuff_row_form form_of(const struct tuff_recorder *r,
                                   const struct tuff_tensor *const *tensors)
 {
     const struct tuff_tensor *x = tensors[0];
-    int64_t columns = x->dims[x->rank - 1];
-    bool texels = columns % 4 == 0 && tuff_row_texels(r, tensors);
-    return tuff_row_form(r, texels, tuff_rows(x), columns);
+    bool texels = x->dims[x->rank - 1] % 4 == 0 && tuff_row_texels(r, tensors);
+    return tuff_row_form_of(r, texels, x);
 }
 
 static uint64_t scratch(const struct tuff_node *node, const struct tuff_device_info *device)
 {
     return tuff_rows_cpu_scratch(device, tuff_rows(node->in[0]));
+}
+
+struct tuff_halves tuff_softmax_halves(const struct tuff_node *node,
+                                       const struct tuff_device_info *device)
+{
+    (void) device;
+    return tuff_halves_in_rows(node, 1 | (node->in[1] != NULL) << 1, 1);
 }
 
 static bool record_cpu(struct tuff_recorder *r, const struct tuff_node *node, struct tuff_rows_cpu f)
@@ -66,7 +72,7 @@ void tuff_softmax_record(struct tuff_recorder *r, const struct tuff_node *node)
                                     .y = tuff_address(r, node->out[0]),
                                     .rows = (uint32_t) tuff_rows(x),
                                     .units = tuff_row_units(form, x->dims[x->rank - 1])};
-    uint32_t spec[] = {tuff_row_unroll(form, p.units)};
+    uint32_t spec[] = {tuff_row_unroll(form, p.units), tuff_half_spec(node->out[0])};
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = is_log ? TUFF_ROW_KERNELS("rows/softmax.log")[form]
                                         : TUFF_ROW_KERNELS("rows/softmax")[form],
@@ -74,7 +80,7 @@ void tuff_softmax_record(struct tuff_recorder *r, const struct tuff_node *node)
                        .push_bytes = sizeof p,
                        .groups = {tuff_row_groups(form, p.rows)},
                        .spec = spec,
-                       .n_spec = 1,
+                       .n_spec = tuff_row_is_half(form) ? 2 : 1,
                        .views = {x},
                        .in = {x},
                        .out = {node->out[0]}});
@@ -97,7 +103,7 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
                                          .dx = tuff_address(r, node->out[0]),
                                          .rows = (uint32_t) tuff_rows(y),
                                          .units = tuff_row_units(form, y->dims[y->rank - 1])};
-    uint32_t spec[] = {tuff_row_unroll(form, p.units)};
+    uint32_t spec[] = {tuff_row_unroll(form, p.units), tuff_half_spec(node->out[0])};
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = is_log ? TUFF_ROW_KERNELS("rows/softmax_grad.log")[form]
                                         : TUFF_ROW_KERNELS("rows/softmax_grad")[form],
@@ -105,7 +111,7 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
                        .push_bytes = sizeof p,
                        .groups = {tuff_row_groups(form, p.rows)},
                        .spec = spec,
-                       .n_spec = 1,
+                       .n_spec = tuff_row_is_half(form) ? 2 : 1,
                        .views = {dy, y},
                        .in = {dy, y},
                        .out = {node->out[0]}});
@@ -116,12 +122,12 @@ static const struct tuff_op softmax_grad = {
     .name = "softmax_grad",
     .record = grad_record,
     .scratch = scratch,
-    .convert = tuff_half_convert,
+    .convert = tuff_half_convert, .halves = tuff_softmax_halves,
     .element_flops = 4,
     .inplace_input = GRAD_DY + 1};
 static const struct tuff_op log_softmax_grad = {.name = "log_softmax_grad",
                                                 .record = grad_record,
-                                                .convert = tuff_half_convert,
+                                                .convert = tuff_half_convert, .halves = tuff_softmax_halves,
                                                 .element_flops = 4,
                                                 .inplace_input = GRAD_DY + 1};
 
@@ -138,4 +144,4 @@ void tuff_softmax_grad(struct tuff_graph *g, struct tuff_node *node, struct tuff
 
 const struct tuff_op tuff_op_softmax = {
     .name = "softmax", .record = tuff_softmax_record, .grad = tuff_softmax_grad,
-    .scratch = scratch, .convert = tuff_half_convert, .element_flops = 5, .inplace_input = 1};
+    .scratch = scratch, .convert = tuff_half_convert, .halves = tuff_softmax_halves, .element_flops = 5, .inplace_input = 1};

@@ -57,15 +57,20 @@ struct tuff_axes tuff_collapse(const struct tuff_tensor *shape,
     return a;
 }
 
-enum tuff_flat_form tuff_axes_form(const struct tuff_recorder *r, struct tuff_axes *axes,
-                                   const struct tuff_tensor *const *read,
-                                   const struct tuff_tensor *y)
+bool tuff_axes_wide(const struct tuff_axes *axes)
 {
     bool wide = axes->n > 0 && axes->dims[0] % 4 == 0;
     for (uint32_t i = 0; i < axes->n; i++)
         for (int k = 0; k < TUFF_OPERANDS && wide; k++)
             wide = i ? axes->strides[k][i] % 4 == 0 : axes->strides[k][0] == 1;
-    enum tuff_flat_form form = wide ? tuff_flat_form(r, read, y) : TUFF_FLAT_SCALAR;
+    return wide;
+}
+
+enum tuff_flat_form tuff_axes_form(const struct tuff_recorder *r, struct tuff_axes *axes,
+                                   const struct tuff_tensor *const *read,
+                                   const struct tuff_tensor *y)
+{
+    enum tuff_flat_form form = tuff_axes_wide(axes) ? tuff_flat_form(r, read, y) : TUFF_FLAT_SCALAR;
     if (form == TUFF_FLAT_SCALAR)
         return form;
     axes->dims[0] /= 4;

@@ -14,6 +14,8 @@ struct tuff_axes {
 /* Operands may have fewer axes than `shape`: they are aligned at the end. */
 struct tuff_axes tuff_collapse(const struct tuff_tensor *shape,
                                const struct tuff_tensor *const operands[TUFF_OPERANDS]);
+/* Units of four elements lie side by side in every operand. */
+bool tuff_axes_wide(const struct tuff_axes *axes);
 /* The form for operands with these axes, whose kernel has views of `read` and writes y. For the
  * wide forms the axes are turned into units of four elements. */
 enum tuff_flat_form tuff_axes_form(const struct tuff_recorder *r, struct tuff_axes *axes,

@@ -29,5 +29,6 @@ const struct tuff_op tuff_op_sum_to = {.name = "sum_to",
                                        .grad = tuff_reduce_grad,
                                        .scratch = tuff_reduce_scratch,
                                        .convert = tuff_half_convert,
+                                       .halves = tuff_reduce_halves,
                                        .element_flops = 1,
                                        .accumulates = true};

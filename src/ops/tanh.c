@@ -11,5 +11,6 @@ const struct tuff_op tuff_op_tanh = {.name = "tanh",
                                      .record = tuff_activation_op_record,
                                      .grad = tuff_activation_op_grad,
                                      .convert = tuff_half_convert,
+                                     .halves = tuff_halves_flat,
                                      .element_flops = 6,
                                      .inplace_input = 1};

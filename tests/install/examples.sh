@@ -31,6 +31,10 @@ grep -q 'More than 90 % of the words' translate.out || fail "translate: $(cat tr
 grep -q 'below 1e-6' attention.out || fail "attention: $(cat attention.out)"
 grep -q 'and so on: 5 6 7 8 9 0 1 2' gpt.out || fail "gpt: $(cat gpt.out)"
 grep -q '1000 gradients: below 0.01' new_op.out || fail "new_op: $(cat new_op.out)"
+# Its lines stand in the chapter.
+while IFS= read -r line; do
+  grep -qF -- "    $line" "$root/docs/half.md" || fail "docs/half.md does not have: $line"
+done < halves.out
 [ "$(wc -c < bloom_chat.out)" -gt 20 ] || fail "bloom_chat: $(cat bloom_chat.out)"
 for source in "$root"/examples/*.c; do
   [ "$(wc -l < "$source")" -le 100 ] || fail "$source: an example should stay short"
