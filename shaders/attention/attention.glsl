@@ -3,15 +3,7 @@
 #include "lib/prelude.glsl"
 #include "lib/philox.glsl"
 #include "lib/math.glsl"
-#ifdef HALF
-#include "lib/half.glsl"
-#define QUADS4 U32x2
-#define QUAD(x, i) from_half4((x).v[i])
-#define STORE_QUAD(x, i, value) (x).v[i] = to_half4(value)
-#else
-#define QUAD(x, i) (x).v[i]
-#define STORE_QUAD(x, i, value) (x).v[i] = (value)
-#endif
+#include "attention/quads.glsl"
 #ifndef TUFF_ATTENTION_OTHER
 #include "attention/attention.h"
 #endif

@@ -1,9 +1,6 @@
 #ifndef TUFF_ATTENTION_KERNELS_H
 #define TUFF_ATTENTION_KERNELS_H
 #include "attention/shape.h"
-#ifndef QUADS4
-#define QUADS4 F32x4 /* four elements of q, k, v, o and their gradients */
-#endif
 /* What the flash kernels take. Pitches in elements, multiples of 4; the head axis is contiguous;
  * addresses are aligned to four elements (lse, delta: F32, to one). */
 TUFF_PARAMS_BEGIN(attention)

@@ -13,15 +13,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "lib/math.glsl"
-#ifdef HALF
-#include "lib/half.glsl"
-#define QUADS4 U32x2
-#define QUAD(x, i) from_half4((x).v[i])
-#define STORE_QUAD(x, i, value) (x).v[i] = to_half4(value)
-#else
-#define QUAD(x, i) (x).v[i]
-#define STORE_QUAD(x, i, value) (x).v[i] = (value)
-#endif
+#include "attention/quads.glsl"
 #include "attention/cached.h"
 layout(local_size_x_id = 1) in;
 layout(constant_id = 0) const uint D = 64; // head size, a multiple of 4

@@ -1,7 +1,4 @@
 #include "lib/shared.h"
-#ifndef QUADS4
-#define QUADS4 F32x4
-#endif
 /* o[r, h] = softmax(scale q[r, h] . keys) values over a paged cache; pitches in elements. The keys a
  * row sees may be split into parts, each of which leaves its sum, maximum and unscaled result. */
 TUFF_PARAMS_BEGIN(attention_cached)

@@ -6,6 +6,8 @@
 
 #include "matmul/matmul.h"
 
+enum { MOST_COPIED = 1 << 24 }; /* elements of a half operand beside an F32 one, for tiles */
+
 static bool batch_equal(const struct tuff_tensor *a, const struct tuff_tensor *b)
 {
     return a->rank == b->rank &&
@@ -242,6 +244,12 @@ static enum tuff_dtype gradient_dtype(const struct tuff_tensor *x)
     return tuff_is_half_parameter(x->producer) ? TUFF_F32 : x->dtype;
 }
 
+/* The parameter whose half copy it is, or itself. */
+static struct tuff_tensor *unrounded(struct tuff_tensor *x)
+{
+    return tuff_is_half_parameter(x->producer) ? x->producer->in[0] : x;
+}
+
 /* a and b are read as they are, but where tiles want both of one type. Tiles store the result, and read a
  * residual, as it is; the others have these in F32, and all have the bias so. */
 static struct tuff_halves halves(const struct tuff_node *node, const struct tuff_device_info *device)
@@ -250,8 +258,10 @@ static struct tuff_halves halves(const struct tuff_node *node, const struct tuff
     const struct tuff_tensor *y = node->out[MATMUL_Y];
     bool few = !attr->ta && y->dims[y->rank - 2] <= TUFF_MATMUL_VEC_ROWS;
     struct tuff_halves as = {.in = 1u << MATMUL_A | 1u << MATMUL_B};
-    if (device->device_class == TUFF_CLASS_TILED && !few &&
-        node->in[MATMUL_A]->dtype != node->in[MATMUL_B]->dtype)
+    const struct tuff_tensor *a = node->in[MATMUL_A], *b = node->in[MATMUL_B];
+    const struct tuff_tensor *half = tuff_is_half(a) ? a : b;
+    if (device->device_class == TUFF_CLASS_TILED && !few && a->dtype != b->dtype &&
+        tuff_elements(half) <= MOST_COPIED)
         as.in = 0;
     if (tuff_matmul_tiled_stores(node, device)) {
         const struct tuff_tensor *residual = node->in[MATMUL_RESIDUAL];
@@ -289,19 +299,25 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
         d = tuff_activation_grad(g, node->out[MATMUL_PRE], d, attr->act);
     if (node->in[MATMUL_BIAS] && node->in[MATMUL_BIAS]->needs_grad)
         dx[MATMUL_BIAS] = tuff_column_sum(g, d);
-    /* What was a product of halves stays one: the gradient of an F32 result is rounded for it. */
-    if (tuff_is_half(a) && a->dtype == b->dtype && d->dtype == TUFF_F32)
+    struct tuff_tensor *const read[] = {a, b};
+    if (d->dtype == TUFF_F32 && tuff_is_half(a) && a->dtype == b->dtype && tuff_contiguous(d)) {
+        /* What was a product of halves stays one: the gradient of an F32 result is rounded for it. */
         d = tuff_cast(g, d, a->dtype);
-    if (b->needs_grad)
+    } else if (d->dtype == TUFF_F32) {
+        /* Logits: a rounded copy would be half of them again. What is F32 in memory is read so. */
+        a = unrounded(a);
+        b = unrounded(b);
+    }
+    if (read[1]->needs_grad)
         dx[MATMUL_B] = tb ? tuff_matmul(g, d, a, .transpose_a = true, .transpose_b = ta,
-                                        .alpha = alpha, .dtype = gradient_dtype(b))
+                                        .alpha = alpha, .dtype = gradient_dtype(read[1]))
                           : tuff_matmul(g, a, d, .transpose_a = !ta, .alpha = alpha,
-                                        .dtype = gradient_dtype(b));
-    if (a->needs_grad)
+                                        .dtype = gradient_dtype(read[1]));
+    if (read[0]->needs_grad)
         dx[MATMUL_A] = ta ? tuff_matmul(g, b, d, .transpose_a = tb, .transpose_b = true,
-                                        .alpha = alpha, .dtype = gradient_dtype(a))
+                                        .alpha = alpha, .dtype = gradient_dtype(read[0]))
                           : tuff_matmul(g, d, b, .transpose_b = !tb, .alpha = alpha,
-                                        .dtype = gradient_dtype(a));
+                                        .dtype = gradient_dtype(read[0]));
 }
 
 static bool fuse_add(struct tuff_node *node, int index, struct tuff_tensor *other)
