@@ -69,12 +69,17 @@ TUFF_API void tuff_store_order(struct tuff_store *store, const struct tuff_graph
  * optimizer arenas. */
 TUFF_API enum tuff_status tuff_store_allocate(struct tuff_store *store, bool with_gradients,
                                               int states);
+/* Before tuff_store_allocate: what lies in host memory instead of the device's: optimizer states and
+ * moving averages; frozen variables. Kernels read and write it there, over the bus: the same bits, and
+ * fewer bytes on the device. Where both are one memory (unified_memory) nothing moves. */
+enum { TUFF_OFFLOAD_STATES = 1, TUFF_OFFLOAD_FROZEN = 2 };
+TUFF_API void tuff_store_offload(struct tuff_store *store, unsigned what);
 TUFF_API struct tuff_variable *tuff_store_find(const struct tuff_store *store, const char *name);
 TUFF_API size_t tuff_store_count(const struct tuff_store *store);
 TUFF_API struct tuff_variable *tuff_store_get(const struct tuff_store *store, size_t index);
 
 /* Which copy of a variable's elements. */
-enum tuff_copy { TUFF_VALUE, TUFF_GRADIENT, TUFF_STATE_0, TUFF_STATE_1, TUFF_COPIES };
+enum tuff_copy { TUFF_VALUE, TUFF_GRADIENT, TUFF_STATE_0, TUFF_STATE_1, TUFF_AVERAGE, TUFF_COPIES };
 /* Blocking copies of all elements, in the variable's dtype, to and from the host; no program may be
  * running. */
 TUFF_API enum tuff_status tuff_variable_write(struct tuff_store *store, struct tuff_variable *v,
@@ -188,12 +193,13 @@ struct tuff_plan_sizes {
     uint64_t inputs;    /* and outputs, two slots each */
     uint64_t tables;    /* which parameter 256 elements of an arena belong to */
     uint64_t constants; /* what kernels are told, two slots */
+    uint64_t host;      /* in host memory, no part of what the device needs: tuff_store_offload */
     uint64_t staging;   /* for copies to memory that the host does not see */
     size_t nodes, tensors;
     double flops, bytes; /* of one run, as counted */
 };
 TUFF_API void tuff_program_sizes(const struct tuff_program *program, struct tuff_plan_sizes *sizes);
-/* All of them together. */
+/* All of them together, but for `host`. */
 TUFF_API uint64_t tuff_plan_peak(const struct tuff_plan_sizes *sizes);
 /* The graph with its plan as a text: every node, shape, saved tensor, gradient edge and place. */
 enum tuff_dump { TUFF_DUMP_TEXT, TUFF_DUMP_DOT, TUFF_DUMP_SVG };

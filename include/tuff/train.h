@@ -21,6 +21,9 @@ struct tuff_trainer_params {
     size_t n_shapes;
     int64_t eval_batch;        /* of evaluation; 0: as batch */
     struct tuff_optimizer_params optimizer;
+    const struct tuff_parameter_rule *rules; /* tuff_parameter_rules_apply; only read while creating */
+    size_t n_rules;
+    unsigned offload;          /* tuff_store_offload */
     int amp;                   /* level of mixed precision, see tuff_amp: 0, F32, to 3 */
     enum tuff_dtype amp_dtype; /* F16, whose loss is scaled, or BF16 */
     int checkpoint;            /* blocks, from the first, whose values the backward pass makes again
@@ -91,6 +94,10 @@ TUFF_API enum tuff_status tuff_trainer_step_micros(struct tuff_trainer *trainer,
 TUFF_API enum tuff_status tuff_trainer_evaluate_micro(struct tuff_trainer *trainer,
                                                       const struct tuff_micro *micro,
                                                       double *loss_sum);
+/* With optimizer.average: parameters and their moving averages change places, behind all that was
+ * submitted: before evaluating with the averages, and again behind that. Not before a step was
+ * applied. */
+TUFF_API enum tuff_status tuff_trainer_swap_average(struct tuff_trainer *trainer);
 /* Bytes by purpose: what `tuff plan` prints. Works with a store without device. */
 TUFF_API void tuff_trainer_sizes(const struct tuff_trainer *trainer,
                                  struct tuff_plan_sizes *sizes);
@@ -111,10 +118,12 @@ TUFF_API enum tuff_status tuff_trainer_plan(struct tuff_ctx *ctx,
 struct tuff_memory_choice {
     int64_t batch, accumulate; /* micro-batches of `batch` that make up the one asked for */
     int checkpoint, blocks;    /* blocks made again, of how many */
+    unsigned offload;          /* params->offload, and what had to be added */
     uint64_t peak;
 };
 /* The change that costs least time and keeps tuff_plan_peak within `budget` bytes: as few blocks
- * made again as will do, and where all are not enough the largest part of the batch.
+ * made again as will do, where all are not enough the largest part of the batch, and where one sequence is
+ * too many, on a device with memory of its own, states and then frozen weights in the host's.
  * TUFF_E_DEVICE_MEMORY says what one sequence needs. */
 TUFF_API enum tuff_status tuff_trainer_fit_memory(struct tuff_ctx *ctx,
                                                   const struct tuff_device_info *info,

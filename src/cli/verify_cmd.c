@@ -42,7 +42,9 @@ struct session {
     struct tuff_store *store;
     struct tuff_model *model;
     struct tuff_optimizer *optimizer;
-    struct tuff_program *program, *apply;
+    struct tuff_program *program, *apply, *refresh; /* refresh: NULL where there are no subspaces */
+    struct tuff_optimizer_params params;
+    uint64_t applied;
     struct tuff_model_inputs in;
     struct tuff_model_targets targets;
     struct tuff_model_heads heads; /* as outputs */
@@ -196,6 +198,12 @@ static enum tuff_status build(struct verify *v, struct session *s,
     tuff_optimizer_apply(g, s->optimizer, &norm, NULL);
     s->norm = tuff_output(g, norm, "norm");
     TUFF_TRY(tuff_program_create(s->store, g, NULL, &s->apply));
+    if (tuff_optimizer_refreshes(optimizer, 0)) {
+        TUFF_TRY(tuff_graph_create(v->ctx, &g));
+        tuff_optimizer_refresh(g, s->optimizer);
+        TUFF_TRY(tuff_program_create(s->store, g, NULL, &s->refresh));
+    }
+    s->params = *optimizer;
     TUFF_TRY(tuff_store_allocate(s->store, true, tuff_optimizer_states(optimizer)));
     TUFF_TRY(tuff_model_load(s->model, v->model_path));
     return tuff_optimizer_start(s->optimizer, 0);
@@ -205,6 +213,7 @@ static void destroy(struct session *s)
 {
     tuff_program_destroy(s->program);
     tuff_program_destroy(s->apply);
+    tuff_program_destroy(s->refresh);
     tuff_optimizer_destroy(s->optimizer);
     tuff_model_destroy(s->model);
     tuff_store_destroy(s->store);
@@ -233,6 +242,11 @@ static enum tuff_status pass(struct verify *v, struct session *s, double *loss)
 
 static enum tuff_status apply(struct session *s, double *norm)
 {
+    if (s->refresh && tuff_optimizer_refreshes(&s->params, s->applied)) {
+        TUFF_TRY(tuff_program_begin(s->refresh));
+        TUFF_TRY(tuff_program_submit(s->refresh));
+    }
+    s->applied++;
     TUFF_TRY(tuff_program_begin(s->apply));
     TUFF_TRY(tuff_program_submit(s->apply));
     TUFF_TRY(tuff_program_wait(s->apply, 0));
@@ -375,22 +389,40 @@ static const struct {
     {"rmsprop", 1e-3, 0, {.kind = TUFF_RMSPROP, .momentum = 0.5}},
     {"adadelta", 1, 0, {.kind = TUFF_ADADELTA}},
     {"adafactor", 0.01, 0, {.kind = TUFF_ADAFACTOR}},
+    {"lion", 1e-3, 0.1, {.kind = TUFF_LION}},
+    {"muon", 1e-2, 0.1, {.kind = TUFF_MUON}},
+    {"muon_rms", 1e-2, 0.1, {.kind = TUFF_MUON, .match_rms_adamw = true}},
+    {"galore", 1e-2, 0, {.kind = TUFF_GALORE, .eps = 1e-12, .rank = 4, .update_proj_gap = 200}},
+    {"galore_gap", 1e-2, 0, {.kind = TUFF_GALORE, .eps = 1e-12, .rank = 4, .update_proj_gap = 4}},
+    {"adamw_average", 1e-3, 0.1, {.kind = TUFF_ADAMW, .average = 0.8}},
 };
+
+static void set_params(size_t which, struct tuff_optimizer_params *p)
+{
+    const struct tuff_optimizer_params *own = &optimizers[which].params;
+    *p = tuff_optimizer_defaults(own->kind);
+    p->momentum = own->momentum != 0 ? own->momentum : p->momentum;
+    p->eps = own->eps != 0 ? own->eps : p->eps;
+    p->dampening = own->dampening;
+    p->nesterov |= own->nesterov;
+    p->match_rms_adamw = own->match_rms_adamw;
+    p->rank = own->rank ? own->rank : p->rank;
+    p->update_proj_gap = own->update_proj_gap ? own->update_proj_gap : p->update_proj_gap;
+    p->average = own->average;
+    p->lr = &optimizers[which].rate;
+    p->lr_count = 1;
+    p->weight_decay[0] = p->weight_decay[1] = optimizers[which].decay;
+}
 
 /* Forward, gradients, ten steps of an optimizer; `first`: what the pass itself gives, and the losses
  * that are AdamW's in every golden file. */
 static enum tuff_status check_steps(struct verify *v, size_t which, bool first)
 {
     struct session s = {0};
-    struct tuff_optimizer_params params = tuff_optimizer_defaults(optimizers[which].params.kind);
+    struct tuff_optimizer_params params;
     double losses[10] = {0}, norm;
     char name[64];
-    params.momentum = optimizers[which].params.momentum;
-    params.dampening = optimizers[which].params.dampening;
-    params.nesterov = optimizers[which].params.nesterov;
-    params.lr = &optimizers[which].rate;
-    params.lr_count = 1;
-    params.weight_decay[0] = params.weight_decay[1] = optimizers[which].decay;
+    set_params(which, &params);
     /* A file may say nothing of steps. */
     bool stepped = tuff_weights_find(v->golden, "adamw.losses") ||
                    tuff_weights_find(v->golden, "opt.adamw.losses");
@@ -410,7 +442,8 @@ static enum tuff_status check_steps(struct verify *v, size_t which, bool first)
         status = check_losses(v, name, losses);
     snprintf(name, sizeof name, "opt.%s.after.", optimizers[which].name);
     if (status == TUFF_OK)
-        status = compare_variables(v, &s, name, TUFF_VALUE, 1e-4);
+        status = compare_variables(v, &s, name, params.average > 0 ? TUFF_AVERAGE : TUFF_VALUE,
+                                   1e-4);
     destroy(&s);
     return status;
 }

@@ -301,6 +301,7 @@ void tuff_program_sizes(const struct tuff_program *p, struct tuff_plan_sizes *si
         .tensors = p->graph->tensors.n,
         .flops = p->plan.flops,
         .bytes = p->plan.bytes};
+    unsigned offloaded = tuff_store_offloaded(p->store);
     for (size_t i = 0; i < p->plan.chunk_bytes.n; i++)
         sizes->activations += tuff_buffer_bytes(p->plan.chunk_bytes.items[i]);
     for (size_t i = 0; i < p->graph->nodes.n; i++)
@@ -308,7 +309,10 @@ void tuff_program_sizes(const struct tuff_program *p, struct tuff_plan_sizes *si
     for (size_t i = 0; i < p->store->variables.n; i++) {
         const struct tuff_variable *v = p->store->variables.items[i];
         uint64_t bytes = tuff_variable_words(v) * 4;
+        bool moved = v->role == TUFF_FROZEN ? offloaded & TUFF_OFFLOAD_FROZEN
+                                            : p->store->own_states && offloaded & TUFF_OFFLOAD_STATES;
         *(v->role == TUFF_TRAINABLE ? &sizes->parameters
+          : moved                   ? &sizes->host
           : v->role == TUFF_FROZEN  ? &sizes->frozen
                                     : &sizes->states) += bytes;
     }

@@ -44,7 +44,7 @@ void tuff_store_destroy(struct tuff_store *store)
     if (!store)
         return;
     struct tuff_chunks *all[] = {&store->value,  &store->frozen, &store->state, &store->gradient,
-                                 &store->opt[0], &store->opt[1], &store->table};
+                                 &store->opt[0], &store->opt[1], &store->average, &store->table};
     for (size_t i = 0; i < TUFF_COUNT(all); i++)
         tuff_chunks_free(store->device, all[i]);
     for (size_t i = 0; i < store->activations.n; i++)
@@ -126,6 +126,27 @@ uint64_t tuff_store_chunk_bytes(const struct tuff_store *store)
     return tuff_device_chunk_limit(tuff_store_info(store));
 }
 
+uint64_t tuff_store_flat_bytes(const struct tuff_store *store)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < store->variables.n; i++) {
+        const struct tuff_variable *v = store->variables.items[i];
+        if (v->role == TUFF_TRAINABLE && !v->apart)
+            bytes += tuff_variable_words(v) * 4;
+    }
+    return bytes;
+}
+
+void tuff_store_offload(struct tuff_store *store, unsigned what)
+{
+    store->offload = what;
+}
+
+unsigned tuff_store_offloaded(const struct tuff_store *store)
+{
+    return tuff_store_info(store)->unified_memory ? 0 : store->offload;
+}
+
 uint64_t tuff_store_activation_bytes(const struct tuff_store *store)
 {
     uint64_t bytes = 0;
@@ -181,9 +202,10 @@ uint64_t tuff_variable_words(const struct tuff_variable *v)
                          TUFF_SEGMENT);
 }
 
-/* First chunk with room, else a new one; a variable never straddles two. */
-static enum tuff_status place(struct tuff_store *store, struct tuff_variable *v, uint64_t **items,
-                              size_t *n, size_t *cap)
+/* The last chunk if it has room, and is none before `first`; else a new one: a variable never straddles
+ * two. */
+static enum tuff_status place(struct tuff_store *store, struct tuff_variable *v, size_t first,
+                              uint64_t **items, size_t *n, size_t *cap)
 {
     uint64_t limit = tuff_store_chunk_bytes(store) / 4;
     uint64_t need = tuff_variable_words(v);
@@ -191,7 +213,7 @@ static enum tuff_status place(struct tuff_store *store, struct tuff_variable *v,
         return tuff_fail(store->ctx, TUFF_E_DEVICE_MEMORY,
                          "variable %s: %.1f MiB do not fit into one allocation of this device "
                          "(%.1f MiB)", v->name, (double) need / 262144, (double) limit / 262144);
-    if (!*n || (*items)[*n - 1] + need > limit) {
+    if (*n == first || (*items)[*n - 1] + need > limit) {
         if (!tuff_grow((void **) items, cap, *n + 1, sizeof **items))
             return tuff_fail(store->ctx, TUFF_E_NOMEM, "store: out of host memory");
         (*items)[(*n)++] = 0;
@@ -199,6 +221,16 @@ static enum tuff_status place(struct tuff_store *store, struct tuff_variable *v,
     v->chunk = (uint32_t) *n - 1;
     v->offset = (*items)[*n - 1];
     (*items)[*n - 1] += need;
+    return TUFF_OK;
+}
+
+static enum tuff_status place_trainable(struct tuff_store *store, bool apart)
+{
+    for (size_t i = 0; i < store->order.n; i++)
+        if (store->order.items[i]->apart == apart)
+            TUFF_TRY(place(store, store->order.items[i], store->flat_chunks,
+                           &store->trainable_elements.items, &store->trainable_elements.n,
+                           &store->trainable_elements.cap));
     return TUFF_OK;
 }
 
@@ -219,9 +251,9 @@ enum tuff_status tuff_store_layout(struct tuff_store *store)
         if (slot)
             *slot = v;
     }
-    for (size_t i = 0; i < store->order.n; i++)
-        TUFF_TRY(place(store, store->order.items[i], &store->trainable_elements.items,
-                       &store->trainable_elements.n, &store->trainable_elements.cap));
+    TUFF_TRY(place_trainable(store, false));
+    store->flat_chunks = store->trainable_elements.n;
+    TUFF_TRY(place_trainable(store, true));
     store->laid_out = true;
     return TUFF_OK;
 }
@@ -235,10 +267,10 @@ static enum tuff_status layout_rest(struct tuff_store *store)
     for (size_t i = 0; i < store->variables.n; i++) {
         struct tuff_variable *v = store->variables.items[i];
         if (v->role == TUFF_FROZEN)
-            TUFF_TRY(place(store, v, &store->frozen_elements.items, &store->frozen_elements.n,
+            TUFF_TRY(place(store, v, 0, &store->frozen_elements.items, &store->frozen_elements.n,
                            &store->frozen_elements.cap));
         else if (v->role == TUFF_STATE)
-            TUFF_TRY(place(store, v, &store->state_elements.items, &store->state_elements.n,
+            TUFF_TRY(place(store, v, 0, &store->state_elements.items, &store->state_elements.n,
                            &store->state_elements.cap));
     }
     return TUFF_OK;
@@ -252,14 +284,14 @@ void tuff_chunks_free(struct tuff_device *device, struct tuff_chunks *chunks)
     *chunks = (struct tuff_chunks) {0};
 }
 
-enum tuff_status tuff_chunks_allocate(struct tuff_device *device, struct tuff_chunks *chunks,
-                                      const uint64_t *bytes, size_t n)
+static enum tuff_status chunks_allocate(struct tuff_device *device, enum tuff_memory memory,
+                                        struct tuff_chunks *chunks, const uint64_t *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct tuff_buffer *slot = TUFF_PUSH(chunks);
         if (!slot)
             return tuff_fail(tuff_device_ctx(device), TUFF_E_NOMEM, "arena: out of host memory");
-        enum tuff_status status = tuff_buffer_create(device, bytes[i], TUFF_MEMORY_DEVICE, slot);
+        enum tuff_status status = tuff_buffer_create(device, bytes[i], memory, slot);
         if (status != TUFF_OK) {
             chunks->n--; /* so that another attempt begins where this one ended */
             return status;
@@ -268,12 +300,19 @@ enum tuff_status tuff_chunks_allocate(struct tuff_device *device, struct tuff_ch
     return TUFF_OK;
 }
 
-static enum tuff_status allocate_f32(struct tuff_store *store, struct tuff_chunks *chunks,
-                                     const uint64_t *elements, size_t n)
+enum tuff_status tuff_chunks_allocate(struct tuff_device *device, struct tuff_chunks *chunks,
+                                      const uint64_t *bytes, size_t n)
+{
+    return chunks_allocate(device, TUFF_MEMORY_DEVICE, chunks, bytes, n);
+}
+
+static enum tuff_status allocate_f32(struct tuff_store *store, unsigned offloaded,
+                                     struct tuff_chunks *chunks, const uint64_t *elements, size_t n)
 {
     for (size_t i = chunks->n; i < n; i++) {
         uint64_t bytes = elements[i] * 4;
-        TUFF_TRY(tuff_chunks_allocate(store->device, chunks, &bytes, 1));
+        TUFF_TRY(chunks_allocate(store->device, offloaded ? TUFF_MEMORY_HOST : TUFF_MEMORY_DEVICE,
+                                 chunks, &bytes, 1));
     }
     return TUFF_OK;
 }
@@ -308,15 +347,18 @@ enum tuff_status tuff_store_allocate(struct tuff_store *store, bool with_gradien
     TUFF_TRY(layout_rest(store));
     const uint64_t *n = store->trainable_elements.items;
     size_t count = store->trainable_elements.n;
-    TUFF_TRY(allocate_f32(store, &store->value, n, count));
-    TUFF_TRY(allocate_f32(store, &store->frozen, store->frozen_elements.items,
-                          store->frozen_elements.n));
-    TUFF_TRY(allocate_f32(store, &store->state, store->state_elements.items,
-                          store->state_elements.n));
+    unsigned offloaded = tuff_store_offloaded(store), of_states = offloaded & TUFF_OFFLOAD_STATES;
+    TUFF_TRY(allocate_f32(store, 0, &store->value, n, count));
+    TUFF_TRY(allocate_f32(store, offloaded & TUFF_OFFLOAD_FROZEN, &store->frozen,
+                          store->frozen_elements.items, store->frozen_elements.n));
+    TUFF_TRY(allocate_f32(store, store->own_states ? of_states : 0, &store->state,
+                          store->state_elements.items, store->state_elements.n));
     if (with_gradients)
-        TUFF_TRY(allocate_f32(store, &store->gradient, n, count));
+        TUFF_TRY(allocate_f32(store, 0, &store->gradient, n, count));
     for (int i = 0; i < TUFF_MIN(states, 2); i++)
-        TUFF_TRY(allocate_f32(store, &store->opt[i], n, count));
+        TUFF_TRY(allocate_f32(store, of_states, &store->opt[i], n, store->flat_chunks));
+    if (store->with_average)
+        TUFF_TRY(allocate_f32(store, of_states, &store->average, n, count));
     TUFF_TRY(fill_table(store));
     store->allocated = true;
     return TUFF_OK;
@@ -332,6 +374,7 @@ struct tuff_buffer *tuff_arena_buffer(struct tuff_store *store, enum tuff_copy c
 {
     return chunk_of(copy == TUFF_VALUE      ? &store->value
                     : copy == TUFF_GRADIENT ? &store->gradient
+                    : copy == TUFF_AVERAGE  ? &store->average
                                             : &store->opt[copy - TUFF_STATE_0],
                     chunk);
 }

@@ -16,6 +16,7 @@ struct tuff_variable {
     int64_t dims[TUFF_RANK_MAX], elements;
     enum tuff_role role;
     uint32_t group;
+    bool apart; /* trainable, and its optimizer keeps states of other shapes: in chunks without any */
     struct tuff_file_order file;
     uint32_t chunk;  /* of its role's arena */
     uint64_t offset; /* words into the chunk (F32: elements): the same in value, gradient, states */
@@ -39,8 +40,12 @@ struct tuff_store {
     struct { struct tuff_variable **items; size_t n, cap; } order; /* trainable, as laid out */
     bool laid_out, allocated; /* trainable variables have places; all have, and memory */
     struct { uint64_t *items; size_t n, cap; } trainable_elements; /* used elements per chunk */
+    size_t flat_chunks; /* the first of them: those that have states at the same offsets */
+    bool with_average;  /* trainable variables have a moving average */
+    unsigned offload;   /* what lies in host memory: TUFF_OFFLOAD_... */
+    bool own_states;    /* state variables are an optimizer's: they go where its arenas go */
     struct { uint64_t *items; size_t n, cap; } frozen_elements, state_elements;
-    struct tuff_chunks value, frozen, state, gradient, opt[2];
+    struct tuff_chunks value, frozen, state, gradient, opt[2], average;
     struct tuff_chunks table; /* per chunk: u32 [elements / 256]: variable << 4 | group */
     /* Activation arenas shared by programs, largest last, and what planned programs need. */
     struct { struct tuff_chunks *items; size_t n, cap; } activations;
@@ -53,6 +58,10 @@ enum tuff_status tuff_store_layout(struct tuff_store *store);
 /* Of the device, or of the one planned for. */
 const struct tuff_device_info *tuff_store_info(const struct tuff_store *store);
 uint64_t tuff_store_chunk_bytes(const struct tuff_store *store);
+/* Bytes of one state arena: of trainable variables that are not apart. */
+uint64_t tuff_store_flat_bytes(const struct tuff_store *store);
+/* What tuff_store_offload asked for, as far as this device has memory of its own. */
+unsigned tuff_store_offloaded(const struct tuff_store *store);
 /* What the arena has that programs created so far share, and what the tables have (0 before the
  * layout). */
 uint64_t tuff_store_activation_bytes(const struct tuff_store *store);

@@ -6,21 +6,6 @@
 
 #define SUMS 4 /* numbers of scratch before the rows' sums */
 
-static const char *const kinds[] = {"variance", "row_var", "col_var"};
-
-bool tuff_optimizer_owns(const struct tuff_variable *v)
-{
-    if (!strcmp(v->name, "optim.loss_scale"))
-        return true;
-    for (size_t i = 0; i < TUFF_COUNT(kinds); i++) {
-        size_t n = strlen(kinds[i]);
-        if (!strncmp(v->name, "optim.", 6) && !strncmp(v->name + 6, kinds[i], n) &&
-            v->name[6 + n] == '.')
-            return true;
-    }
-    return false;
-}
-
 struct shape {
     bool vector;
     uint32_t rows, cols;
@@ -31,20 +16,6 @@ static struct shape shape_of(const struct tuff_variable *v)
     int64_t cols = v->rank ? v->dims[v->rank - 1] : 1;
     bool vector = v->rank < 2;
     return (struct shape) {vector, vector ? 1 : (uint32_t) (v->elements / cols), (uint32_t) cols};
-}
-
-static enum tuff_status add_state(struct tuff_store *store, const char *kind, const char *name,
-                                  uint32_t n, struct tuff_variable **state)
-{
-    char text[512];
-    snprintf(text, sizeof text, "optim.%s.%s", kind, name);
-    return tuff_store_add(store,
-                          &(struct tuff_variable_params) {.name = text,
-                                                          .dtype = TUFF_F32,
-                                                          .rank = 1,
-                                                          .dims = {n},
-                                                          .role = TUFF_STATE},
-                          state);
 }
 
 enum tuff_status tuff_adafactor_add_states(struct tuff_optimizer *o)
@@ -64,10 +35,11 @@ enum tuff_status tuff_adafactor_add_states(struct tuff_optimizer *o)
         struct shape s = shape_of(v);
         struct tuff_factored *f = &o->factored[o->n_factored++];
         f->parameter = v;
-        TUFF_TRY(add_state(store, kinds[s.vector ? 0 : 1], v->name,
-                           s.vector ? s.cols : s.rows, &f->row));
+        int64_t rows = s.vector ? s.cols : s.rows, cols = s.cols;
+        TUFF_TRY(tuff_optimizer_add_state(store, s.vector ? "variance" : "row_var", v, 1, &rows,
+                                          &f->row));
         if (!s.vector)
-            TUFF_TRY(add_state(store, kinds[2], v->name, s.cols, &f->col));
+            TUFF_TRY(tuff_optimizer_add_state(store, "col_var", v, 1, &cols, &f->col));
     }
     return TUFF_OK;
 }

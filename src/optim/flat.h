@@ -18,6 +18,8 @@ uint32_t tuff_flat_groups_of(uint64_t n, uint64_t own, uint32_t subgroups);
 void tuff_flat_launch(struct tuff_recorder *r, struct tuff_launch_params launch, const char *kernel,
                       uint32_t t[16]);
 
+#define TUFF_GALORE_RANK_MAX 256
+
 /* What a flat step reads that all its elements share; made once a step. */
 enum { TUFF_FACTORS = 56 };
 
@@ -25,6 +27,11 @@ enum { TUFF_FACTORS = 56 };
  * no columns. */
 struct tuff_factored {
     struct tuff_variable *parameter, *row, *col;
+};
+
+/* Muon's and GaLore's states of a hidden matrix: a [R, C]; or a, b of the projection's shape, and p. */
+struct tuff_hidden {
+    struct tuff_variable *parameter, *a, *b, *p;
 };
 
 struct tuff_optimizer {
@@ -35,7 +42,14 @@ struct tuff_optimizer {
     struct tuff_variable *applied, *rates, *correction, *groups, *scale; /* scale: NULL: none */
     struct tuff_factored *factored; /* Adafactor */
     size_t n_factored;
+    struct tuff_hidden *hidden; /* Muon, GaLore */
+    size_t n_hidden;
 };
+
+/* "optim.<kind>.<parameter>": a state with a shape of its own. */
+enum tuff_status tuff_optimizer_add_state(struct tuff_store *store, const char *kind,
+                                          const struct tuff_variable *parameter, int rank,
+                                          const int64_t *dims, struct tuff_variable **state);
 
 /* The 2-norm of a list of chunks together: [1]. */
 struct tuff_tensor *tuff_grad_norm(struct tuff_graph *g, struct tuff_tensor *const *chunks,
@@ -54,6 +68,17 @@ struct tuff_tensor *tuff_unscale(struct tuff_graph *g, struct tuff_tensor *norm,
 void tuff_loss_scale_next(struct tuff_graph *g, struct tuff_tensor *norm, struct tuff_tensor *scale);
 /* Values of a chunk of the arenas rounded to half precision. */
 void tuff_round_step(struct tuff_graph *g, const struct tuff_optimizer *o, uint32_t chunk);
+
+/* matrix.c: Muon's and GaLore's states, and their steps of the hidden matrices. */
+enum tuff_status tuff_matrix_add_states(struct tuff_optimizer *o);
+void tuff_matrix_steps(struct tuff_graph *g, const struct tuff_optimizer *o,
+                       struct tuff_tensor *factors);
+/* GaLore: the matrix is projected from the right. */
+bool tuff_galore_right(const struct tuff_variable *v);
+
+/* average.c: the moving average's step of a chunk. */
+void tuff_average_step(struct tuff_graph *g, const struct tuff_optimizer *o,
+                       struct tuff_tensor *factors, uint32_t chunk);
 
 /* Adafactor: its states, of all parameters that the store has, and the steps of all. */
 enum tuff_status tuff_adafactor_add_states(struct tuff_optimizer *o);

@@ -36,6 +36,11 @@ static const struct {
     /* eps is FLT_EPSILON, as torch.optim's default of None. */
     [TUFF_ADAFACTOR] = {"adafactor", true, {NULL},
                         {.beta2_decay = -0.8, .eps = 1.1920929e-7, .eps2 = 1e-3, .d = 1}},
+    [TUFF_MUON] = {"muon", true, {"exp_avg", "exp_avg_sq"},
+                   {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .momentum = 0.95, .nesterov = true}},
+    [TUFF_GALORE] = {"galore", true, {"exp_avg", "exp_avg_sq"},
+                     {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .rank = 128,
+                      .update_proj_gap = 200, .scale = 0.25}},
 };
 
 const char *tuff_optimizer_name(enum tuff_optimizer_kind kind)
@@ -106,6 +111,11 @@ static enum tuff_status check(struct tuff_ctx *ctx, const struct tuff_optimizer_
     else if (p->kind == TUFF_ADAFACTOR &&
              !(p->beta2_decay <= 0 && p->eps2 >= 0 && p->d > 0 && isfinite(p->beta2_decay)))
         wrong = "beta2_decay must be 0 or less, eps2 0 or more, d above 0";
+    else if (p->kind == TUFF_GALORE && (p->rank < 1 || p->rank > TUFF_GALORE_RANK_MAX ||
+                                        p->update_proj_gap < 1 || !isfinite(p->scale)))
+        wrong = "rank must be 1 to 256, update_proj_gap 1 or more, scale finite";
+    else if (!share(p->average))
+        wrong = "the moving average's decay must be in [0, 1)";
     else if (!(p->clip >= 0))
         wrong = "clip must be 0 or more";
     else if (!(p->loss_scale >= 0) || p->loss_scale > 1e30)
@@ -123,6 +133,29 @@ static int64_t corrections_needed(double beta1, double beta2)
     double slow = TUFF_MAX(beta1, beta2);
     double steps = slow > 0 ? -26 * log(2) / log(slow) : 1;
     return (int64_t) TUFF_MIN(TUFF_MAX(ceil(steps), 1), (double) CORRECTIONS_MAX);
+}
+
+/* ---- states with shapes of their own ---- */
+
+enum tuff_status tuff_optimizer_add_state(struct tuff_store *store, const char *kind,
+                                          const struct tuff_variable *parameter, int rank,
+                                          const int64_t *dims, struct tuff_variable **state)
+{
+    char text[512];
+    snprintf(text, sizeof text, "optim.%s.%s", kind, parameter->name);
+    struct tuff_variable_params params = {
+        .name = text, .dtype = TUFF_F32, .rank = rank, .role = TUFF_STATE};
+    memcpy(params.dims, dims, (size_t) rank * sizeof *dims);
+    store->own_states = true;
+    return tuff_store_add(store, &params, state);
+}
+
+bool tuff_optimizer_owns(const struct tuff_variable *v)
+{
+    static const char prefix[] = "optim.";
+    size_t n = sizeof prefix - 1;
+    return !strncmp(v->name, prefix, n) &&
+           (!strcmp(v->name + n, "loss_scale") || strchr(v->name + n, '.'));
 }
 
 /* ---- the object ---- */
@@ -152,6 +185,9 @@ enum tuff_status tuff_optimizer_create(struct tuff_store *store,
         TUFF_TRY_GOTO(add(store, "optim.loss_scale", TUFF_F32, 2, &o->scale));
     if (params->kind == TUFF_ADAFACTOR)
         TUFF_TRY_GOTO(tuff_adafactor_add_states(o));
+    if (params->kind == TUFF_MUON || params->kind == TUFF_GALORE)
+        TUFF_TRY_GOTO(tuff_matrix_add_states(o));
+    store->with_average = params->average > 0;
     *out = o;
     return TUFF_OK;
 fail:
@@ -163,6 +199,7 @@ void tuff_optimizer_destroy(struct tuff_optimizer *o)
 {
     if (o) {
         free(o->factored);
+        free(o->hidden);
         free(o->lr);
     }
     free(o);
@@ -271,10 +308,14 @@ void tuff_optimizer_apply(struct tuff_graph *g, struct tuff_optimizer *o,
     struct tuff_tensor *factors = tuff_optimizer_factors(g, o, norm, applied, scale);
     if (o->params.kind == TUFF_ADAFACTOR)
         tuff_adafactor_steps(g, o, factors);
-    for (size_t c = 0; c < chunks && o->params.kind != TUFF_ADAFACTOR; c++)
+    for (size_t c = 0; c < store->flat_chunks && o->params.kind != TUFF_ADAFACTOR; c++)
         tuff_flat_step(g, o, factors, (uint32_t) c);
+    if (o->n_hidden)
+        tuff_matrix_steps(g, o, factors);
     for (size_t c = 0; c < chunks && o->params.round != TUFF_F32; c++)
         tuff_round_step(g, o, (uint32_t) c);
+    for (size_t c = 0; c < chunks && o->params.average > 0; c++)
+        tuff_average_step(g, o, factors, (uint32_t) c);
     if (scale)
         tuff_loss_scale_next(g, norm, scale);
     struct tuff_tensor *next = g->status == TUFF_OK ? tuff_next_version(applied) : NULL;

@@ -14,6 +14,7 @@ static const char *const names[] = {
     [TUFF_SCHEDULE_INVERSE_SQRT] = "inverse_sqrt",
     [TUFF_SCHEDULE_POLYNOMIAL] = "polynomial",
     [TUFF_SCHEDULE_WSD] = "warmup_stable_decay",
+    [TUFF_SCHEDULE_PLATEAU] = "reduce_lr_on_plateau",
 };
 
 const char *tuff_schedule_name(enum tuff_schedule kind)
@@ -61,4 +62,24 @@ void tuff_schedule_fill(double *lr, int64_t steps, const struct tuff_schedule_pa
     for (int64_t t = 0; t < steps; t++)
         lr[t] = p->base * (t < p->warmup ? (double) (t + 1) / (double) p->warmup
                                          : p->floor + (1 - p->floor) * share_at(p, t, steps));
+}
+
+bool tuff_plateau_step(const struct tuff_plateau_params *p, double floor, double loss,
+                       struct tuff_plateau *s)
+{
+    bool better = loss < s->best * (1 - p->threshold) || (isinf(s->best) && isfinite(loss));
+    s->best = better ? loss : s->best;
+    s->bad = better ? 0 : s->bad + 1;
+    if (s->cooldown > 0) {
+        s->cooldown--;
+        s->bad = 0;
+    }
+    if ((double) s->bad <= p->patience)
+        return false;
+    double rate = TUFF_MAX(s->rate * p->factor, floor);
+    bool changes = s->rate - rate > 1e-8; /* PyTorch's eps, of a rate of 1 here */
+    s->rate = changes ? rate : s->rate;
+    s->cooldown = (int64_t) p->cooldown;
+    s->bad = 0;
+    return changes;
 }

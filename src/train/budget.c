@@ -78,26 +78,41 @@ static enum tuff_status fewest_blocks(struct search *s, int64_t batch, bool *goo
     return *good ? fits(s, batch, high, good) : TUFF_OK;
 }
 
+static enum tuff_status largest_batch(struct search *s, int64_t asked, bool *good)
+{
+    struct tuff_memory_choice *choice = s->choice;
+    *good = false;
+    for (int64_t batch = asked; batch >= 1 && !*good; batch--) {
+        if (asked % batch)
+            continue;
+        TUFF_TRY(fewest_blocks(s, batch, good));
+        choice->batch = batch;
+        choice->accumulate = asked / batch;
+    }
+    return TUFF_OK;
+}
+
 enum tuff_status tuff_trainer_fit_memory(struct tuff_ctx *ctx, const struct tuff_device_info *info,
                                          const struct tuff_model_config *config,
                                          const struct tuff_trainer_params *params,
                                          uint64_t budget, struct tuff_memory_choice *choice)
 {
+    static const unsigned more[] = {0, TUFF_OFFLOAD_STATES,
+                                    TUFF_OFFLOAD_STATES | TUFF_OFFLOAD_FROZEN};
     struct search s = {ctx, info, config, *params, budget, choice};
+    size_t ways = info && !info->unified_memory ? TUFF_COUNT(more) : 1;
     *choice = (struct tuff_memory_choice) {0};
-    for (int64_t batch = params->batch; batch >= 1; batch--) {
+    for (size_t i = 0; i < ways; i++) {
         bool good;
-        if (params->batch % batch)
-            continue;
-        TUFF_TRY(fewest_blocks(&s, batch, &good));
-        choice->batch = batch;
-        choice->accumulate = params->batch / batch;
+        s.params.offload = choice->offload = params->offload | more[i];
+        TUFF_TRY(largest_batch(&s, params->batch, &good));
         if (good)
             return TUFF_OK;
     }
     return tuff_fail(ctx, TUFF_E_DEVICE_MEMORY,
-                     "one sequence of %lld tokens with all blocks made again needs %.0f MiB, which "
+                     "one sequence of %lld tokens with all blocks made again%s needs %.0f MiB, which "
                      "is more than %.0f; a shorter context or a smaller model would fit",
-                     (long long) params->context, (double) choice->peak / 1048576,
-                     (double) budget / 1048576);
+                     (long long) params->context,
+                     ways > 1 ? " and states in the host's memory" : "",
+                     (double) choice->peak / 1048576, (double) budget / 1048576);
 }

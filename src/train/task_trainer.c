@@ -9,9 +9,12 @@ struct tuff_task_trainer {
     struct tuff_task_trainer_params params;
     struct tuff_optimizer *optimizer;
     struct tuff_program *learn, *update, *infer;
+    struct tuff_program *refresh; /* NULL: the optimizer has no subspaces */
+    struct tuff_tensor *applied;
     struct tuff_model_inputs learn_in, infer_in;
     struct tuff_model_targets targets;
     struct tuff_tensor *loss, *logits;
+    uint32_t n_applied;
     uint64_t steps; /* begun; the next is its number in dropout's seed */
 };
 
@@ -41,9 +44,17 @@ static enum tuff_status build_others(struct tuff_task_trainer *t)
     struct tuff_graph *g;
     struct tuff_model_heads heads;
     TUFF_TRY(tuff_graph_create(t->ctx, &g));
-    tuff_optimizer_apply(g, t->optimizer, NULL, NULL);
+    struct tuff_tensor *applied;
+    tuff_optimizer_apply(g, t->optimizer, NULL, &applied);
+    t->applied = tuff_output(g, applied, "applied");
     TUFF_TRY(tuff_program_create(p->store, g, &(struct tuff_program_params) {.name = "update"},
                                  &t->update));
+    if (tuff_optimizer_refreshes(&p->optimizer, 0)) {
+        TUFF_TRY(tuff_graph_create(t->ctx, &g));
+        tuff_optimizer_refresh(g, t->optimizer);
+        TUFF_TRY(tuff_program_create(p->store, g, &(struct tuff_program_params) {.name = "refresh"},
+                                     &t->refresh));
+    }
     TUFF_TRY(tuff_graph_create(t->ctx, &g));
     tuff_model_inputs_add(g, p->model, &t->infer_in, .batch = p->batch, .time = p->time,
                           .source = p->source, .visible = true);
@@ -93,6 +104,7 @@ void tuff_task_trainer_destroy(struct tuff_task_trainer *t)
         return;
     tuff_program_destroy(t->learn);
     tuff_program_destroy(t->update);
+    tuff_program_destroy(t->refresh);
     tuff_program_destroy(t->infer);
     tuff_optimizer_destroy(t->optimizer);
     free(t);
@@ -111,9 +123,14 @@ enum tuff_status tuff_task_trainer_step(struct tuff_task_trainer *t,
     TUFF_TRY(tuff_model_inputs_write(t->learn, t->params.model, &t->learn_in, &b));
     tuff_model_targets_write(t->learn, &t->targets, labels);
     TUFF_TRY(tuff_program_submit(t->learn));
+    if (t->refresh && tuff_optimizer_refreshes(&t->params.optimizer, t->n_applied)) {
+        TUFF_TRY(tuff_program_begin(t->refresh));
+        TUFF_TRY(tuff_program_submit(t->refresh));
+    }
     TUFF_TRY(tuff_program_begin(t->update));
     TUFF_TRY(tuff_program_submit(t->update));
     TUFF_TRY(tuff_program_wait(t->update, 0));
+    t->n_applied = *(const uint32_t *) tuff_program_output(t->update, t->applied, 0);
     *loss = (double) *(const float *) tuff_program_output(t->learn, t->loss, 0);
     t->steps++;
     return TUFF_OK;

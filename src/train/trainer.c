@@ -31,6 +31,7 @@ struct tuff_trainer {
     size_t n;
     struct tuff_optimizer *optimizer;
     struct tuff_program *apply;
+    struct tuff_program *refresh, *swap; /* NULL where the optimizer has no subspaces, no average */
     struct tuff_tensor *norm, *applied;
     uint64_t apply_step[2]; /* as pass.slot_step and slot */
     int apply_slot;
@@ -113,6 +114,10 @@ static enum tuff_status prepare(struct tuff_trainer *t)
         TUFF_TRY(tuff_program_prepare(t->train[i].program));
         TUFF_TRY(tuff_program_prepare(t->eval[i].program));
     }
+    if (t->refresh)
+        TUFF_TRY(tuff_program_prepare(t->refresh));
+    if (t->swap)
+        TUFF_TRY(tuff_program_prepare(t->swap));
     return tuff_program_prepare(t->apply);
 }
 
@@ -129,6 +134,17 @@ static enum tuff_status check_shapes(struct tuff_ctx *ctx, const struct tuff_tra
     return TUFF_OK;
 }
 
+static enum tuff_status create_program(struct tuff_trainer *t, struct tuff_graph *g,
+                                       const char *name, struct tuff_program **program)
+{
+    return tuff_program_create(t->params.store, g,
+                               &(struct tuff_program_params) {.name = name,
+                                                              .generic = t->params.generic,
+                                                              .order = t->params.order,
+                                                              .order_seed = t->params.order_seed},
+                               program);
+}
+
 static enum tuff_status create_apply(struct tuff_trainer *t)
 {
     struct tuff_graph *g;
@@ -137,12 +153,18 @@ static enum tuff_status create_apply(struct tuff_trainer *t)
     tuff_optimizer_apply(g, t->optimizer, &norm, &applied);
     t->norm = tuff_output(g, norm, "norm");
     t->applied = tuff_output(g, applied, "applied");
-    return tuff_program_create(t->params.store, g,
-                               &(struct tuff_program_params) {.name = "apply",
-                                                              .generic = t->params.generic,
-                                                              .order = t->params.order,
-                                                              .order_seed = t->params.order_seed},
-                               &t->apply);
+    TUFF_TRY(create_program(t, g, "apply", &t->apply));
+    if (tuff_optimizer_refreshes(&t->params.optimizer, 0)) {
+        TUFF_TRY(tuff_graph_create(t->ctx, &g));
+        tuff_optimizer_refresh(g, t->optimizer);
+        TUFF_TRY(create_program(t, g, "refresh", &t->refresh));
+    }
+    if (t->params.optimizer.average > 0) {
+        TUFF_TRY(tuff_graph_create(t->ctx, &g));
+        tuff_optimizer_swap_average(g, t->optimizer);
+        TUFF_TRY(create_program(t, g, "swap", &t->swap));
+    }
+    return TUFF_OK;
 }
 
 /* Everything the programs and the store will take, before anything is allocated. */
@@ -185,6 +207,9 @@ enum tuff_status tuff_trainer_create(struct tuff_ctx *ctx, const struct tuff_tra
     t->params = *params;
     enum tuff_status status;
     tuff_trainer_amp(&t->params.optimizer, params->amp, params->amp_dtype);
+    tuff_store_offload(params->store, params->offload);
+    TUFF_TRY_GOTO(tuff_parameter_rules_apply(params->store, params->rules, params->n_rules,
+                                             &t->params.optimizer));
     TUFF_TRY_GOTO(tuff_optimizer_create(params->store, &t->params.optimizer, &t->optimizer));
     TUFF_TRY_GOTO(create_passes(t));
     TUFF_TRY_GOTO(create_apply(t));
@@ -206,6 +231,8 @@ void tuff_trainer_destroy(struct tuff_trainer *t)
     if (!t)
         return;
     tuff_program_destroy(t->apply);
+    tuff_program_destroy(t->refresh);
+    tuff_program_destroy(t->swap);
     for (size_t i = 0; t->train && t->eval && i < t->n; i++) {
         tuff_program_destroy(t->eval[i].program);
         tuff_program_destroy(t->train[i].program);
@@ -270,10 +297,48 @@ static void harvest_apply(struct tuff_trainer *t, int slot, int age)
     if (p) {
         p->result.norm = (double) *(const float *) tuff_program_output(t->apply, t->norm, age);
         p->result.applied = *(const uint32_t *) tuff_program_output(t->apply, t->applied, age);
+        t->done_applied = p->result.applied;
         p->result.skipped = !isfinite(p->result.norm);
         p->applied = true;
     }
     t->apply_step[slot] = 0;
+}
+
+static enum tuff_status wait_micro(struct tuff_trainer *t, struct pass *pass, int age)
+{
+    TUFF_TRY(tuff_program_wait(pass->program, age));
+    harvest_micro(t, pass, age ? pass->slot : !pass->slot, age);
+    return TUFF_OK;
+}
+
+/* For all that was submitted, and takes its results. */
+static enum tuff_status wait_all(struct tuff_trainer *t)
+{
+    for (int age = 1; age >= 0; age--) { /* older run first */
+        for (size_t i = 0; i < t->n; i++)
+            TUFF_TRY(wait_micro(t, &t->train[i], age));
+        TUFF_TRY(tuff_program_wait(t->apply, age));
+        harvest_apply(t, age ? t->apply_slot : !t->apply_slot, age);
+    }
+    return TUFF_OK;
+}
+
+/* Subspaces are due by applied steps, of which the last ones are not yet known: where one of the
+ * numbers that it can be is due, they are waited for. */
+static enum tuff_status refresh(struct tuff_trainer *t)
+{
+    uint64_t unknown = 0;
+    bool due = false;
+    for (int slot = 0; slot < 2; slot++)
+        unknown += t->apply_step[slot] != 0;
+    for (uint64_t i = 0; t->refresh && i <= unknown; i++)
+        due |= tuff_optimizer_refreshes(&t->params.optimizer, t->done_applied + i);
+    if (due && unknown)
+        TUFF_TRY(wait_all(t));
+    if (!due || !tuff_optimizer_refreshes(&t->params.optimizer, t->done_applied))
+        return TUFF_OK;
+    TUFF_TRY(tuff_program_begin(t->refresh));
+    return tuff_program_submit(t->refresh);
 }
 
 static enum tuff_status fill(struct tuff_trainer *t, struct pass *pass,
@@ -331,6 +396,7 @@ enum tuff_status tuff_trainer_step_micros(struct tuff_trainer *t, const struct t
         .result = {.step = t->step, .tokens = counted}, .micros = n};
     for (size_t i = 0; i < n; i++)
         TUFF_TRY(micro(t, &micros[i], i, counted, &waited));
+    TUFF_TRY(refresh(t));
     double begin = tuff_os_now();
     TUFF_TRY(tuff_program_begin(t->apply));
     waited += tuff_os_now() - begin;
@@ -346,26 +412,14 @@ enum tuff_status tuff_trainer_step_micros(struct tuff_trainer *t, const struct t
     return TUFF_OK;
 }
 
-static enum tuff_status wait_micro(struct tuff_trainer *t, struct pass *pass, int age)
-{
-    TUFF_TRY(tuff_program_wait(pass->program, age));
-    harvest_micro(t, pass, age ? pass->slot : !pass->slot, age);
-    return TUFF_OK;
-}
-
 enum tuff_status tuff_trainer_result(struct tuff_trainer *t, bool wait, bool *have,
                                      struct tuff_step_result *result)
 {
     *have = false;
-    for (int age = 1; wait && age >= 0; age--) { /* older run first */
-        for (size_t i = 0; i < t->n; i++)
-            TUFF_TRY(wait_micro(t, &t->train[i], age));
-        TUFF_TRY(tuff_program_wait(t->apply, age));
-        harvest_apply(t, age ? t->apply_slot : !t->apply_slot, age);
-    }
+    if (wait)
+        TUFF_TRY(wait_all(t));
     if (t->n_queue && !t->queue[0].micros && t->queue[0].applied) {
         *result = t->queue[0].result;
-        t->done_applied = result->applied;
         memmove(&t->queue[0], &t->queue[1], --t->n_queue * sizeof t->queue[0]);
         *have = true;
     }
@@ -390,20 +444,35 @@ enum tuff_status tuff_trainer_evaluate(struct tuff_trainer *t, const uint32_t *i
     return tuff_trainer_evaluate_micro(t, &(struct tuff_micro) {0, ids, targets}, loss_sum);
 }
 
-/* The i-th of 2 n + 1. */
+enum tuff_status tuff_trainer_swap_average(struct tuff_trainer *t)
+{
+    if (!t->swap)
+        return tuff_fail(t->ctx, TUFF_E_STATE, "trainer: the optimizer keeps no moving average");
+    TUFF_TRY(tuff_program_begin(t->swap));
+    return tuff_program_submit(t->swap);
+}
+
+/* The i-th of 2 n + 3; NULL: there is none. */
 static const struct tuff_program *program(const struct tuff_trainer *t, size_t i)
 {
-    return i == 2 * t->n ? t->apply : (i % 2 ? t->eval : t->train)[i / 2].program;
+    const struct tuff_program *const others[] = {t->apply, t->refresh, t->swap};
+    return i >= 2 * t->n ? others[i - 2 * t->n] : (i % 2 ? t->eval : t->train)[i / 2].program;
 }
 
 void tuff_trainer_sizes(const struct tuff_trainer *t, struct tuff_plan_sizes *sizes)
 {
+    const struct tuff_optimizer_params *o = &t->params.optimizer;
+    const struct tuff_store *store = t->params.store;
     tuff_program_sizes(t->train[0].program, sizes);
     sizes->gradients = sizes->parameters;
-    sizes->states += (uint64_t) tuff_optimizer_states(&t->params.optimizer) * sizes->parameters;
-    sizes->activations = tuff_store_activation_bytes(t->params.store);
-    for (size_t i = 1; i < 2 * t->n + 1; i++) {
+    uint64_t arenas = (uint64_t) tuff_optimizer_states(o) * tuff_store_flat_bytes(store) +
+                      (o->average > 0 ? sizes->parameters : 0);
+    *(tuff_store_offloaded(store) & TUFF_OFFLOAD_STATES ? &sizes->host : &sizes->states) += arenas;
+    sizes->activations = tuff_store_activation_bytes(store);
+    for (size_t i = 1; i < 2 * t->n + 3; i++) {
         struct tuff_plan_sizes other;
+        if (!program(t, i))
+            continue;
         tuff_program_sizes(program(t, i), &other);
         sizes->inputs += other.inputs;
         sizes->constants += other.constants;
@@ -418,8 +487,9 @@ double tuff_trainer_host_seconds(const struct tuff_trainer *t)
 uint64_t tuff_trainer_numerics(const struct tuff_trainer *t)
 {
     uint64_t all = 0;
-    for (size_t i = 0; i < 2 * t->n + 1; i++)
-        all = all * 31 + tuff_program_numerics(program(t, i));
+    for (size_t i = 0; i < 2 * t->n + 3; i++)
+        if (program(t, i))
+            all = all * 31 + tuff_program_numerics(program(t, i));
     return all;
 }
 

@@ -69,6 +69,7 @@ struct tuff_device {
 struct tuff_buffer_vk {
     VkBuffer buffer;
     VkDeviceMemory memory;
+    uint64_t *counted; /* which of the device's counts its bytes are part of */
 };
 
 struct tuff_pipeline {

@@ -29,13 +29,20 @@ uint64_t tuff_staging_bytes(const struct tuff_device_info *info)
     return info->unified_memory ? 0 : STAGING_BYTES;
 }
 
-/* Index of the first memory type that is allowed and has all of `want`; -1 when there is none. */
-static int find_type(const struct tuff_device *device, uint32_t allowed, VkMemoryPropertyFlags want)
+/* Index of the first memory type that is allowed and of the properties in `mask` has those of `want`; -1
+ * when there is none. */
+static int find_exactly(const struct tuff_device *device, uint32_t allowed,
+                        VkMemoryPropertyFlags mask, VkMemoryPropertyFlags want)
 {
     for (uint32_t i = 0; i < device->memory.memoryTypeCount; i++)
-        if ((allowed >> i & 1) && (device->memory.memoryTypes[i].propertyFlags & want) == want)
+        if ((allowed >> i & 1) && (device->memory.memoryTypes[i].propertyFlags & mask) == want)
             return (int) i;
     return -1;
+}
+
+static int find_type(const struct tuff_device *device, uint32_t allowed, VkMemoryPropertyFlags want)
+{
+    return find_exactly(device, allowed, want, want);
 }
 
 static int choose_type(const struct tuff_device *device, uint32_t allowed, enum tuff_memory memory,
@@ -49,6 +56,11 @@ static int choose_type(const struct tuff_device *device, uint32_t allowed, enum 
     *map = memory != TUFF_MEMORY_DEVICE || device->info.unified_memory;
     if (memory == TUFF_MEMORY_DOWNLOAD)
         type = find_type(device, allowed, host | cached);
+    if (memory == TUFF_MEMORY_HOST) { /* not the window into a card's own memory */
+        type = find_exactly(device, allowed, local | host | cached, host | cached);
+        if (type < 0)
+            type = find_exactly(device, allowed, local | host, host);
+    }
     if (memory == TUFF_MEMORY_DEVICE && *map) {
         type = find_type(device, allowed, local | host | cached);
         if (type < 0)
@@ -81,7 +93,7 @@ static enum tuff_status bind(struct tuff_device *device, uint64_t size, enum tuf
                                  .allocationSize = need.size,
                                  .memoryTypeIndex = (uint32_t) type};
     VkResult result = tuff_vk_faulted(device, TUFF_FAULT_ALLOCATE) ||
-                              (device->memory_limit &&
+                              (device->memory_limit && memory != TUFF_MEMORY_HOST &&
                                device->counts.bytes > device->memory_limit)
                           ? VK_ERROR_OUT_OF_DEVICE_MEMORY
                           : device->vk.AllocateMemory(device->device, &info, NULL,
@@ -150,7 +162,9 @@ enum tuff_status tuff_buffer_create(struct tuff_device *device, uint64_t size,
     TUFF_TRY_GOTO(tuff_vk_error(
         device, device->vk.CreateBuffer(device->device, &info, NULL, &buffer->vk->buffer),
         "creating a buffer"));
-    device->counts.bytes += size; /* destroy takes it off again, after a failure too */
+    buffer->vk->counted = memory == TUFF_MEMORY_HOST ? &device->counts.host_bytes
+                                                     : &device->counts.bytes;
+    *buffer->vk->counted += size; /* destroy takes it off again, after a failure too */
     TUFF_TRY_GOTO(bind(device, size, memory, buffer));
     TUFF_TRY_GOTO(zero_fill(device, buffer));
     return TUFF_OK;
@@ -165,7 +179,8 @@ void tuff_buffer_destroy(struct tuff_device *device, struct tuff_buffer *buffer)
         return;
     device->vk.DestroyBuffer(device->device, buffer->vk->buffer, NULL);
     device->vk.FreeMemory(device->device, buffer->vk->memory, NULL);
-    device->counts.bytes -= buffer->size;
+    if (buffer->vk->counted)
+        *buffer->vk->counted -= buffer->size;
     free(buffer->vk);
     *buffer = (struct tuff_buffer) {0};
 }

@@ -10,9 +10,9 @@
 #include "tuff/device.h"
 
 /* What has been asked of the driver so far: a replayed step must not move any but `submits`,
- * `waits`. `bytes` are those of the buffers there are now. */
+ * `waits`. `bytes` are those of the buffers there are now, but for host_bytes: TUFF_MEMORY_HOST's. */
 struct tuff_vk_counts {
-    uint64_t allocations, bytes, pipelines, descriptor_writes, command_buffers, submits, waits;
+    uint64_t allocations, bytes, host_bytes, pipelines, descriptor_writes, command_buffers, submits, waits;
 };
 const struct tuff_vk_counts *tuff_vk_counts(const struct tuff_device *device);
 
@@ -37,7 +37,8 @@ double tuff_device_submit_seconds(const struct tuff_device *device);
 enum tuff_memory {
     TUFF_MEMORY_DEVICE,   /* fastest for kernels; mapped only where memory is unified */
     TUFF_MEMORY_UPLOAD,   /* host writes, device reads: always mapped */
-    TUFF_MEMORY_DOWNLOAD  /* device writes, host reads: always mapped, cached where possible */
+    TUFF_MEMORY_DOWNLOAD, /* device writes, host reads: always mapped, cached where possible */
+    TUFF_MEMORY_HOST      /* the host's, which kernels read and write there: always mapped */
 };
 struct tuff_buffer {
     uint64_t size, address; /* address: what kernels get; 256-byte aligned */
