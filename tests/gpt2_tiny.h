@@ -38,7 +38,8 @@ static inline bool tiny_fill(struct tuff_ctx *ctx, struct tuff_trainer_params pa
     params.context = TINY_CONTEXT;
     params.optimizer = (struct tuff_optimizer_params) {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .clip = 1,
                                                .lr = &rate, .lr_count = 1,
-                                               .weight_decay = {0.1}};
+                                               .weight_decay = {0.1},
+                                               .average = params.optimizer.average};
     enum tuff_status status = tuff_trainer_create(ctx, &params, &t->trainer);
     CHECK_OK(ctx, status);
     if (status != TUFF_OK || !tuff_store_device(t->store))

@@ -55,6 +55,9 @@ struct tuff_fit_params {
     struct tuff_optimizer_params optimizer; /* without rates and groups: those come from `schedule`
                                                and weight_decay, which group 0 has */
     double weight_decay;
+    const char *groups, *freeze;    /* as tuff_parameter_rules_parse takes them; or NULL */
+    const char *offload;            /* "states", "frozen" or "all" in host memory; NULL: nothing. With
+                                       `memory` it may be chosen */
     int amp;                        /* tuff_trainer_params.amp and amp_dtype */
     enum tuff_dtype amp_dtype;
     int checkpoint;                 /* tuff_trainer_params.checkpoint */
@@ -98,6 +101,8 @@ struct tuff_fit_report {
 };
 
 /* Trains in the run folder, which is locked meanwhile (TUFF_E_BUSY names the holder):
+ * With optimizer.average evaluation is of the averages, which a checkpoint has as ema.safetensors.
+ * Schedule reduce_lr_on_plateau takes the loss of each evaluation on the way.
  *     data.tok  step-NNNNNNNN/  last  best  metrics.csv  events.out.tfevents.*  loss.png
  * A step folder is a Hugging Face folder (config.json, model.safetensors, tokenizer.json) with
  * the optimizer's states by parameter name (AdamW: exp_avg.safetensors, exp_avg_sq.safetensors) and

@@ -24,6 +24,12 @@ enum tuff_schedule {
     TUFF_SCHEDULE_WSD,             /* "warmup_stable_decay" */
     TUFF_SCHEDULE_PLATEAU          /* "reduce_lr_on_plateau": tuff_plateau_step decides */
 };
+/* torch.optim.lr_scheduler.ReduceLROnPlateau, mode "min", threshold_mode "rel": what no longer falls by
+ * a share `threshold` in more than `patience` evaluations in a row multiplies the rate with `factor`;
+ * the next `cooldown` evaluations do not count. */
+struct tuff_plateau_params {
+    double factor, patience, threshold, cooldown; /* PyTorch's defaults: 0.1, 10, 1e-4, 0 */
+};
 struct tuff_schedule_params {
     enum tuff_schedule kind;
     double base;     /* the rate at its highest */
@@ -32,6 +38,7 @@ struct tuff_schedule_params {
     int64_t cycles;  /* cosine_with_restarts; 0: 1 */
     double power;    /* polynomial; 0: 1 */
     double decay;    /* warmup_stable_decay: share of the steps that the fall takes; 0: 0.1 */
+    struct tuff_plateau_params plateau; /* reduce_lr_on_plateau */
 };
 /* Fills lr[t] for t = 0 .. steps-1: base (t + 1) / warmup while t < warmup, then base (floor + (1 -
  * floor) s), where with x = (t - warmup) / (steps - warmup)
@@ -45,12 +52,7 @@ TUFF_API void tuff_schedule_fill(double *lr, int64_t steps,
 TUFF_API const char *tuff_schedule_name(enum tuff_schedule kind);
 TUFF_API bool tuff_schedule_find(const char *name, enum tuff_schedule *kind);
 
-/* torch.optim.lr_scheduler.ReduceLROnPlateau, mode "min", threshold_mode "rel": what no longer falls by
- * a share `threshold` in more than `patience` evaluations in a row multiplies the rate with `factor`;
- * the next `cooldown` evaluations do not count. */
-struct tuff_plateau_params {
-    double factor, patience, threshold, cooldown; /* PyTorch's defaults: 0.1, 10, 1e-4, 0 */
-};
+/* Where it stands. */
 struct tuff_plateau {
     double rate;           /* share of the base rate, 1 at first */
     double best;           /* INFINITY at first */
@@ -158,12 +160,12 @@ struct tuff_parameter_rule {
     bool decays;           /* weight_decay counts */
     double weight_decay;
 };
-/* "PATTERN:lr=X,decay=Y" (either may be missing) with the rate that lr stands beside; the pattern is
- * *memory, which the caller frees. TUFF_E_ARG says what is wrong. */
-TUFF_API enum tuff_status tuff_parameter_rule_parse(struct tuff_ctx *ctx, const char *text,
-                                                    double base_lr,
-                                                    struct tuff_parameter_rule *rule,
-                                                    char **memory);
+/* groups: "PATTERN:lr=X,decay=Y;PATTERN:..." (either of the two may be missing), lr to stand beside the
+ * rate base_lr; freeze: "PATTERN+PATTERN+..."; both may be NULL. *rules is the caller's to free, NULL where
+ * there are none; its texts are part of it. TUFF_E_ARG says what is wrong. */
+TUFF_API enum tuff_status tuff_parameter_rules_parse(struct tuff_ctx *ctx, const char *groups,
+                                                     const char *freeze, double base_lr,
+                                                     struct tuff_parameter_rule **rules, size_t *n);
 /* Freezes, and puts the parameters that other rules match into groups that are added to params; later
  * rules count more. Before tuff_optimizer_create and before graphs use the parameters. TUFF_E_ARG: a
  * pattern that no parameter matches, more than TUFF_OPTIM_GROUPS groups, or all is frozen. */

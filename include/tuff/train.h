@@ -95,7 +95,7 @@ TUFF_API enum tuff_status tuff_trainer_evaluate_micro(struct tuff_trainer *train
                                                       const struct tuff_micro *micro,
                                                       double *loss_sum);
 /* With optimizer.average: parameters and their moving averages change places, behind all that was
- * submitted: before evaluating with the averages, and again behind that. Not before a step was
+ * submitted, and that is waited for: before evaluating with the averages, and again behind that. Not before a step was
  * applied. */
 TUFF_API enum tuff_status tuff_trainer_swap_average(struct tuff_trainer *trainer);
 /* Bytes by purpose: what `tuff plan` prints. Works with a store without device. */
@@ -115,6 +115,9 @@ TUFF_API enum tuff_status tuff_trainer_plan(struct tuff_ctx *ctx,
                                             const struct tuff_trainer_params *params,
                                             struct tuff_plan_sizes *sizes, int64_t *chunk,
                                             int *blocks);
+/* "states", "frozen" and "all" for bits of TUFF_OFFLOAD_...; NULL, or false: there is no such. */
+TUFF_API const char *tuff_offload_name(unsigned what);
+TUFF_API bool tuff_offload_find(const char *name, unsigned *what);
 struct tuff_memory_choice {
     int64_t batch, accumulate; /* micro-batches of `batch` that make up the one asked for */
     int checkpoint, blocks;    /* blocks made again, of how many */

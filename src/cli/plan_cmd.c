@@ -9,7 +9,12 @@
 struct plan {
     struct cli *cli;
     struct cli_model model;
-    const char *caps, *checkpoint_word, *memory_word, *amp_word, *amp_dtype_word;
+    const char *caps, *checkpoint_word, *memory_word, *amp_word, *amp_dtype_word, *optimizer_word,
+        *offload_word, *freeze_word;
+    struct tuff_optimizer_params optimizer;
+    struct tuff_parameter_rule *rules;
+    size_t n_rules;
+    unsigned offload;
     int64_t batch, context, steps;
     int checkpoint, amp;
     enum tuff_dtype amp_dtype;
@@ -53,20 +58,27 @@ static enum tuff_status make(const struct plan *p, int64_t batch, int64_t contex
         .checkpoint = p->checkpoint,
         .amp = p->amp,
         .amp_dtype = p->amp_dtype,
-        .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .lr = rates, .lr_count = p->steps}};
+        .optimizer = p->optimizer,
+        .rules = p->rules,
+        .n_rules = p->n_rules,
+        .offload = p->offload};
+    params.optimizer.lr = rates;
+    params.optimizer.lr_count = p->steps;
     const struct tuff_device_info *info = p->has_device ? &p->device : NULL;
     enum tuff_status status = TUFF_OK;
     if (choice && p->memory) {
         status = tuff_trainer_fit_memory(ctx, info, &p->config, &params, p->memory, choice);
         params.batch = choice->batch;
         params.checkpoint = choice->checkpoint;
+        params.offload = choice->offload;
     }
     int blocks = 0;
     if (status == TUFF_OK)
         status = tuff_trainer_plan(ctx, info, &p->config, &params, sizes, chunk, &blocks);
     if (choice && !p->memory)
         *choice = (struct tuff_memory_choice) {
-            batch, 1, p->checkpoint < 0 ? blocks : TUFF_MIN(p->checkpoint, blocks), blocks, 0};
+            batch, 1, p->checkpoint < 0 ? blocks : TUFF_MIN(p->checkpoint, blocks), blocks,
+            p->offload, 0};
     free(rates);
     return status;
 }
@@ -147,6 +159,33 @@ static void print_choice(const struct plan *p, const struct tuff_memory_choice *
     if (p->memory || p->checkpoint)
         printf("--checkpoint %d: %d of %d blocks made again in the backward pass\n", c->checkpoint,
                c->checkpoint, c->blocks);
+    if (c->offload != p->offload)
+        printf("--offload %s: in the host's memory\n", tuff_offload_name(c->offload));
+    if (p->offload && p->has_device && p->device.unified_memory)
+        printf("%s has the host's memory: --offload moves nothing\n", p->device.name);
+}
+
+/* --optimizer, --freeze, --offload. */
+static int read_words(struct plan *p, const struct cli_command *command)
+{
+    double average = p->optimizer.average;
+    int64_t rank = p->optimizer.rank;
+    enum tuff_optimizer_kind kind;
+    if (!tuff_optimizer_find(p->optimizer_word, &kind))
+        return cli_error(command, CLI_USAGE, "--optimizer \"%s\": there is no such optimizer",
+                         p->optimizer_word);
+    p->optimizer = tuff_optimizer_defaults(kind);
+    if (kind == TUFF_ADAMW) /* as tuff train has it */
+        p->optimizer.beta2 = 0.95;
+    p->optimizer.average = average;
+    p->optimizer.rank = rank ? rank : p->optimizer.rank;
+    if (p->offload_word && !tuff_offload_find(p->offload_word, &p->offload))
+        return cli_error(command, CLI_USAGE, "--offload \"%s\": states, frozen or all",
+                         p->offload_word);
+    return tuff_parameter_rules_parse(p->cli->ctx, NULL, p->freeze_word, 1, &p->rules,
+                                      &p->n_rules) == TUFF_OK
+               ? -1
+               : cli_fail(p->cli, command);
 }
 
 static int report(const struct plan *p, const struct cli_command *command,
@@ -167,6 +206,7 @@ static int report(const struct plan *p, const struct cli_command *command,
                                {"tables", s->tables},
                                {"constants", s->constants},
                                {"staging", s->staging},
+                               {"host", s->host},
                                {"peak", tuff_plan_peak(s)}};
     if (p->json)
         return print_json(p, s, rows, TUFF_COUNT(rows), ok, advice, choice);
@@ -189,9 +229,38 @@ static int report(const struct plan *p, const struct cli_command *command,
     return ok ? CLI_OK : cli_error(command, CLI_FAILED, "it does not fit; %s", advice);
 }
 
+static int plan(struct plan *p, const struct cli_command *command)
+{
+    struct cli *cli = p->cli;
+    struct tuff_memory_choice choice;
+    struct tuff_plan_sizes sizes;
+    int64_t chunk;
+    int code = cli_model_config(cli, command, &p->model, "gpt2", &p->config);
+    if (code >= 0)
+        return code;
+    if (!p->context)
+        p->context = p->config.max_position_embeddings;
+    if (choose_device(p) != TUFF_OK)
+        return cli_fail(cli, command);
+    if (p->has_device && !p->device.usable)
+        return cli_error(command, CLI_FAILED, "device %s is not usable: %s", p->device.name,
+                         p->device.unusable_reason);
+    enum tuff_status status = make(p, p->batch, p->context, &sizes, &chunk, &choice);
+    if (status == TUFF_E_DEVICE_MEMORY && !p->memory) { /* one value is larger than the largest allocation */
+        char why[512], advice[160];
+        snprintf(why, sizeof why, "%s", tuff_error_text(cli->ctx));
+        char *general = strstr(why, "; a smaller"); /* the remedy below is more exact */
+        if (general)
+            *general = 0;
+        remedy(p, advice, sizeof advice);
+        return cli_error(command, CLI_FAILED, "%s; %s", why, advice);
+    }
+    return status == TUFF_OK ? report(p, command, &sizes, chunk, &choice) : cli_fail(cli, command);
+}
+
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    struct plan p = {.cli = cli, .batch = 8, .steps = 1000};
+    struct plan p = {.cli = cli, .batch = 8, .steps = 1000, .optimizer_word = "adamw"};
     const struct cli_option options[] = {
         CLI_MODEL_OPTIONS(&p.model),
         {"batch", CLI_INT, &p.batch, "N", "sequences", 1, 65535},
@@ -200,6 +269,13 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
          "blocks again; or of the first N", 0, 0},
         {"memory", CLI_STRING, &p.memory_word, "SIZE", "choose that, and the batch, so that this "
          "is enough: 4GiB", 0, 0},
+        {"optimizer", CLI_STRING, &p.optimizer_word, "NAME", "as tuff train has them (adamw)", 0, 0},
+        {"galore-rank", CLI_INT, &p.optimizer.rank, "N", "of galore", 1, 256},
+        {"ema", CLI_REAL, &p.optimizer.average, "DECAY", "with a moving average of the weights", 0,
+         0.99999999},
+        {"freeze", CLI_STRING, &p.freeze_word, "PATTERN", "parameters that do not learn", 0, 0},
+        {"offload", CLI_STRING, &p.offload_word, "WHAT", "states, frozen or all in host memory", 0,
+         0},
         {"amp", CLI_STRING, &p.amp_word, "O1", "mixed precision: O0 (none) to O3", 0, 0},
         {"amp-dtype", CLI_STRING, &p.amp_dtype_word, "T", "f16 or bf16", 0, 0},
         {"steps", CLI_INT, &p.steps, "N", "of the run: each has its learning rate in a table", 1,
@@ -214,32 +290,12 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
                                 &p.memory);
     if (code < 0)
         code = cli_amp_words(command, p.amp_word, p.amp_dtype_word, &p.amp, &p.amp_dtype);
-    if (code >= 0)
-        return code;
-    struct tuff_memory_choice choice;
-    struct tuff_plan_sizes sizes;
-    int64_t chunk;
-    code = cli_model_config(cli, command, &p.model, "gpt2", &p.config);
-    if (code >= 0)
-        return code;
-    if (!p.context)
-        p.context = p.config.max_position_embeddings;
-    if (choose_device(&p) != TUFF_OK)
-        return cli_fail(cli, command);
-    if (p.has_device && !p.device.usable)
-        return cli_error(command, CLI_FAILED, "device %s is not usable: %s", p.device.name,
-                         p.device.unusable_reason);
-    enum tuff_status status = make(&p, p.batch, p.context, &sizes, &chunk, &choice);
-    if (status == TUFF_E_DEVICE_MEMORY && !p.memory) { /* one value is larger than the largest allocation */
-        char why[512], advice[160];
-        snprintf(why, sizeof why, "%s", tuff_error_text(cli->ctx));
-        char *general = strstr(why, "; a smaller"); /* the remedy below is more exact */
-        if (general)
-            *general = 0;
-        remedy(&p, advice, sizeof advice);
-        return cli_error(command, CLI_FAILED, "%s; %s", why, advice);
-    }
-    return status == TUFF_OK ? report(&p, command, &sizes, chunk, &choice) : cli_fail(cli, command);
+    if (code < 0)
+        code = read_words(&p, command);
+    if (code < 0)
+        code = plan(&p, command);
+    free(p.rules);
+    return code;
 }
 
 const struct cli_command cli_plan = {

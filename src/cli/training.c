@@ -263,6 +263,11 @@ static int read_words(struct cli *cli, struct cli_training *t, int argc, char **
         optimizer_defaults(kind, &t->params.optimizer);
         code = parse(cli, t, argc, argv);
     }
+    if (code < 0 && !strcmp(t->schedule, tuff_schedule_name(TUFF_SCHEDULE_PLATEAU))) {
+        t->params.schedule.floor = 0; /* PyTorch's defaults */
+        t->params.schedule.plateau = (struct tuff_plateau_params) {0.1, 10, 1e-4, 0};
+        code = parse(cli, t, argc, argv);
+    }
     if (code < 0)
         code = check_words(t);
     if (code < 0 && t->params.resume)

@@ -2,6 +2,7 @@
 #include "models/weights.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "graph/store.h"
 #include "tuff/io.h"
 #include "tuff/models.h"
 
@@ -176,6 +177,19 @@ static bool is_weight(const struct tuff_variable *v)
 static bool is_trainable(const struct tuff_variable *v)
 {
     return tuff_variable_role(v) == TUFF_TRAINABLE;
+}
+
+/* Its optimizer's states are at its offsets, not variables of their own. */
+static bool has_states(const struct tuff_variable *v)
+{
+    return is_trainable(v) && !v->apart;
+}
+
+static tuff_select_fn having(enum tuff_copy copy)
+{
+    return copy == TUFF_VALUE                            ? is_weight
+           : copy == TUFF_STATE_0 || copy == TUFF_STATE_1 ? has_states
+                                                          : is_trainable;
 }
 
 static bool shapes_equal(const struct tuff_variable *v, const struct tuff_file_tensor *t)
@@ -374,7 +388,7 @@ static const struct tuff_weight_names exact = {
 enum tuff_status tuff_weights_load_copy(struct tuff_store *store, const char *path,
                                         enum tuff_copy copy)
 {
-    return load(store, path, &exact, copy, is_trainable);
+    return load(store, path, &exact, copy, having(copy));
 }
 
 enum tuff_status tuff_weights_load_some(struct tuff_store *store, const char *path,
@@ -452,7 +466,7 @@ enum tuff_status tuff_weights_save(struct tuff_store *store, const char *folder,
 enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *folder,
                                         const char *name, enum tuff_copy copy)
 {
-    return save(store, folder, name, "", copy, copy == TUFF_VALUE ? is_weight : is_trainable);
+    return save(store, folder, name, "", copy, having(copy));
 }
 
 enum tuff_status tuff_weights_save_some(struct tuff_store *store, const char *folder,

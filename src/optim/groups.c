@@ -25,42 +25,75 @@ static bool matches(const char *pattern, const char *text)
     return !*pattern;
 }
 
-static enum tuff_status wrong(struct tuff_ctx *ctx, const char *text)
+static enum tuff_status wrong(struct tuff_ctx *ctx, const char *what)
 {
-    return tuff_fail(ctx, TUFF_E_ARG, "group \"%.80s\": must be PATTERN:lr=X,decay=Y, numbers of 0 or "
-                     "more, either may be left out", text);
+    return tuff_fail(ctx, TUFF_E_ARG, "group \"%.80s\": must be PATTERN:lr=X,decay=Y, lr above 0, decay "
+                     "0 or more, either may be left out; more of them behind ;", what);
 }
 
-enum tuff_status tuff_parameter_rule_parse(struct tuff_ctx *ctx, const char *text, double base_lr,
-                                           struct tuff_parameter_rule *rule, char **memory)
+/* The text up to `end` becomes its own; returns what is behind, NULL where there is nothing. */
+static char *cut(char *text, char end)
 {
-    char *copy = *memory = strdup(text), *at = copy ? strrchr(copy, ':') : NULL;
-    *rule = (struct tuff_parameter_rule) {.pattern = copy};
-    if (!copy)
-        return tuff_fail(ctx, TUFF_E_NOMEM, "group: out of host memory");
-    if (!at || at == copy || !at[1])
-        return wrong(ctx, text);
+    char *at = strchr(text, end);
+    if (at)
+        *at++ = 0;
+    return at;
+}
+
+static bool parse_field(char *field, double base_lr, struct tuff_parameter_rule *rule)
+{
+    char *value = cut(field, '='), *end = NULL;
+    double number = value ? strtod(value, &end) : -1;
+    if (!value || end == value || *end || !(number >= 0) || !isfinite(number))
+        return false;
+    if (!strcmp(field, "decay")) {
+        rule->decays = true;
+        rule->weight_decay = number;
+        return true;
+    }
+    rule->lr_scale = base_lr > 0 ? number / base_lr : 0;
+    return !strcmp(field, "lr") && rule->lr_scale > 0;
+}
+
+static bool parse_group(char *text, double base_lr, struct tuff_parameter_rule *rule)
+{
+    char *at = strrchr(text, ':');
+    rule->pattern = text;
+    if (!at || at == text)
+        return false;
     *at++ = 0;
     for (char *next; at; at = next) {
-        if ((next = strchr(at, ',')))
-            *next++ = 0;
-        char *value = strchr(at, '='), *end;
-        if (!value || !value[1])
-            return wrong(ctx, text);
-        *value++ = 0;
-        double number = strtod(value, &end);
-        if (*end || !(number >= 0) || !isfinite(number))
-            return wrong(ctx, text);
-        if (!strcmp(at, "decay")) {
-            rule->decays = true;
-            rule->weight_decay = number;
-        } else if (!strcmp(at, "lr") && number > 0 && base_lr > 0) {
-            rule->lr_scale = number / base_lr;
-        } else if (!strcmp(at, "lr") && number == 0) {
-            return tuff_fail(ctx, TUFF_E_ARG, "group \"%.80s\": a rate of 0 is --freeze", text);
-        } else {
-            return wrong(ctx, text);
-        }
+        next = cut(at, ',');
+        if (!parse_field(at, base_lr, rule))
+            return false;
+    }
+    return true;
+}
+
+enum tuff_status tuff_parameter_rules_parse(struct tuff_ctx *ctx, const char *groups,
+                                            const char *freeze, double base_lr,
+                                            struct tuff_parameter_rule **out, size_t *n)
+{
+    const char *texts[] = {groups ? groups : "", freeze ? freeze : ""};
+    size_t most = 2, bytes = strlen(texts[0]) + strlen(texts[1]) + 2;
+    for (const char *at = texts[0]; *at; at++)
+        most += *at == ';';
+    for (const char *at = texts[1]; *at; at++)
+        most += *at == '+';
+    *n = 0;
+    struct tuff_parameter_rule *rules = *out = tuff_calloc(most * sizeof *rules + bytes, 1);
+    if (!rules)
+        return tuff_fail(ctx, TUFF_E_NOMEM, "groups: out of host memory");
+    char *at = strcpy((char *) (rules + most), texts[0]);
+    for (char *next, *whole = at; whole && *whole; whole = next) {
+        next = cut(whole, ';');
+        if (!parse_group(whole, base_lr, &rules[(*n)++]))
+            return wrong(ctx, groups);
+    }
+    at = strcpy(at + strlen(texts[0]) + 1, texts[1]);
+    for (char *next; at && *at; at = next) {
+        next = cut(at, '+');
+        rules[(*n)++] = (struct tuff_parameter_rule) {.pattern = at, .frozen = true};
     }
     return TUFF_OK;
 }

@@ -35,6 +35,27 @@ enum tuff_status tuff_trainer_plan(struct tuff_ctx *ctx, const struct tuff_devic
     return status;
 }
 
+static const char *const offload_names[] = {
+    [TUFF_OFFLOAD_STATES] = "states",
+    [TUFF_OFFLOAD_FROZEN] = "frozen",
+    [TUFF_OFFLOAD_STATES | TUFF_OFFLOAD_FROZEN] = "all",
+};
+
+const char *tuff_offload_name(unsigned what)
+{
+    return what < TUFF_COUNT(offload_names) ? offload_names[what] : NULL;
+}
+
+bool tuff_offload_find(const char *name, unsigned *what)
+{
+    for (unsigned i = 1; i < TUFF_COUNT(offload_names); i++)
+        if (!strcmp(offload_names[i], name)) {
+            *what = i;
+            return true;
+        }
+    return false;
+}
+
 struct search {
     struct tuff_ctx *ctx;
     const struct tuff_device_info *info;

@@ -107,12 +107,33 @@ static enum tuff_status score_batches(struct fit *f, int64_t batches, struct sco
     return TUFF_OK;
 }
 
+/* What the schedule makes of an evaluation's loss; nothing is on its way on the device. */
+static enum tuff_status reduce_rate(struct fit *f, double loss)
+{
+    const struct tuff_schedule_params *p = &f->params->schedule;
+    if (p->kind != TUFF_SCHEDULE_PLATEAU ||
+        !tuff_plateau_step(&p->plateau, p->floor, loss, &f->state.plateau))
+        return TUFF_OK;
+    tuff_fit_fill_rates(f, f->steps);
+    tuff_fit_note(f, "no better for a while: the rate is %.3g", p->base * f->state.plateau.rate);
+    TUFF_TRY(tuff_trainer_set_rates(f->trainer, f->lr, f->steps));
+    return tuff_trainer_start(f->trainer, f->state.step, f->state.applied);
+}
+
+/* Moving averages take the place of parameters, or give it back. */
+static enum tuff_status swap_average(struct fit *f)
+{
+    return f->params->optimizer.average > 0 && f->state.applied ? tuff_trainer_swap_average(f->trainer)
+                                                                : TUFF_OK;
+}
+
 static enum tuff_status evaluate(struct fit *f, bool all, bool *best)
 {
     const struct tuff_token_info *info = &f->info;
     int64_t batches = all ? f->all_batches : f->eval_batches;
     struct score score = {0};
     double begin = tuff_os_now();
+    TUFF_TRY(swap_average(f));
     TUFF_TRY(score_batches(f, batches, &score));
     f->eval_seconds = (tuff_os_now() - begin) / (double) batches;
     double loss = score.nats / score.tokens, few = score.few_nats / score.few_tokens;
@@ -133,6 +154,8 @@ static enum tuff_status evaluate(struct fit *f, bool all, bool *best)
                                               .bits_per_byte = f->report->bits_per_byte,
                                               .best = *best,
                                               .whole = batches == f->all_batches});
+    TUFF_TRY(swap_average(f));
+    TUFF_TRY(reduce_rate(f, few));
     restart_rate(f);
     return TUFF_OK;
 }
@@ -254,6 +277,7 @@ enum tuff_status tuff_fit_end(struct fit *f, enum tuff_status status)
     free(f->resume_from);
     free(f->init);
     free(f->lora_memory);
+    free(f->rules);
     free(f->lr);
     return status;
 }

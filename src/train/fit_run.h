@@ -44,6 +44,9 @@ struct fit {
     struct tuff_store *store;
     struct tuff_model *model;
     struct tuff_trainer *trainer;
+    struct tuff_parameter_rule *rules;
+    size_t n_rules;
+    unsigned offload;
     double *lr; /* by applied step */
     struct tuff_optimizer_params optimizer; /* as the trainer has it */
     int64_t steps, eval_every, save_every;
@@ -56,6 +59,8 @@ struct fit {
     int skipped;                  /* steps in a row */
 };
 
+/* The first n rates of f->lr, by the schedule as it stands. */
+void tuff_fit_fill_rates(struct fit *f, int64_t n);
 /* Everything up to the first step. */
 enum tuff_status tuff_fit_start(struct fit *f);
 /* Frees what tuff_fit_start made, after its failure too; a run folder that this call made and that

@@ -190,11 +190,13 @@ static enum tuff_status plan_steps(struct fit *f)
     return TUFF_OK;
 }
 
-static void fill_rates(struct fit *f, int64_t n)
+void tuff_fit_fill_rates(struct fit *f, int64_t n)
 {
     struct tuff_schedule_params schedule = f->params->schedule;
     schedule.warmup = warmup(f);
     tuff_schedule_fill(f->lr, n, &schedule);
+    for (int64_t i = 0; i < n; i++)
+        f->lr[i] *= f->state.plateau.rate;
 }
 
 /* Batch, accumulation and blocks made again, where bytes were said. */
@@ -207,7 +209,9 @@ static enum tuff_status choose_memory(struct fit *f)
         return TUFF_OK;
     struct tuff_trainer_params params = {.batch = p->batch, .context = p->context, .amp = p->amp,
                                          .amp_dtype = p->amp_dtype,
-                                         .optimizer = p->optimizer};
+                                         .optimizer = p->optimizer,
+                                         .rules = f->rules, .n_rules = f->n_rules,
+                                         .offload = f->offload};
     double *lr = tuff_calloc((size_t) rates, sizeof *lr);
     if (!lr)
         return no_memory(f);
@@ -220,10 +224,26 @@ static enum tuff_status choose_memory(struct fit *f)
     p->batch = c.batch;
     p->accumulate *= c.accumulate;
     p->checkpoint = c.checkpoint;
-    tuff_fit_note(f, "memory: batch %lld, accumulate %lld, checkpoint %d of %d blocks: %.1f MiB of %.1f",
+    f->offload = c.offload;
+    p->offload = tuff_offload_name(c.offload);
+    tuff_fit_note(f, "memory: batch %lld, accumulate %lld, checkpoint %d of %d blocks%s%s: %.1f MiB of %.1f",
          (long long) p->batch, (long long) p->accumulate, c.checkpoint, c.blocks,
+         p->offload ? ", offload " : "", p->offload ? p->offload : "",
          (double) c.peak / 1048576, (double) p->memory / 1048576);
     return TUFF_OK;
+}
+
+/* Words that are more than a value: groups, what is frozen, what lies in host memory. */
+static enum tuff_status read_words(struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    if (p->offload && !tuff_offload_find(p->offload, &f->offload))
+        return tuff_fail(f->ctx, TUFF_E_ARG, "offload \"%.40s\": states, frozen or all", p->offload);
+    if (f->offload && tuff_device_info(p->device)->unified_memory)
+        tuff_fit_note(f, "offload: %s has the host's memory: nothing moves",
+                      tuff_device_info(p->device)->name);
+    return tuff_parameter_rules_parse(f->ctx, p->groups, p->freeze, p->schedule.base, &f->rules,
+                                      &f->n_rules);
 }
 
 static enum tuff_status create_trainer(struct fit *f)
@@ -233,7 +253,7 @@ static enum tuff_status create_trainer(struct fit *f)
     f->lr = tuff_calloc((size_t) rates, sizeof *f->lr);
     if (!f->lr)
         return no_memory(f);
-    fill_rates(f, rates);
+    tuff_fit_fill_rates(f, rates);
     TUFF_TRY(tuff_store_create(f->ctx, p->device, &f->store));
     if (p->lora) /* frozen matrices stay in their checkpoint's type */
         TUFF_TRY(tuff_model_file_dtype(f->ctx, f->init, &f->config.frozen_dtype));
@@ -255,6 +275,9 @@ static enum tuff_status create_trainer(struct fit *f)
                                        .shapes = f->shapes,
                                        .n_shapes = f->n_shapes,
                                        .optimizer = f->optimizer,
+                                       .rules = f->rules,
+                                       .n_rules = f->n_rules,
+                                       .offload = f->offload,
                                        .amp = p->amp,
                                        .amp_dtype = p->amp_dtype,
                                        .checkpoint = p->checkpoint,
@@ -313,7 +336,7 @@ static enum tuff_status choose_steps(struct fit *f)
         each *= 1.05;
     double steps = TUFF_MIN(TUFF_MAX(left * 0.96 / each, 1), (double) TIMED_STEPS_MAX);
     f->steps = (int64_t) steps;
-    fill_rates(f, f->steps);
+    tuff_fit_fill_rates(f, f->steps);
     tuff_fit_note(f, "a step takes %.3f s: %lld steps fit into the time", step, (long long) f->steps);
     return tuff_trainer_set_rates(f->trainer, f->lr, f->steps);
 }
@@ -422,12 +445,14 @@ enum tuff_status tuff_fit_start(struct fit *f)
 {
     const char *changed;
     TUFF_TRY(check_params(f->ctx, f->params));
+    TUFF_TRY(read_words(f));
     TUFF_TRY(open_run(f));
     TUFF_TRY(find_init(f));
     TUFF_TRY(open_tokenizer(f));
     TUFF_TRY(tuff_fit_open_data(f));
     TUFF_TRY(choose_config(f, &changed));
-    f->state = (struct tuff_run_state) {.best_loss = 1e300, .position.seed = f->params->seed};
+    f->state = (struct tuff_run_state) {.best_loss = 1e300,
+                                       .plateau = {.rate = 1, .best = INFINITY}, .position.seed = f->params->seed};
     tuff_trainer_amp(&f->own.optimizer, f->own.amp, f->own.amp_dtype);
     TUFF_TRY(choose_memory(f));
     TUFF_TRY(tuff_fit_open_loaders(f));

@@ -112,6 +112,31 @@ enum tuff_status tuff_run_same(struct tuff_ctx *ctx, const json_t *before, const
 
 /* ---- checkpoints ---- */
 
+/* Infinity, which JSON has not, is null. */
+static json_t *plateau_json(const struct tuff_plateau *s)
+{
+    return json_pack("{s:f, s:o, s:I, s:I}", "rate", s->rate, "best",
+                     isfinite(s->best) ? json_real(s->best) : json_null(), "bad",
+                     (json_int_t) s->bad, "cooldown", (json_int_t) s->cooldown);
+}
+
+static enum tuff_status read_plateau(struct tuff_ctx *ctx, const char *folder, const json_t *from,
+                                     struct tuff_plateau *s)
+{
+    *s = (struct tuff_plateau) {.rate = 1, .best = INFINITY};
+    if (!from)
+        return TUFF_OK;
+    TUFF_TRY(tuff_json_real(ctx, folder, from, "rate", &s->rate));
+    if (!json_is_null(json_object_get(from, "best")))
+        TUFF_TRY(tuff_json_real(ctx, folder, from, "best", &s->best));
+    TUFF_TRY(tuff_json_int(ctx, folder, from, "bad", &s->bad));
+    TUFF_TRY(tuff_json_int(ctx, folder, from, "cooldown", &s->cooldown));
+    return s->rate > 0 && s->rate <= 1 && s->bad >= 0 && s->cooldown >= 0
+               ? TUFF_OK
+               : tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: \"plateau\" is no state of a schedule",
+                           folder);
+}
+
 static enum tuff_status write_state(struct tuff_ctx *ctx, const char *folder,
                                     const struct tuff_run_save_params *params)
 {
@@ -127,6 +152,8 @@ static enum tuff_status write_state(struct tuff_ctx *ctx, const char *folder,
         json_object_set_new(options, "data", text_list(p));
     int bad = (!written) | json_object_set_new(root, "position", tuff_position_to_json(&state->position));
     bad |= json_object_set_new(root, "since_best", json_integer(state->since_best));
+    if (p->schedule.kind == TUFF_SCHEDULE_PLATEAU)
+        bad |= json_object_set_new(root, "plateau", plateau_json(&state->plateau));
     bad |= json_object_set_new(root, "settings", json_deep_copy(params->settings));
     bad |= json_object_set_new(root, "options", options);
     enum tuff_status status = path && !bad ? tuff_json_save(ctx, path, root) : no_memory(ctx);
@@ -135,11 +162,13 @@ static enum tuff_status write_state(struct tuff_ctx *ctx, const char *folder,
     return status;
 }
 
+#define AVERAGE "ema" /* the file of the parameters' moving averages */
 #define OWN_STATES "optimizer" /* the file of states with shapes of their own */
 
 static bool has_own_states(const struct tuff_optimizer_params *o)
 {
-    return o->kind == TUFF_ADAFACTOR || o->loss_scale > 0;
+    return o->kind == TUFF_ADAFACTOR || o->kind == TUFF_MUON || o->kind == TUFF_GALORE ||
+           o->loss_scale > 0;
 }
 
 static enum tuff_status save_optimizer(struct tuff_store *store, const char *folder,
@@ -148,6 +177,8 @@ static enum tuff_status save_optimizer(struct tuff_store *store, const char *fol
     for (int i = 0; i < tuff_optimizer_states(o); i++)
         TUFF_TRY(tuff_weights_save_copy(store, folder, tuff_optimizer_state_name(o, i),
                                         (enum tuff_copy) (TUFF_STATE_0 + i)));
+    if (o->average > 0)
+        TUFF_TRY(tuff_weights_save_copy(store, folder, AVERAGE, TUFF_AVERAGE));
     return has_own_states(o)
                ? tuff_weights_save_some(store, folder, OWN_STATES, tuff_optimizer_owns) : TUFF_OK;
 }
@@ -155,16 +186,17 @@ static enum tuff_status save_optimizer(struct tuff_store *store, const char *fol
 enum tuff_status tuff_run_load_optimizer(struct tuff_store *store, const char *folder,
                                          const struct tuff_optimizer_params *o)
 {
-    int n = tuff_optimizer_states(o) + has_own_states(o);
+    int states = tuff_optimizer_states(o), n = states + (o->average > 0) + has_own_states(o);
     for (int i = 0; i < n; i++) {
-        const char *name = tuff_optimizer_state_name(o, i);
+        bool average = i == states && o->average > 0;
+        const char *name = average ? AVERAGE : tuff_optimizer_state_name(o, i);
+        enum tuff_copy copy = average ? TUFF_AVERAGE : (enum tuff_copy) (TUFF_STATE_0 + i);
         char file[64];
         snprintf(file, sizeof file, "%s.safetensors", name ? name : OWN_STATES);
         char *path = tuff_os_path_join(folder, file);
-        enum tuff_status status =
-            !path  ? no_memory(tuff_store_ctx(store))
-            : name ? tuff_weights_load_copy(store, path, (enum tuff_copy) (TUFF_STATE_0 + i))
-                   : tuff_weights_load_some(store, path, tuff_optimizer_owns);
+        enum tuff_status status = !path  ? no_memory(tuff_store_ctx(store))
+                                  : name ? tuff_weights_load_copy(store, path, copy)
+                                         : tuff_weights_load_some(store, path, tuff_optimizer_owns);
         free(path);
         TUFF_TRY(status);
     }
@@ -220,6 +252,7 @@ static enum tuff_status parse_state(struct tuff_ctx *ctx, const char *folder, co
     TUFF_TRY(tuff_json_int(ctx, folder, root, "steps", &state->steps));
     TUFF_TRY(tuff_json_real(ctx, folder, root, "best_loss", &state->best_loss));
     TUFF_TRY(tuff_json_int(ctx, folder, root, "since_best", &state->since_best));
+    TUFF_TRY(read_plateau(ctx, folder, json_object_get(root, "plateau"), &state->plateau));
     if (step < 0 || applied < 0 || applied > step || step > state->steps ||
         state->steps > TUFF_FIT_STEPS_MAX)
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: step %lld, applied %lld, steps "

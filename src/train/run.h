@@ -13,6 +13,7 @@ struct tuff_run_state {
     uint64_t step, applied;
     struct tuff_data_position position;
     double best_loss;
+    struct tuff_plateau plateau; /* of schedule reduce_lr_on_plateau */
     int64_t since_best; /* evaluations in a row that were not the best */
     int64_t steps; /* of the schedule */
 };

@@ -449,7 +449,8 @@ enum tuff_status tuff_trainer_swap_average(struct tuff_trainer *t)
     if (!t->swap)
         return tuff_fail(t->ctx, TUFF_E_STATE, "trainer: the optimizer keeps no moving average");
     TUFF_TRY(tuff_program_begin(t->swap));
-    return tuff_program_submit(t->swap);
+    TUFF_TRY(tuff_program_submit(t->swap));
+    return tuff_program_wait(t->swap, 0);
 }
 
 /* The i-th of 2 n + 3; NULL: there is none. */

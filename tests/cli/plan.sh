@@ -25,6 +25,23 @@ p=$(number parameters)
 plan --preset gpt2 --batch 1 --context 256 || fail "plan: $(cat log)"
 grep -q 'Small GPU has .* it fits' out || fail "no verdict: $(cat out)"
 
+# States in host memory are none of the device's; frozen parameters have none, nor gradients; a moving
+# average is one more.
+plan --preset gpt2 --batch 1 --context 256 --offload states --json || fail "--offload: $(cat log)"
+[ "$(number host)" -eq $((2 * p)) ] || fail "host: $(cat out)"
+plan --preset gpt2 --batch 1 --context 256 --freeze '*wte*+*wpe*' --json || fail "--freeze: $(cat log)"
+[ $(($(number parameters) + $(number frozen))) -eq "$p" ] || fail "frozen: $(cat out)"
+[ "$(number gradients)" -eq "$(number parameters)" ] || fail "gradients of frozen: $(cat out)"
+plan --preset gpt2 --batch 1 --context 256 --ema 0.999 --offload states --json || fail "--ema: $(cat log)"
+[ "$(number host)" -ge $((3 * p)) ] || fail "average: $(cat out)"
+plan --preset gpt2 --batch 1 --offload nowhere && fail "--offload nowhere"
+plan --preset gpt2 --batch 1 --freeze '*nothing*' && fail "--freeze of nothing"
+grep -q 'no parameter has such a name' log || fail "--freeze: $(cat log)"
+# A budget that one sequence exceeds with everything made again: the states move, as the last resort.
+plan --preset gpt2 --batch 2 --context 64 --memory 1300MB || fail "--memory: $(cat log)"
+grep -q -- '--offload states' out || fail "--memory: no last resort: $(cat out)"
+grep -q '^  host ' out || fail "--memory: $(cat out)"
+
 # What does not fit names a change that does, and that change fits.
 follow() { # OPTIONS: refused; the change named is taken and must fit, one step more must not
   plan "$@" && fail "$*: it should not fit"

@@ -8,15 +8,16 @@
 #include "tuff/graph.h"
 #include "tuff/optim.h"
 
-enum { STEPS = 3, MOST = 64 * 192, RANK = 4 };
+enum { STEPS = 3, MOST = 256 * 64, RANK = 4 };
 static const struct {
     const char *name;
     int64_t rows, cols; /* cols 0: a vector */
     bool hidden;
 } shapes[] = {{"h.0.wide.weight", 12, 31, true},    {"wte.weight", 40, 16, false},
-              {"h.0.tall.weight", 37, 9, true},     {"h.1.square.weight", 64, 192, true},
+              {"h.0.tall.weight", 37, 9, true},     {"h.1.square.weight", 16, 16, true},
               {"h.1.large.weight", 48, 80, true},   {"h.1.bias", 33, 0, false},
-              {"h.10.one.weight", 1, 20, false}};
+              {"h.10.one.weight", 1, 20, false},
+              {"h.2.packed.weight", 64, 192, true}, {"h.2.long.weight", 256, 64, true}};
 enum { N = sizeof shapes / sizeof *shapes };
 static const double rate = 1e-2;
 

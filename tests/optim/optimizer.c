@@ -312,7 +312,7 @@ static void test_refused(struct tuff_ctx *ctx)
         CHECK_MSG(status == TUFF_E_RANGE || status == TUFF_E_ARG, "case %zu: %d", i, (int) status);
         CHECK(!optimizer);
     }
-    for (int kind = 0; kind <= TUFF_LION; kind++) {
+    for (int kind = 0; kind <= TUFF_GALORE; kind++) {
         enum tuff_optimizer_kind found;
         const char *name = tuff_optimizer_name((enum tuff_optimizer_kind) kind);
         CHECK(name && tuff_optimizer_find(name, &found) && (int) found == kind);

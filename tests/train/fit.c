@@ -167,12 +167,16 @@ static void test_optimizers(struct tuff_ctx *ctx, struct tuff_device *device)
     static const struct {
         enum tuff_optimizer_kind kind;
         double momentum;
-        const char *files[3];
-    } cases[] = {{TUFF_SGD, 0, {NULL}},
-                 {TUFF_SGD, 0.9, {"momentum_buffer", NULL}},
-                 {TUFF_RMSPROP, 0.5, {"square_avg", "momentum_buffer", NULL}},
-                 {TUFF_LION, 0, {"exp_avg", NULL}},
-                 {TUFF_ADAFACTOR, 0, {"optimizer", NULL}}};
+        const char *files[4];
+        double average; /* and the rate falls where evaluations get no better */
+    } cases[] = {{TUFF_SGD, 0, {NULL}, 0},
+                 {TUFF_SGD, 0.9, {"momentum_buffer", NULL}, 0},
+                 {TUFF_RMSPROP, 0.5, {"square_avg", "momentum_buffer", NULL}, 0},
+                 {TUFF_LION, 0, {"exp_avg", NULL}, 0},
+                 {TUFF_ADAFACTOR, 0, {"optimizer", NULL}, 0},
+                 {TUFF_MUON, 0.9, {"optimizer", "exp_avg_sq", NULL}, 0},
+                 {TUFF_GALORE, 0, {"optimizer", "exp_avg", NULL}, 0},
+                 {TUFF_ADAMW, 0, {"exp_avg", "exp_avg_sq", "ema", NULL}, 0.75}};
     for (size_t i = 0; i < TUFF_COUNT(cases); i++) {
         struct watch w;
         struct tuff_fit_report report;
@@ -184,7 +188,18 @@ static void test_optimizers(struct tuff_ctx *ctx, struct tuff_device *device)
             p.eval_every = p.save_every = 0;
             p.optimizer = tuff_optimizer_defaults(cases[i].kind);
             p.optimizer.momentum = cases[i].momentum;
+            p.optimizer.average = cases[i].average;
+            p.optimizer.rank = 4;
+            p.optimizer.update_proj_gap = 3; /* found again before and behind the stop */
             p.schedule.base = cases[i].kind == TUFF_LION ? 1e-4 : 1e-3;
+            if (cases[i].average > 0) { /* no evaluation is a hundred times better */
+                p.eval_every = 1;
+                p.schedule.kind = TUFF_SCHEDULE_PLATEAU;
+                p.schedule.floor = 0;
+                p.schedule.plateau = (struct tuff_plateau_params) {0.5, 1, 0.99, 1};
+                p.groups = "*.bias:lr=0.01;*ln_?.weight:decay=0.2";
+                p.freeze = "*wpe*";
+            }
             p.resume = k == 2;
             w.stop_at = k == 1 ? 4 : 0;
             CHECK_OK(ctx, tuff_fit(ctx, &p, &report));
@@ -194,6 +209,10 @@ static void test_optimizers(struct tuff_ctx *ctx, struct tuff_device *device)
         for (const char *const *name = cases[i].files; *name; name++) {
             snprintf(file, sizeof file, "step-00000006/%s.safetensors", *name);
             CHECK_MSG(same_file(ctx, folders[0], folders[1], file), "case %zu: other %s", i, *name);
+        }
+        if (cases[i].average > 0) {
+            CHECK(same_file(ctx, folders[0], folders[1], "step-00000006/trainer.json"));
+            CHECK(same_metrics(ctx, folders[0], folders[1]));
         }
     }
 }
