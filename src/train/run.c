@@ -79,12 +79,28 @@ json_t *tuff_run_settings(const struct tuff_fit_params *p, const struct tuff_tok
     return NULL;
 }
 
+/* "key (was x, is y)"; NULL: "?" */
+static void add_change(struct tuff_text *list, const char *key, const json_t *old,
+                       const json_t *value)
+{
+    char *was = old ? json_dumps(old, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) : NULL;
+    char *is = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) : NULL;
+    tuff_text_printf(list, "%s%s (was %s, is %s)", list->n ? ", " : "", key, was ? was : "?",
+                     is ? is : "?");
+    free(was);
+    free(is);
+}
+
 enum tuff_status tuff_run_same(struct tuff_ctx *ctx, const json_t *before, const json_t *now,
                                const char *other)
 {
+    static const char *const words[] = {"group", "freeze"}; /* not written where there are none */
     struct tuff_text list = {0};
     const char *key;
     json_t *value;
+    for (size_t i = 0; i < TUFF_COUNT(words); i++)
+        if (json_object_get(before, words[i]) && !json_object_get(now, words[i]))
+            add_change(&list, words[i], json_object_get(before, words[i]), NULL);
     json_object_foreach((json_t *) (uintptr_t) now, key, value)
     {
         const json_t *old = json_object_get(before, key);
@@ -93,12 +109,7 @@ enum tuff_status tuff_run_same(struct tuff_ctx *ctx, const json_t *before, const
                             (json_is_number(value) && json_number_value(value) == 0));
         if (off || (old && json_equal(old, value)))
             continue;
-        char *was = old ? json_dumps(old, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) : NULL;
-        char *is = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-        tuff_text_printf(&list, "%s%s (was %s, is %s)", list.n ? ", " : "", key, was ? was : "?",
-                         is ? is : "?");
-        free(was);
-        free(is);
+        add_change(&list, key, old, value);
     }
     if (other && *other)
         tuff_text_printf(&list, "%s%s", list.n ? ", " : "", other);

@@ -37,6 +37,13 @@ wrong() {
   wrong '\-\-lr: "fast" is not a number' 2 $usual --lr fast
   wrong '\-\-steps: -1 is not between' 2 $usual --steps=-1
   wrong '\-\-schedule "square"' 2 $usual --schedule square
+  wrong '\-\-optimizer "adamx"' 2 $usual --optimizer adamx
+  wrong 'group "wte": must be PATTERN:lr=X,decay=Y' 1 $usual --group wte
+  wrong 'group "\*:lr=0": must be' 1 $usual --group '*:lr=0'
+  wrong 'pattern "nothing\*": no parameter has such a name' 1 $usual --freeze 'nothing*'
+  wrong 'freeze: nothing is left to train' 1 $usual --freeze '*'
+  wrong 'offload "there": states, frozen or all' 1 $usual --offload there
+  wrong '\-\-galore-rank: 300 is not between' 2 $usual --galore-rank 300
   wrong '\-\-log-format "xml"' 2 $usual --log-format xml
   wrong '\-\-model "rnn"' 2 $usual --model rnn
   wrong 'exclude each other' 2 $usual --preset tiny

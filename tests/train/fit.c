@@ -297,10 +297,11 @@ static void test_changed(struct tuff_ctx *ctx, struct tuff_device *device)
     struct tuff_fit_params p = usual(device, RUN("pieces"), &w);
     expect(ctx, p, TUFF_E_ARG, "holds checkpoints already");
     p.resume = true;
-    struct tuff_fit_params q[8] = {p, p, p, p, p, p, p, p};
-    static const char *const words[8] = {"lr (was 0.01, is 0.02)", "seed (", "batch (", "steps (",
+    struct tuff_fit_params q[10] = {p, p, p, p, p, p, p, p, p, p};
+    static const char *const words[10] = {"lr (was 0.01, is 0.02)", "seed (", "batch (", "steps (",
                                          "warmup (", "schedule (was \"cosine\", is \"linear\")",
-                                         "the model's configuration", "dropout ("};
+                                         "the model's configuration", "dropout (",
+                                         "freeze (was ?, is \"*wpe*\")", "group (was ?, is "};
     q[0].schedule.base = 0.02;
     q[1].seed = 7;
     q[2].batch = 1;
@@ -309,6 +310,8 @@ static void test_changed(struct tuff_ctx *ctx, struct tuff_device *device)
     q[5].schedule.kind = TUFF_SCHEDULE_LINEAR;
     q[6].config.num_hidden_layers = 3;
     q[7].dropout = 0.2;
+    q[8].freeze = "*wpe*";
+    q[9].groups = "*wpe*:lr=1";
     for (size_t i = 0; i < TUFF_COUNT(q); i++)
         expect(ctx, q[i], TUFF_E_ARG, words[i]);
     CHECK(same_bits(ctx, RUN("whole"), RUN("pieces"))); /* nothing was touched */
