@@ -6,6 +6,7 @@
 #include "device.h"
 #include "graph/store.h"
 #include "tuff/graph.h"
+#include "tuff/ops.h"
 #include "tuff/optim.h"
 
 enum { STEPS = 3, MOST = 256 * 64, RANK = 4 };
@@ -26,7 +27,18 @@ struct run {
     struct tuff_variable *v[N];
     struct tuff_optimizer *optimizer;
     struct tuff_program *apply, *refresh;
+    struct tuff_program *dirt; /* leaves NaN where activations come to lie */
 };
+
+static struct tuff_program *dirt(struct tuff_ctx *ctx, struct run *r)
+{
+    struct tuff_graph *g;
+    struct tuff_program *p = NULL;
+    CHECK_OK(ctx, tuff_graph_create(ctx, &g));
+    tuff_output(g, tuff_sum(g, tuff_fill(g, NAN, 1, (int64_t[]) {1 << 20})), "sum");
+    CHECK_OK(ctx, tuff_program_create(r->store, g, NULL, &p));
+    return p;
+}
 
 static struct tuff_program *program(struct tuff_ctx *ctx, struct run *r, bool refresh)
 {
@@ -58,6 +70,7 @@ static void begin(struct tuff_ctx *ctx, struct tuff_device *device,
     params.lr_count = 1;
     params.weight_decay[0] = 0.1;
     CHECK_OK(ctx, tuff_optimizer_create(r->store, &params, &r->optimizer));
+    r->dirt = dirt(ctx, r);
     r->apply = program(ctx, r, false);
     if (params.kind == TUFF_GALORE)
         r->refresh = program(ctx, r, true);
@@ -67,6 +80,7 @@ static void begin(struct tuff_ctx *ctx, struct tuff_device *device,
 
 static void end(struct run *r)
 {
+    tuff_program_destroy(r->dirt);
     tuff_program_destroy(r->apply);
     tuff_program_destroy(r->refresh);
     tuff_optimizer_destroy(r->optimizer);
@@ -233,6 +247,7 @@ static void test_muon(struct tuff_ctx *ctx, struct tuff_device *device, bool mat
             for (int64_t k = 0; k < elements(i); k++)
                 v[i][k] = v[i][k] * (1 - rate * 0.1) - rate * scale * u[k];
         }
+        run_program(ctx, r.dirt);
         run_program(ctx, r.apply);
     }
     for (int i = 0; i < N; i++) {
@@ -290,6 +305,7 @@ static void test_galore(struct tuff_ctx *ctx, struct tuff_device *device)
         fill(x, i, 5);
         CHECK_OK(ctx, tuff_variable_write(r.store, r.v[i], TUFF_GRADIENT, x));
     }
+    run_program(ctx, r.dirt);
     run_program(ctx, r.refresh);
     for (int i = 0; i < N; i++) {
         char name[64];
