@@ -441,9 +441,11 @@ static enum tuff_status check_steps(struct verify *v, size_t which, bool first)
     if (status == TUFF_OK)
         status = check_losses(v, name, losses);
     snprintf(name, sizeof name, "opt.%s.after.", optimizers[which].name);
+    /* Muon makes singular values that are tiny 3.4445^5 = 485 times larger, and so what gradients are off by,
+     * 1e-6 of them: 5e-4 of a step, 5e-3 of ten, and as much again as later gradients follow. */
     if (status == TUFF_OK)
         status = compare_variables(v, &s, name, params.average > 0 ? TUFF_AVERAGE : TUFF_VALUE,
-                                   1e-4);
+                                   params.kind == TUFF_MUON ? 1e-2 : 1e-4);
     destroy(&s);
     return status;
 }

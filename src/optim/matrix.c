@@ -140,9 +140,10 @@ static struct tuff_tensor *orthogonalized(struct tuff_graph *g, struct tuff_tens
     bool tall = y && y->dims[0] > y->dims[1]; /* A is of the smaller side */
     *s = 1;
     for (int i = 0; i < MUON_STEPS && y; i++) {
-        struct tuff_tensor *a = tuff_matmul(g, y, y, .transpose_a = tall, .transpose_b = !tall,
+        /* Copies: the packed product of one tensor with itself comes out wrong (llvmpipe). */
+        struct tuff_tensor *a = tuff_matmul(g, y, tuff_scale(g, y, 1, 0), .transpose_a = tall, .transpose_b = !tall,
                                             .alpha = (float) (*s * *s));
-        struct tuff_tensor *c = tuff_matmul(g, a, a, .alpha = (float) (muon_c / muon_b),
+        struct tuff_tensor *c = tuff_matmul(g, a, tuff_scale(g, a, 1, 0), .alpha = (float) (muon_c / muon_b),
                                             .residual = a);
         float alpha = (float) (muon_b / muon_a);
         y = tall ? tuff_matmul(g, y, c, .alpha = alpha, .residual = y)

@@ -350,7 +350,7 @@ static void test_galore(struct tuff_ctx *ctx, struct tuff_device *device)
     run_program(ctx, r.refresh);
     run_program(ctx, r.apply);
     CHECK_OK(ctx, tuff_variable_read(r.store, r.v[4], TUFF_VALUE, x));
-    CHECK(!memcmp(x, before, sizeof x) && before[0] != 0);
+    CHECK(!memcmp(x, before, 48 * 80 * sizeof *x) && before[0] != 0);
     CHECK_OK(ctx, tuff_variable_read(r.store, projection, TUFF_VALUE, x));
     CHECK(!memcmp(x, p, RANK * 48 * sizeof *p));
     end(&r);
