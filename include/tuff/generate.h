@@ -14,6 +14,9 @@ struct tuff_generator_params {
     struct tuff_model *model;
     int64_t sequences;        /* at once; 0: 1 */
     int64_t context;          /* tokens a sequence may have; 0: the model's positions */
+    int64_t sources, source;  /* of an encoder-decoder: different sources at once (0: sequences) and
+                                 tokens each may have (0: the model's positions) */
+    bool token_types;         /* prompts may have token_types (GPT-1, GPT-2 and GPT-Neo) */
     bool beams;               /* tuff_beam_search will be called: `sequences` counts beams */
     bool batch_invariant;     /* a sequence's tokens do not depend on how many others run with it:
                                  all run through programs of one size, which costs time */
@@ -34,8 +37,14 @@ TUFF_API void tuff_generator_destroy(struct tuff_generator *generator);
 TUFF_API uint64_t tuff_generator_processed(const struct tuff_generator *generator);
 
 struct tuff_prompt {
-    const uint32_t *ids; /* 1 or more */
+    const uint32_t *ids; /* 1 or more; of an encoder-decoder what the decoder begins with: mostly the
+                            configuration's decoder_start_token_id alone */
     size_t n;
+    const uint32_t *source; /* of an encoder-decoder: what its encoder reads. Prompts that say the
+                               same here share it */
+    size_t n_source;
+    const uint32_t *token_types; /* [n], ids whose rows of the token table are added; new tokens have
+                                    the last one's, as transformers does it. NULL: none is added */
     struct tuff_sampling sampling;
     int64_t max_new_tokens;
     /* Asked after each token, which is ids[n - 1]: true ends the sequence with it. See tuff_stop. */
@@ -47,8 +56,9 @@ typedef bool (*tuff_token_fn)(void *user, size_t sequence, uint32_t token);
 
 /* Generates for n prompts (at most params.sequences) of any lengths together; each gets what it
  * would get alone. A sequence ends at one of its end ids, after max_new_tokens, when the callback says so,
- * or when the context is full. TUFF_E_RANGE for an empty or too long prompt or an id that is not in
- * the vocabulary, or a sampling that tuff_sampling_check refuses. */
+ * or when the context is full. TUFF_E_RANGE for an empty or too long prompt or source or an id that
+ * is not in the vocabulary, or a sampling that tuff_sampling_check refuses. Processors see the
+ * decoder's ids only. */
 TUFF_API enum tuff_status tuff_generate(struct tuff_generator *generator,
                                         const struct tuff_prompt *prompts, size_t n,
                                         tuff_token_fn on_token, void *user);

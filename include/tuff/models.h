@@ -135,8 +135,11 @@ TUFF_API enum tuff_status tuff_model_context_check(struct tuff_ctx *ctx,
 /* How long sequences are that the model is for: what config.json says, with dynamic RoPE scaling as
  * many times as its factor. 0: it does not say. */
 TUFF_API int64_t tuff_model_positions(const struct tuff_model_config *config);
-/* TUFF_E_UNSUPPORTED, named after `where`, for models of other tasks. */
+/* TUFF_E_UNSUPPORTED, named after `where`, for models of other tasks: all but causal language models;
+ * all but those and encoder-decoders. */
 TUFF_API enum tuff_status tuff_model_check_causal(struct tuff_ctx *ctx, const char *where,
+                                                  const struct tuff_model_config *config);
+TUFF_API enum tuff_status tuff_model_check_writes(struct tuff_ctx *ctx, const char *where,
                                                   const struct tuff_model_config *config);
 /* The config's rates, or all of them set. */
 TUFF_API bool tuff_model_has_dropout(const struct tuff_model_config *config);
@@ -179,7 +182,9 @@ TUFF_API enum tuff_status tuff_model_read(struct tuff_model *model, const struct
 
 /* ---- the cache of keys and values ---- */
 
-/* Paged: per layer a variable [blocks * block, Hkv D] of each; a sequence is a list of blocks. */
+/* Paged: per layer a variable [blocks * block, Hkv D] of each; a sequence is a list of blocks. An
+ * encoder-decoder's layers are the decoder's, and it has two: of what was written so far, and of the
+ * sources, which tuff_model_encode_source fills. */
 struct tuff_kv_cache {
     struct tuff_variable **keys, **values; /* one a layer, TUFF_STATE */
     int64_t layers, blocks, block;
@@ -206,7 +211,9 @@ struct tuff_model_inputs {
     struct tuff_tensor *source;            /* U32 [B, S]: what the encoder reads, ids then being the
                                               decoder's */
     struct tuff_tensor *source_buckets;
-    struct tuff_tensor *source_visible;    /* U32 [B, 2] */
+    struct tuff_tensor *source_visible;    /* U32 [B, 2]; of rows [R]: how many tokens it has */
+    struct tuff_tensor *angles;            /* F32 [T or R, channels that turn]: cosines, then sines,
+                                              where the table of positions does not say them */
     struct tuff_tensor *visible;           /* U32 [B, 2], as tuff_attention takes it; with a cache
                                               [R], as tuff_attention_cached does, of a chunk [1, 2] */
     struct tuff_tensor *seed;              /* U32 [2]: dropout is on */
@@ -219,6 +226,9 @@ struct tuff_model_inputs {
     struct tuff_tensor *table;             /* U32 [R, max_blocks]; or, for a chunk: */
     struct tuff_tensor *window;            /* U32 [S]: cache rows of its sequence's tokens, the
                                               chunk's own the last R; outside `visible`: any */
+    const struct tuff_kv_cache *source_cache;
+    struct tuff_tensor *source_slots;      /* U32 [B S]: its row that each token of a source goes to */
+    struct tuff_tensor *source_table;      /* U32 [R, max_source_blocks] of rows */
 };
 struct tuff_model_inputs_args {
     int64_t batch, time; /* B and T */
@@ -226,10 +236,14 @@ struct tuff_model_inputs_args {
     bool gradient;       /* a backward pass will follow */
     bool visible;        /* padded sequences: which tokens are there is an input */
     bool dropout;        /* the configuration's rates apply */
-    bool token_types;    /* an input of GPT-1, GPT-2 and GPT-Neo too (BERT always has them) */
+    bool token_types;    /* an input of GPT-1, GPT-2 and GPT-Neo too (BERT always has them); of rows
+                            [R] */
     bool head_mask;      /* factors of heads are an input; not with a cache */
     const struct tuff_kv_cache *cache; /* then R rows, each of at most max_blocks blocks */
     int64_t rows, max_blocks;
+    const struct tuff_kv_cache *source_cache; /* with it the rows see their source; without `cache`:
+                                                 for tuff_model_encode_source */
+    int64_t max_source_blocks;
     int64_t window;      /* S > 0: the rows are a chunk: tokens of one sequence, one after the other,
                             that see S - R before them; no block table then */
 };
@@ -266,6 +280,17 @@ TUFF_API enum tuff_status tuff_model_inputs_write(struct tuff_program *program,
  * a cache. */
 TUFF_API struct tuff_tensor *tuff_model_hidden(struct tuff_graph *g, struct tuff_model *model,
                                                const struct tuff_model_inputs *in);
+/* The encoder of an encoder-decoder over in->source, and from its last states the keys and values of
+ * the decoder's layers to rows source_slots of the source cache (a slot beyond it: nowhere). Returns
+ * the states [B, S, C]. No gradient; not with adapters that are not merged. */
+TUFF_API struct tuff_tensor *tuff_model_encode_source(struct tuff_graph *g,
+                                                      struct tuff_model *model,
+                                                      const struct tuff_model_inputs *in);
+/* Values of `angles`, [n, channels]: positions first ... first + n - 1 of a sequence of `length`
+ * tokens. Needed in passes over more tokens than max_position_embeddings, and with a cache always, by
+ * models with dynamic RoPE scaling: their angles depend on the sequence's length. */
+TUFF_API void tuff_model_angles(const struct tuff_model *model, int64_t length, int64_t first,
+                                int64_t n, float *angles);
 /* The loss [1] of hidden as tuff_cross_entropy has it; by tuff_linear_cross_entropy in chunks of
  * tuff_model_token_loss_chunk rows, where that is not 0: the family allows it and the logits of so many
  * rows would be large. */

@@ -251,6 +251,23 @@ TUFF_API enum tuff_status tuff_wordpiece_train(struct tuff_ctx *ctx,
                                                const char *const *paths, size_t n_paths,
                                                struct tuff_tokenizer **tok);
 
+struct tuff_wordlevel_train_params {
+    uint32_t vocab_size;               /* 0: 30000 */
+    uint64_t min_frequency;            /* words seen less often are unknown */
+    const char *const *special_tokens; /* none given: the unknown token */
+    size_t n_special_tokens;
+    const char *unk_token;             /* NULL: <unk>; one of the special tokens */
+    const char *components;
+    tuff_train_progress_fn progress;
+    void *progress_user;
+};
+/* Trains WordLevel: the most frequent words of the Whitespace pre-tokenizer (or of `components`), among
+ * equals by bytes; the result equals the reference's. */
+TUFF_API enum tuff_status tuff_wordlevel_train(struct tuff_ctx *ctx,
+                                               const struct tuff_wordlevel_train_params *params,
+                                               const char *const *paths, size_t n_paths,
+                                               struct tuff_tokenizer **tok);
+
 struct tuff_unigram_train_params {
     uint32_t vocab_size;               /* 0: 8000 */
     const char *const *special_tokens; /* none given: <pad> </s> <unk> */

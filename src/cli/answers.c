@@ -68,7 +68,7 @@ enum tuff_status cli_answers_add_text(struct cli_answers *a, const char *text)
 enum tuff_status cli_answers_open(struct cli_answers *a, struct tuff_store *store,
                                   struct tuff_model *model)
 {
-    int64_t positions = tuff_model_get_config(model)->max_position_embeddings, longest = 0;
+    int64_t positions = tuff_model_positions(tuff_model_get_config(model)), longest = 0;
     for (size_t i = 0; i < a->questions.n; i++)
         longest = TUFF_MAX(longest, (int64_t) a->questions.items[i].prompt.n);
     int64_t context = (int64_t) tuff_align_up((uint64_t) (longest + a->max_new_tokens), 64);

@@ -76,45 +76,65 @@ static uint32_t shade(float weight)
     return colour;
 }
 
-static void draw_map(struct paper *p, const struct layout *l, const struct cli_attention_maps *maps,
+static void draw_map(struct paper *p, const struct layout *l,
                      const struct cli_attention_map *map, double x, double y)
 {
-    size_t n = maps->tokens;
-    double side = l->cell * (double) n, left = x + l->label, top = y + l->title + l->label;
+    size_t rows = map->from->n, cols = map->to->n;
+    double left = x + l->label, top = y + l->title + l->label;
+    double width = l->cell * (double) cols, height = l->cell * (double) rows;
     char title[64];
-    snprintf(title, sizeof title, "layer %lld head %lld", (long long) map->layer,
+    snprintf(title, sizeof title, "%slayer %lld head %lld", map->part, (long long) map->layer,
              (long long) map->head);
     write_text(p, left, y + l->title - 4, title, 8, false, false);
-    box(p, left - 1, top - 1, side + 2, side + 2, EDGE);
-    box(p, left, top, side, side, 0xffffff);
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++) {
-            uint32_t colour = shade(map->weights[i * n + j]);
+    box(p, left - 1, top - 1, width + 2, height + 2, EDGE);
+    box(p, left, top, width, height, 0xffffff);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++) {
+            uint32_t colour = shade(map->weights[i * cols + j]);
             if (colour != 0xffffff)
                 box(p, left + l->cell * (double) j, top + l->cell * (double) i, l->cell, l->cell,
                     colour);
         }
-    for (size_t i = 0; i < n && l->label > 0; i++) {
+    for (size_t i = 0; i < TUFF_MAX(rows, cols) && l->label > 0; i++) {
         double middle = l->cell * ((double) i + 0.5) + l->size / 2;
-        write_text(p, left - 4, top + middle, maps->labels[i], l->size, false, true);
-        write_text(p, left + middle, top - 4, maps->labels[i], l->size, true, false);
+        if (i < rows)
+            write_text(p, left - 4, top + middle, map->from->labels[i], l->size, false, true);
+        if (i < cols)
+            write_text(p, left + middle, top - 4, map->to->labels[i], l->size, true, false);
     }
+}
+
+static size_t longest_label(const struct cli_attention_text *text)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < text->n; i++)
+        longest = TUFF_MAX(longest, strlen(text->labels[i]));
+    return longest;
+}
+
+/* The longest text of a map. */
+static size_t most_tokens(const struct cli_attention_maps *maps)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < maps->rows * maps->cols; i++)
+        n = TUFF_MAX(n, TUFF_MAX(maps->items[i].from->n, maps->items[i].to->n));
+    return n;
 }
 
 /* Cells as large as there is room for; names of tokens where they can be read. */
 static struct layout plan(const struct cli_attention_maps *maps)
 {
-    size_t longest = 0, most = TUFF_MAX(maps->rows, maps->cols);
+    size_t longest = 0, most = TUFF_MAX(maps->rows, maps->cols), tokens = most_tokens(maps);
     struct layout l = {.gap = 12, .title = 18};
-    l.cell = floor(fmin(fmax((most > 1 ? 1200.0 / (double) most : 640.0) / (double) maps->tokens, 2),
-                        24));
+    l.cell = floor(fmin(fmax((most > 1 ? 1200.0 / (double) most : 640.0) / (double) tokens, 2), 24));
     l.size = fmin(floor(l.cell * 0.6), 9);
-    for (size_t i = 0; i < maps->tokens; i++)
-        longest = TUFF_MAX(longest, strlen(maps->labels[i]));
+    for (size_t i = 0; i < maps->rows * maps->cols; i++)
+        longest = TUFF_MAX(longest, TUFF_MAX(longest_label(maps->items[i].from),
+                                             longest_label(maps->items[i].to)));
     if (l.size >= 5)
         l.label = 10 + (double) longest * l.size * 1.4 * LETTERS;
-    l.width = l.label + l.cell * (double) maps->tokens + l.gap;
-    l.height = l.title + l.label + l.cell * (double) maps->tokens + l.gap;
+    l.width = l.label + l.cell * (double) tokens + l.gap;
+    l.height = l.title + l.label + l.cell * (double) tokens + l.gap;
     return l;
 }
 
@@ -157,16 +177,17 @@ enum tuff_status cli_attention_draw(struct tuff_ctx *ctx, const struct cli_atten
     struct layout l = plan(maps);
     double width = l.gap + l.width * (double) maps->cols;
     double height = l.gap + l.height * (double) maps->rows;
-    double cells = (double) (maps->rows * maps->cols * maps->tokens * maps->tokens);
+    size_t tokens = most_tokens(maps);
+    double cells = (double) (maps->rows * maps->cols * tokens * tokens);
     if (!p.svg && !ends(path, ".png"))
         return tuff_fail(ctx, TUFF_E_ARG, "%s: a picture's name ends in .svg or .png", path);
     if (width > 8192 || height > 8192 || (p.svg && cells > 4e5))
         return tuff_fail(ctx, TUFF_E_RANGE, "%s: %zu maps of %zu tokens are too much for one "
                          "picture; choose a --layer or a --head%s", path, maps->rows * maps->cols,
-                         maps->tokens, p.svg ? ", or a .png" : "");
+                         tokens, p.svg ? ", or a .png" : "");
     TUFF_TRY(start(ctx, &p, width, height));
     for (size_t i = 0; i < maps->rows * maps->cols; i++)
-        draw_map(&p, &l, maps, &maps->items[i], l.gap + l.width * (double) (i % maps->cols),
+        draw_map(&p, &l, &maps->items[i], l.gap + l.width * (double) (i % maps->cols),
                  l.gap + l.height * (double) (i / maps->cols));
     return finish(ctx, &p, path);
 }
@@ -187,15 +208,15 @@ static void print_label(const char *text)
 void cli_attention_print(const struct cli_attention_maps *maps)
 {
     static const char shades[] = " .:-=+*#%@";
-    size_t n = maps->tokens;
     for (size_t m = 0; m < maps->rows * maps->cols; m++) {
         const struct cli_attention_map *map = &maps->items[m];
-        printf("%slayer %lld head %lld\n", m ? "\n" : "", (long long) map->layer,
+        printf("%s%slayer %lld head %lld\n", m ? "\n" : "", map->part, (long long) map->layer,
                (long long) map->head);
-        for (size_t i = 0; i < n; i++) {
-            print_label(maps->labels[i]);
-            for (size_t j = 0; j < n; j++)
-                putchar(shades[(int) fmin(9.99 * sqrt((double) map->weights[i * n + j]), 9)]);
+        for (size_t i = 0; i < map->from->n; i++) {
+            print_label(map->from->labels[i]);
+            for (size_t j = 0; j < map->to->n; j++)
+                putchar(shades[(int) fmin(
+                    9.99 * sqrt((double) map->weights[i * map->to->n + j]), 9)]);
             printf("|\n");
         }
     }

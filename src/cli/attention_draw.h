@@ -5,14 +5,19 @@
 #include "base/base.h"
 #include "tuff/error.h"
 
+struct cli_attention_text {
+    char **labels; /* of its tokens, UTF-8 */
+    size_t n;
+};
 struct cli_attention_map {
+    const char *part; /* "", or which attention of several: "encoder " */
     int64_t layer, head;
-    const float *weights; /* [tokens, tokens], a row a query */
+    const float *weights; /* [from->n, to->n], a row a query */
+    const struct cli_attention_text *from, *to;
 };
 struct cli_attention_maps {
     const struct cli_attention_map *items; /* a row of maps a layer */
-    size_t rows, cols, tokens;
-    const char *const *labels; /* of the tokens, UTF-8 */
+    size_t rows, cols;
 };
 /* Darkness is the square root of the weight: so thin attention shows too. */
 

@@ -226,6 +226,9 @@ static int start(struct chat *c, const char *model, const char *tokenizer)
     if (cli_text_open(c->cli, &c->text, model, tokenizer) != TUFF_OK ||
         tuff_chat_form_load(c->cli->ctx, c->text.folder, &c->form) != TUFF_OK)
         return cli_fail(c->cli, c->command);
+    if (c->text.config.task == TUFF_TASK_TRANSLATION)
+        return cli_error(c->command, CLI_FAILED, "%s: is an encoder-decoder, which has no history; tuff "
+                         "generate --prompt - takes line by line", model);
     int64_t positions = tuff_model_positions(&c->text.config);
     c->context = c->context ? c->context : 4096;
     if (positions > 0)
@@ -243,7 +246,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 {
     struct chat c = {.cli = cli, .command = command, .choice = CLI_SAMPLING};
     const char *model = NULL, *tokenizer = NULL;
-    c.choice.max_new_tokens = 512;
+    c.choice.usual_new_tokens = 512;
     const struct cli_option options[] = {
         {"model", CLI_STRING, &model, "DIR", "checkpoint, or a run folder (its best)", 0, 0},
         CLI_ADAPTER_OPTION(&c.text),
@@ -279,7 +282,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 const struct cli_command cli_chat = {
     .name = "chat",
     .summary = "talk with a trained model",
-    .usage = "--model DIR [OPTIONS]",
+    .usage = "--model DIR [OPTIONS]\n\n" CLI_GENERATION_USAGE,
     .example = "tuff chat --model run --temperature 0.8",
     .run = run,
 };

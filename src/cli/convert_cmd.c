@@ -103,8 +103,6 @@ static int convert(struct job *j, const char *src, const char *dst, uint64_t sha
 static int convert_head(struct cli *cli, const struct cli_command *command,
                         const struct cli_head *head, const char *src, const char *dst)
 {
-    if (cli_folder_prepare(cli->ctx, dst) != TUFF_OK)
-        return cli_fail(cli, command);
     int code = cli_convert_head(cli, command, head, src, dst);
     if (code == CLI_OK && cli_folder_copy(cli->ctx, src, dst, NULL, 1) != TUFF_OK)
         code = cli_fail(cli, command);

@@ -1,6 +1,7 @@
 /* cli/convert_head: see convert_head.h. */
 #include "cli/convert_head.h"
 #include "cli/device.h"
+#include "cli/folder.h"
 #include "tuff/models.h"
 
 static enum tuff_status configure(struct tuff_ctx *ctx, const struct cli_head *head,
@@ -30,6 +31,8 @@ static enum tuff_status write_model(struct tuff_ctx *ctx, struct tuff_device *de
         status = tuff_store_allocate(store, false, 0);
     if (status == TUFF_OK)
         status = tuff_model_load_base(model, src, seed);
+    if (status == TUFF_OK) /* not before: what is refused leaves no folder */
+        status = cli_folder_prepare(ctx, dst);
     if (status == TUFF_OK)
         status = tuff_model_save(model, dst);
     tuff_model_destroy(model);
@@ -42,7 +45,8 @@ int cli_convert_head(struct cli *cli, const struct cli_command *command, const s
 {
     struct tuff_model_config config;
     struct tuff_device *device = NULL;
-    if (configure(cli->ctx, head, src, &config) != TUFF_OK)
+    if (cli_folder_check(cli->ctx, dst) != TUFF_OK ||
+        configure(cli->ctx, head, src, &config) != TUFF_OK)
         return cli_fail(cli, command);
     int code = cli_open_device(cli, command, &device);
     if (code == CLI_OK &&

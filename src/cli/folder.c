@@ -50,10 +50,9 @@ enum tuff_status cli_folder_copy(struct tuff_ctx *ctx, const char *src, const ch
     return status;
 }
 
-enum tuff_status cli_folder_prepare(struct tuff_ctx *ctx, const char *dst)
+enum tuff_status cli_folder_check(struct tuff_ctx *ctx, const char *dst)
 {
     static const char *const taken[] = {"model.safetensors", "model.safetensors.index.json"};
-    TUFF_TRY(tuff_os_mkdirs(ctx, dst));
     for (size_t i = 0; i < TUFF_COUNT(taken); i++) {
         char *path = tuff_os_path_join(dst, taken[i]);
         bool there = path && tuff_os_path_kind(path) != TUFF_PATH_NONE;
@@ -66,4 +65,10 @@ enum tuff_status cli_folder_prepare(struct tuff_ctx *ctx, const char *dst)
         TUFF_TRY(status);
     }
     return TUFF_OK;
+}
+
+enum tuff_status cli_folder_prepare(struct tuff_ctx *ctx, const char *dst)
+{
+    TUFF_TRY(cli_folder_check(ctx, dst));
+    return tuff_os_mkdirs(ctx, dst);
 }

@@ -4,7 +4,8 @@
 
 #include "cli/cli.h"
 
-/* Makes dst, which must be new to weights: nothing is overwritten. */
+/* dst must be new to weights: nothing is overwritten. And makes it. */
+enum tuff_status cli_folder_check(struct tuff_ctx *ctx, const char *dst);
 enum tuff_status cli_folder_prepare(struct tuff_ctx *ctx, const char *dst);
 /* config.json, its type being `dtype` (NULL: as it is), tokenizer, templates; from the first-th on: 1 where
  * the config is written already. */

@@ -12,12 +12,16 @@ struct job {
     struct cli_sampling choice;
     struct tuff_beam_params beams;
     struct cli_strings prompts;
-    struct tuff_ids *ids;                /* by prompt */
+    struct cli_strings lines;            /* those of standard input, owned */
+    const char *early;
+    int64_t token_type;                  /* -1: none */
+    uint32_t *types, start_id;           /* of the decoder */
+    struct tuff_ids *ids;                /* by prompt; an encoder-decoder's: its sources */
     struct tuff_ids *made;               /* by prompt and returned sequence */
     double *scores;                      /* of beams */
     struct tuff_detokenizer *stream;     /* one sequence alone */
     size_t first;                        /* sequence of the group that runs */
-    bool json, batch_invariant, failed;
+    bool json, batch_invariant, translates, failed;
 };
 
 static bool on_token(void *user, size_t sequence, uint32_t token)
@@ -46,13 +50,29 @@ static size_t returned(const struct job *j)
     return (size_t) TUFF_MAX(j->beams.num_return_sequences, 1);
 }
 
-/* Sequence i of all is prompt i / returned. Each draws by its own seed. */
+/* Each draws by its own seed. */
+static struct tuff_prompt prompt_of(const struct job *j, size_t prompt, size_t sequence)
+{
+    static const struct tuff_ids none;
+    const struct tuff_model_config *c = &j->text.config;
+    struct tuff_prompt p = cli_sampling_prompt(&j->choice, j->translates ? &none : &j->ids[prompt],
+                                               (uint64_t) j->choice.seed + sequence);
+    p.token_types = j->types;
+    if (j->translates) {
+        p.source = j->ids[prompt].items;
+        p.n_source = j->ids[prompt].n;
+        p.ids = &j->start_id;
+        p.n = c->decoder_start_token_id >= 0;
+    }
+    return p;
+}
+
+/* Sequence i of all is prompt i / returned. */
 static enum tuff_status sample_group(struct job *j, size_t first, size_t n)
 {
     struct tuff_prompt list[SEQUENCES] = {0};
     for (size_t i = 0; i < n; i++)
-        list[i] = cli_sampling_prompt(&j->choice, &j->ids[(first + i) / returned(j)],
-                                      (uint64_t) j->choice.seed + first + i);
+        list[i] = prompt_of(j, (first + i) / returned(j), first + i);
     j->first = first;
     return tuff_generate(j->text.generator, list, n, on_token, j);
 }
@@ -62,8 +82,7 @@ static enum tuff_status beam_group(struct job *j, size_t first, size_t n)
     struct tuff_prompt list[SEQUENCES] = {0};
     struct tuff_hypothesis out[SEQUENCES];
     for (size_t i = 0; i < n; i++)
-        list[i] = cli_sampling_prompt(&j->choice, &j->ids[first + i],
-                                      (uint64_t) j->choice.seed + first + i);
+        list[i] = prompt_of(j, first + i, first + i);
     TUFF_TRY(tuff_beam_search(j->text.generator, list, n, &j->beams, NULL, NULL, out));
     for (size_t i = 0; i < n * returned(j); i++) {
         size_t at = first * returned(j) + i;
@@ -85,13 +104,12 @@ static enum tuff_status run_all(struct job *j)
     return status;
 }
 
-/* The context that is needed; the same for all batches where tokens must not depend on them. */
-static int64_t context_for(const struct job *j)
+/* The context that so many tokens need; the same for all batches where tokens must not depend on
+ * them. */
+static int64_t context_for(const struct job *j, int64_t tokens)
 {
-    int64_t longest = 0, positions = tuff_model_positions(&j->text.config);
-    for (size_t i = 0; i < j->prompts.n; i++)
-        longest = TUFF_MAX(longest, (int64_t) j->ids[i].n);
-    int64_t needed = (int64_t) tuff_align_up((uint64_t) (longest + j->choice.max_new_tokens), 256);
+    int64_t positions = tuff_model_positions(&j->text.config);
+    int64_t needed = (int64_t) tuff_align_up((uint64_t) tokens, 256);
     if (j->batch_invariant)
         needed = TUFF_MAX(needed, 4096);
     return positions > 0 ? TUFF_MIN(needed, positions) : needed;
@@ -99,13 +117,74 @@ static int64_t context_for(const struct job *j)
 
 static int start(struct job *j)
 {
-    int64_t rows = j->beams.num_beams > 1 ? j->beams.num_beams : (int64_t) returned(j);
-    rows = TUFF_MIN(rows * (int64_t) j->prompts.n, SEQUENCES);
+    int64_t each = j->beams.num_beams > 1 ? j->beams.num_beams : (int64_t) returned(j);
+    int64_t rows = TUFF_MIN(each * (int64_t) j->prompts.n, SEQUENCES), longest = 1;
+    for (size_t i = 0; i < j->prompts.n; i++)
+        longest = TUFF_MAX(longest, (int64_t) j->ids[i].n);
+    int64_t tokens = (j->translates ? 1 : longest) + j->choice.max_new_tokens;
     return cli_text_start(j->cli, j->command, &j->text,
                           (struct tuff_generator_params) {.sequences = rows,
-                                                          .context = context_for(j),
+                                                          .sources = TUFF_MIN((int64_t) j->prompts.n,
+                                                                              rows),
+                                                          .context = context_for(j, tokens),
+                                                          .source = context_for(j, longest),
+                                                          .token_types = j->types != NULL,
                                                           .beams = j->beams.num_beams > 1,
                                                           .batch_invariant = j->batch_invariant});
+}
+
+static bool find_early(struct job *j)
+{
+    static const char *const names[] = {"false", "true", "never"};
+    size_t at = 0;
+    while (at < TUFF_COUNT(names) && strcmp(j->early, names[at]))
+        at++;
+    j->beams.early_stopping = (enum tuff_early_stopping) at;
+    return at < TUFF_COUNT(names);
+}
+
+/* Where neither option nor file says how to search. */
+static enum tuff_status read_beams(struct job *j)
+{
+    const struct cli_generation_key keys[] = {
+        {"num_beams", CLI_INT, &j->beams.num_beams, 1},
+        {"num_return_sequences", CLI_INT, &j->beams.num_return_sequences, 1},
+        {"length_penalty", CLI_REAL, &j->beams.length_penalty, 1}};
+    const json_t *early = json_object_get(j->text.generation, "early_stopping");
+    TUFF_TRY(cli_generation_defaults(j->cli, &j->text, keys, TUFF_COUNT(keys)));
+    if (!j->early)
+        j->early = json_is_string(early) ? json_string_value(early)
+                   : json_is_true(early) ? "true"
+                                         : "false";
+    if (!find_early(j))
+        return tuff_fail(j->cli->ctx, TUFF_E_FORMAT, "%s/generation_config.json: early_stopping "
+                         "\"%s\": false, true or never", j->text.folder, j->early);
+    if (j->beams.num_beams < 1 || j->beams.num_beams > SEQUENCES ||
+        j->beams.num_return_sequences < 1 || j->beams.num_return_sequences > SEQUENCES)
+        return tuff_fail(j->cli->ctx, TUFF_E_RANGE, "%s/generation_config.json: num_beams %lld, "
+                         "num_return_sequences %lld: 1 to %d are possible", j->text.folder,
+                         (long long) j->beams.num_beams, (long long) j->beams.num_return_sequences,
+                         SEQUENCES);
+    if (j->beams.num_beams > 1 && j->beams.num_return_sequences > j->beams.num_beams)
+        return tuff_fail(j->cli->ctx, TUFF_E_ARG, "num_return_sequences %lld: at most num_beams, %lld",
+                         (long long) j->beams.num_return_sequences, (long long) j->beams.num_beams);
+    if (j->beams.num_beams > 1)
+        j->choice.sampling.greedy = !j->choice.do_sample;
+    return TUFF_OK;
+}
+
+static enum tuff_status add_types(struct job *j)
+{
+    size_t longest = 1;
+    if (j->token_type < 0)
+        return TUFF_OK;
+    for (size_t i = 0; i < j->prompts.n; i++)
+        longest = TUFF_MAX(longest, j->ids[i].n);
+    if (!(j->types = tuff_calloc(longest, sizeof *j->types)))
+        return tuff_fail(j->cli->ctx, TUFF_E_NOMEM, "generate: out of host memory");
+    for (size_t i = 0; i < longest; i++)
+        j->types[i] = (uint32_t) j->token_type;
+    return TUFF_OK;
 }
 
 static enum tuff_status prepare(struct job *j, const char *model, const char *tokenizer)
@@ -113,6 +192,9 @@ static enum tuff_status prepare(struct job *j, const char *model, const char *to
     struct tuff_ctx *ctx = j->cli->ctx;
     size_t n = j->prompts.n;
     TUFF_TRY(cli_text_open(j->cli, &j->text, model, tokenizer));
+    TUFF_TRY(read_beams(j));
+    j->translates = j->text.config.task == TUFF_TASK_TRANSLATION;
+    j->start_id = (uint32_t) j->text.config.decoder_start_token_id;
     j->ids = tuff_calloc(n, sizeof *j->ids);
     j->made = tuff_calloc(n * returned(j), sizeof *j->made);
     j->scores = tuff_calloc(n * returned(j), sizeof *j->scores);
@@ -122,6 +204,7 @@ static enum tuff_status prepare(struct job *j, const char *model, const char *to
         TUFF_TRY(tuff_tokenizer_encode(ctx, j->text.tokenizer, j->prompts.items[i],
                                        strlen(j->prompts.items[i]), TUFF_ENCODE_ADD_SPECIAL,
                                        &j->ids[i]));
+    TUFF_TRY(add_types(j));
     if (!j->json && n * returned(j) == 1 && j->beams.num_beams <= 1)
         TUFF_TRY(tuff_detokenizer_create(ctx, j->text.tokenizer, TUFF_DECODE_SKIP_UNKNOWN,
                                          &j->stream));
@@ -155,7 +238,8 @@ static enum tuff_status print_all(struct job *j)
         if (j->json)
             print_json(j, i, text);
         else
-            printf("%s%s\n%s", j->prompts.items[i / returned(j)], text, i + 1 < all ? "---\n" : "");
+            printf("%s%s\n%s", j->translates ? "" : j->prompts.items[i / returned(j)], text,
+                   i + 1 < all && !j->translates ? "---\n" : "");
         free(text);
     }
     return TUFF_OK;
@@ -165,7 +249,7 @@ static enum tuff_status generate(struct job *j)
 {
     const char *text;
     size_t n;
-    if (j->stream) {
+    if (j->stream && !j->translates) {
         printf("%s", j->prompts.items[0]);
         fflush(stdout);
     }
@@ -191,6 +275,7 @@ static int run_job(struct job *j, const char *model, const char *tokenizer)
         tuff_ids_fini(&j->ids[i]);
     for (size_t i = 0; j->made && i < j->prompts.n * returned(j); i++)
         tuff_ids_fini(&j->made[i]);
+    free(j->types);
     free(j->ids);
     free(j->made);
     free(j->scores);
@@ -198,44 +283,77 @@ static int run_job(struct job *j, const char *model, const char *tokenizer)
     return code;
 }
 
-static int check(struct job *j, const char *model, const char *early)
+/* "-" among the prompts: lines of standard input. */
+static int read_lines(struct job *j)
 {
-    static const char *const names[] = {"false", "true", "never"};
-    size_t at = 0;
+    char *line = NULL;
+    size_t cap = 0, at = 0;
+    ssize_t n;
+    while (at < j->prompts.n && strcmp(j->prompts.items[at], "-"))
+        at++;
+    if (at == j->prompts.n)
+        return -1;
+    if (j->prompts.n > 1)
+        return cli_error(j->command, CLI_USAGE, "--prompt - is all or none of the prompts");
+    j->prompts.n = 0;
+    while ((n = getline(&line, &cap, stdin)) >= 0) {
+        while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+            line[--n] = 0;
+        char *copy = n ? strdup(line) : NULL;
+        const char **owned = copy ? TUFF_PUSH(&j->lines) : NULL;
+        const char **slot = owned ? TUFF_PUSH(&j->prompts) : NULL;
+        if (owned)
+            *owned = copy;
+        else
+            free(copy);
+        if (slot)
+            *slot = copy;
+        else if (n) {
+            free(line);
+            return cli_error(j->command, CLI_FAILED, "out of memory");
+        }
+    }
+    free(line);
+    return j->prompts.n ? -1 : cli_error(j->command, CLI_USAGE, "standard input has no prompts");
+}
+
+static int check(struct job *j, const char *model)
+{
     if (!model || !j->prompts.n)
         return cli_error(j->command, CLI_USAGE, "--model DIR and --prompt TEXT are needed");
-    while (at < TUFF_COUNT(names) && strcmp(early, names[at]))
-        at++;
-    if (at == TUFF_COUNT(names))
+    if (j->early && !find_early(j))
         return cli_error(j->command, CLI_USAGE, "--early-stopping \"%s\": false, true or never",
-                         early);
-    j->beams.early_stopping = (enum tuff_early_stopping) at;
+                         j->early);
     if (j->beams.num_beams > 1 && j->beams.num_return_sequences > j->beams.num_beams)
         return cli_error(j->command, CLI_USAGE, "--num-return-sequences: at most --num-beams");
-    if (j->beams.num_beams > 1)
-        j->choice.sampling.greedy = !j->choice.do_sample;
-    return -1;
+    return read_lines(j);
 }
 
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
     struct job j = {.cli = cli, .command = command, .choice = CLI_SAMPLING,
-                    .beams = {.num_beams = 1, .num_return_sequences = 1, .length_penalty = 1}};
-    const char *model = NULL, *tokenizer = NULL, *early = "false";
+                    .token_type = -1,
+                    .beams = {.num_beams = CLI_UNSET, .num_return_sequences = CLI_UNSET,
+                              .length_penalty = NAN}};
+    const char *model = NULL, *tokenizer = NULL;
     const struct cli_option options[] = {
         {"model", CLI_STRING, &model, "DIR", "checkpoint, or a run folder (its best)", 0, 0},
         CLI_ADAPTER_OPTION(&j.text),
         CLI_TEXT_DTYPE_OPTION(&j.text),
         {"tokenizer", CLI_STRING, &tokenizer, "PATH", "when it is not in the model's folder", 0, 0},
-        {"prompt", CLI_STRINGS, &j.prompts, "TEXT", "repeat for several at once", 0, 0},
+        {"prompt", CLI_STRINGS, &j.prompts, "TEXT",
+         "repeat for several at once; - reads them from standard input, one a line", 0, 0},
         CLI_SAMPLING_OPTIONS(&j.choice),
         {"num-beams", CLI_INT, &j.beams.num_beams, "N", "beam search; 1: none", 1, SEQUENCES},
-        {"do-sample", CLI_FLAG, &j.choice.do_sample, NULL, "beams are drawn", 0, 0},
+        {"do-sample", CLI_FLAG, &j.choice.do_sample, NULL, "beams, or words of a translation, are drawn",
+         0, 0},
         {"length-penalty", CLI_REAL, &j.beams.length_penalty, "X",
          "of a beam's score: divided by length^X", -1e3, 1e3},
-        {"early-stopping", CLI_STRING, &early, "WHEN", "of beams: false, true or never", 0, 0},
+        {"early-stopping", CLI_STRING, &j.early, "WHEN", "of beams: false, true or never", 0, 0},
         {"num-return-sequences", CLI_INT, &j.beams.num_return_sequences, "N", "a prompt", 1,
          SEQUENCES},
+        {"token-type-id", CLI_INT, &j.token_type, "N",
+         "GPT-1, GPT-2, GPT-Neo: its row is added to every token's; -1: none", -1, 1 << 24},
         {"batch-invariant", CLI_FLAG, &j.batch_invariant, NULL,
          "tokens do not depend on the other prompts", 0, 0},
         {"seed", CLI_INT, &j.choice.seed, "N", "of the draws; sequence i has seed N + i", 0, 0},
@@ -243,10 +361,13 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), NULL, argc, argv);
     if (code < 0)
-        code = check(&j, model, early);
+        code = check(&j, model);
     if (code < 0)
         code = run_job(&j, model, tokenizer);
     cli_sampling_free(&j.choice);
+    for (size_t i = 0; i < j.lines.n; i++)
+        free((char *) j.lines.items[i]);
+    free(j.lines.items);
     free(j.prompts.items);
     return code;
 }
@@ -254,7 +375,9 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 const struct cli_command cli_generate = {
     .name = "generate",
     .summary = "continue text with a trained model",
-    .usage = "--model DIR --prompt TEXT [OPTIONS]",
+    .usage = "--model DIR --prompt TEXT [OPTIONS]\n\n"
+             "An encoder-decoder (Marian) translates: a line a prompt, the likeliest words unless\n"
+             "--do-sample. Other models draw unless --greedy.\n" CLI_GENERATION_USAGE,
     .example = "tuff generate --model run --prompt \"Once upon\" --temperature 0.8",
     .run = run,
 };

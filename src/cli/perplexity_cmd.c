@@ -103,10 +103,10 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         code = tuff_model_config_load(cli->ctx, t->model, &t->config) == TUFF_OK
                    ? CLI_OK
                    : cli_fail(cli, command);
-        int64_t most = t->config.max_position_embeddings ? t->config.max_position_embeddings
-                                                         : 1 << 20; /* no table of positions */
+        int64_t usual = t->config.max_position_embeddings, most = tuff_model_positions(&t->config);
+        most = most ? most : 1 << 20; /* no table of positions */
         if (code == CLI_OK && !p.context)
-            p.context = TUFF_MIN(most, 1024);
+            p.context = TUFF_MIN(usual ? usual : most, 1024);
         if (code == CLI_OK && !p.stride)
             p.stride = TUFF_MAX(p.context / 2, 1);
         if (code == CLI_OK && (p.context < 2 || p.stride > p.context ||

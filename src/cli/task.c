@@ -91,7 +91,7 @@ static enum tuff_status keep(void *user, size_t i, const float *values, size_t r
 static enum tuff_status tokenize(struct batch *b)
 {
     struct cli_task *t = b->task;
-    struct tuff_truncation cut = {.max_length = (size_t) t->config.max_position_embeddings};
+    struct tuff_truncation cut = {.max_length = (size_t) tuff_model_positions(&t->config)};
     struct tuff_encode_params params = {.flags = TUFF_ENCODE_ADD_SPECIAL | TUFF_ENCODE_NO_PADDING |
                                                 TUFF_ENCODE_CHAR_OFFSETS};
     struct tuff_input inputs[AT_ONCE] = {{0}};
@@ -117,7 +117,7 @@ static enum tuff_status encode(struct batch *b)
     struct tuff_encoder_input inputs[AT_ONCE];
     for (size_t i = 0; i < b->n; i++) {
         const struct tuff_encoding *e = &b->texts[i].encoding;
-        int64_t most = b->task->config.max_position_embeddings; /* 0: any */
+        int64_t most = tuff_model_positions(&b->task->config); /* 0: any */
         if (!e->n || (most && e->n > (size_t) most))
             return tuff_fail(b->task->cli->ctx, TUFF_E_RANGE,
                              "text %zu has %zu tokens; the model takes 1 to %lld (--truncate cuts)",

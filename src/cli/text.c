@@ -48,6 +48,7 @@ static enum tuff_status read_ends(struct cli *cli, struct cli_text *t)
     enum tuff_status status = path ? TUFF_OK : TUFF_E_NOMEM;
     if (path && tuff_os_path_kind(path) == TUFF_PATH_FILE)
         status = tuff_json_load(cli->ctx, path, &root);
+    t->generation = root;
     ends = json_object_get(root, "eos_token_id");
     if (status == TUFF_OK && json_is_integer(ends))
         status = add_end(cli, t, json_integer_value(ends));
@@ -57,9 +58,37 @@ static enum tuff_status read_ends(struct cli *cli, struct cli_text *t)
                 status = add_end(cli, t, json_is_integer(one) ? json_integer_value(one) : -1);
     if (status == TUFF_OK && !t->n_end_ids)
         status = add_end(cli, t, t->config.eos_token_id);
-    json_decref(root);
+    free(path);
+    if (status != TUFF_OK || root)
+        return status;
+    /* Before transformers had the file, its keys stood in config.json. */
+    path = tuff_os_path_join(t->weights, "config.json");
+    status = path ? tuff_json_load(cli->ctx, path, &t->generation) : TUFF_E_NOMEM;
     free(path);
     return status;
+}
+
+enum tuff_status cli_generation_defaults(struct cli *cli, const struct cli_text *text,
+                                         const struct cli_generation_key *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct cli_generation_key *k = &keys[i];
+        bool whole = k->kind == CLI_INT;
+        double value = k->otherwise;
+        int64_t number = (int64_t) value;
+        if (whole ? *(int64_t *) k->value != CLI_UNSET : !isnan(*(double *) k->value))
+            continue;
+        if (whole) {
+            TUFF_TRY(tuff_json_int(cli->ctx, "generation_config.json", text->generation, k->key,
+                                   &number));
+            *(int64_t *) k->value = number;
+        } else {
+            TUFF_TRY(tuff_json_real(cli->ctx, "generation_config.json", text->generation, k->key,
+                                    &value));
+            *(double *) k->value = value;
+        }
+    }
+    return TUFF_OK;
 }
 
 static bool has_file(const char *folder, const char *name)
@@ -166,6 +195,7 @@ void cli_text_close(struct cli_text *t)
     tuff_store_destroy(t->store);
     tuff_device_destroy(t->device);
     tuff_tokenizer_destroy(t->tokenizer);
+    json_decref(t->generation);
     free(t->end_ids);
     free(t->folder);
     free(t->weights);
@@ -174,28 +204,99 @@ void cli_text_close(struct cli_text *t)
 
 /* ---- choice ---- */
 
+static enum tuff_status add_word(struct cli *cli, struct cli_sampling *s, const uint32_t *ids,
+                                 size_t n)
+{
+    size_t *sizes = realloc(s->word_sizes, (s->sampling.bad_words.n + 1) * sizeof *sizes);
+    if (!sizes)
+        return tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
+    s->word_sizes = sizes;
+    sizes[s->sampling.bad_words.n++] = n;
+    for (size_t k = 0; k < n; k++) {
+        uint32_t *slot = TUFF_PUSH(&s->words);
+        if (!slot)
+            return tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
+        *slot = ids[k];
+    }
+    return n ? TUFF_OK : tuff_fail(cli->ctx, TUFF_E_ARG, "--bad-words: an empty text");
+}
+
+/* generation_config.json's "bad_words_ids": lists of ids. */
+static enum tuff_status read_bad_ids(struct cli *cli, struct cli_sampling *s,
+                                     const struct cli_text *text)
+{
+    const json_t *words = json_object_get(text->generation, "bad_words_ids"), *word, *id;
+    size_t i, k;
+    json_array_foreach(words, i, word) {
+        struct tuff_ids ids = {0};
+        enum tuff_status status = TUFF_OK;
+        json_array_foreach(word, k, id) {
+            uint32_t *slot = TUFF_PUSH(&ids);
+            int64_t value = json_is_integer(id) ? json_integer_value(id) : -1;
+            if (value < 0 || value >= text->config.vocab_size)
+                status = tuff_fail(cli->ctx, TUFF_E_FORMAT, "generation_config.json: "
+                                   "\"bad_words_ids\": must be lists of the model's ids");
+            else if (slot)
+                *slot = (uint32_t) value;
+        }
+        if (status == TUFF_OK)
+            status = add_word(cli, s, ids.items, ids.n);
+        tuff_ids_fini(&ids);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}
+
 static enum tuff_status read_bad_words(struct cli *cli, struct cli_sampling *s,
                                        const struct cli_text *text)
 {
-    size_t n = s->bad_words.n;
-    if (!(s->word_sizes = tuff_calloc(TUFF_MAX(n, 1), sizeof *s->word_sizes)))
-        return tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < s->bad_words.n; i++) {
         struct tuff_ids ids = {0};
         const char *word = s->bad_words.items[i];
-        TUFF_TRY(tuff_tokenizer_encode(cli->ctx, text->tokenizer, word, strlen(word), 0, &ids));
-        for (size_t k = 0; k < ids.n; k++) {
-            uint32_t *slot = TUFF_PUSH(&s->words);
-            if (slot)
-                *slot = ids.items[k];
-        }
-        s->word_sizes[i] = ids.n;
-        bool empty = !ids.n;
+        enum tuff_status status =
+            tuff_tokenizer_encode(cli->ctx, text->tokenizer, word, strlen(word), 0, &ids);
+        if (status == TUFF_OK)
+            status = add_word(cli, s, ids.items, ids.n);
         tuff_ids_fini(&ids);
-        if (empty)
-            return tuff_fail(cli->ctx, TUFF_E_ARG, "--bad-words: an empty text");
+        TUFF_TRY(status);
     }
-    s->sampling.bad_words = (struct tuff_words) {s->words.items, s->word_sizes, n};
+    if (!s->bad_words.n)
+        TUFF_TRY(read_bad_ids(cli, s, text));
+    s->sampling.bad_words.ids = s->words.items;
+    s->sampling.bad_words.sizes = s->word_sizes;
+    return TUFF_OK;
+}
+
+static enum tuff_status read_defaults(struct cli *cli, struct cli_sampling *s,
+                                      const struct cli_text *text)
+{
+    struct tuff_sampling *o = &s->sampling;
+    int64_t length = CLI_UNSET;
+    const struct cli_generation_key keys[] = {
+        {"temperature", CLI_REAL, &o->temperature, 0},
+        {"top_k", CLI_INT, &o->top_k, 0},
+        {"top_p", CLI_REAL, &o->top_p, 0},
+        {"min_p", CLI_REAL, &o->min_p, 0},
+        {"typical_p", CLI_REAL, &o->typical_p, 0},
+        {"epsilon_cutoff", CLI_REAL, &o->epsilon_cutoff, 0},
+        {"eta_cutoff", CLI_REAL, &o->eta_cutoff, 0},
+        {"repetition_penalty", CLI_REAL, &o->repetition_penalty, 0},
+        {"no_repeat_ngram_size", CLI_INT, &o->no_repeat_ngram_size, 0},
+        {"min_length", CLI_INT, &o->min_length, 0},
+        {"min_new_tokens", CLI_INT, &o->min_new_tokens, 0},
+        {"forced_bos_token_id", CLI_INT, &s->forced_bos, -1},
+        {"forced_eos_token_id", CLI_INT, &s->forced_eos, -1},
+        {"max_new_tokens", CLI_INT, &s->max_new_tokens, (double) s->usual_new_tokens},
+        {"max_length", CLI_INT, &length, -1},
+    };
+    bool unset = s->max_new_tokens == CLI_UNSET;
+    TUFF_TRY(cli_generation_defaults(cli, text, keys, TUFF_COUNT(keys)));
+    /* A causal model's counts the prompt, which is not known here. */
+    if (unset && length > 1 && text->config.task == TUFF_TASK_TRANSLATION)
+        s->max_new_tokens = length - 1;
+    s->max_new_tokens = TUFF_MAX(s->max_new_tokens, 1);
+    if (text->config.task == TUFF_TASK_TRANSLATION)
+        o->greedy = !s->do_sample;
     return TUFF_OK;
 }
 
@@ -203,6 +304,8 @@ int cli_sampling_finish(struct cli *cli, const struct cli_command *command, stru
                         const struct cli_text *text)
 {
     size_t n = s->end_ids.n;
+    if (read_defaults(cli, s, text) != TUFF_OK)
+        return cli_fail(cli, command);
     s->sampling.end_ids = text->end_ids;
     s->sampling.n_end_ids = text->n_end_ids;
     if (n && !(s->ends = tuff_calloc(n, sizeof *s->ends)))

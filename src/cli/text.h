@@ -7,6 +7,9 @@
 #include "tuff/generate.h"
 #include "tuff/tokenizer.h"
 
+#include <jansson.h>
+#include <math.h>
+
 struct cli_text {
     char *folder;  /* tokenizer, templates */
     char *weights; /* and config: the same, or what the adapter in `folder` was trained for */
@@ -18,7 +21,8 @@ struct cli_text {
     struct tuff_store *store;
     struct tuff_model *model;
     struct tuff_generator *generator;
-    uint32_t *end_ids; /* generation_config.json's, or config.json's */
+    json_t *generation; /* generation_config.json, or without one config.json */
+    uint32_t *end_ids;  /* its, or config.json's */
     size_t n_end_ids;
     const char *dtype; /* --dtype; NULL: matrices as the checkpoint has them */
 };
@@ -40,11 +44,23 @@ int cli_text_load(struct cli *cli, const struct cli_command *command, struct cli
 /* Accepts what was opened in part. */
 void cli_text_close(struct cli_text *text);
 
+/* A number that an option may have set; where not, the folder's generation_config.json may say it, as
+ * transformers' generate has it; else it is `otherwise`. */
+#define CLI_UNSET INT64_MIN /* of CLI_INT; of CLI_REAL it is NAN */
+struct cli_generation_key {
+    const char *key;
+    enum cli_kind kind;
+    void *value;
+    double otherwise;
+};
+enum tuff_status cli_generation_defaults(struct cli *cli, const struct cli_text *text,
+                                         const struct cli_generation_key *keys, size_t n);
+
 /* Options of choice; zero-initialise but for what CLI_SAMPLING gives. */
 struct cli_sampling {
     struct tuff_sampling sampling;
     bool do_sample;
-    int64_t seed, max_new_tokens, forced_bos, forced_eos;
+    int64_t seed, max_new_tokens, usual_new_tokens, forced_bos, forced_eos;
     struct cli_strings bad_words, end_ids, stop_strings;
     /* what they become */
     struct tuff_ids words;
@@ -53,7 +69,13 @@ struct cli_sampling {
     struct tuff_forced_id forced[2];
     struct tuff_stop *stop;
 };
-#define CLI_SAMPLING {.max_new_tokens = 128, .seed = 1, .forced_bos = -1, .forced_eos = -1}
+#define CLI_SAMPLING                                                                               \
+    {.max_new_tokens = CLI_UNSET, .usual_new_tokens = 128, .seed = 1, .forced_bos = CLI_UNSET,     \
+     .forced_eos = CLI_UNSET,                                                                      \
+     .sampling = {.temperature = NAN, .top_k = CLI_UNSET, .top_p = NAN, .min_p = NAN,              \
+                  .typical_p = NAN, .epsilon_cutoff = NAN, .eta_cutoff = NAN,                      \
+                  .repetition_penalty = NAN, .no_repeat_ngram_size = CLI_UNSET,                    \
+                  .min_length = CLI_UNSET, .min_new_tokens = CLI_UNSET}}
 #define CLI_SAMPLING_OPTIONS(s)                                                                    \
     {"max-new-tokens", CLI_INT, &(s)->max_new_tokens, "N", "how many at most", 1, 1 << 20},        \
     {"min-new-tokens", CLI_INT, &(s)->sampling.min_new_tokens, "N", "no end before", 0, 1 << 20},  \
@@ -80,7 +102,10 @@ struct cli_sampling {
     {"forced-bos-token-id", CLI_INT, &(s)->forced_bos, "N", "the first new token", -1, 1 << 30},   \
     {"forced-eos-token-id", CLI_INT, &(s)->forced_eos, "N", "the last of max-new-tokens", -1,      \
      1 << 30}
-/* Texts to ids, ids from words. CLI_OK, or the exit code after an error line. */
+#define CLI_GENERATION_USAGE                                                                       \
+    "What an option does not say is as the folder's generation_config.json has it, for every key\n" \
+    "that an option is named after; what that does not say either is off.\n"
+/* Texts to ids, ids from words, defaults. CLI_OK, or the exit code after an error line. */
 int cli_sampling_finish(struct cli *cli, const struct cli_command *command, struct cli_sampling *s,
                         const struct cli_text *text);
 void cli_sampling_free(struct cli_sampling *s);

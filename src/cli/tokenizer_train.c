@@ -9,7 +9,7 @@
 const struct cli_command cli_tokenizer_train_command = {
     .name = "tokenizer train",
     .summary = "learn a vocabulary from text files",
-    .usage = "[--type bpe|wordpiece|unigram] [--vocab-size N] --out DIR FILE...",
+    .usage = "[--type bpe|wordpiece|unigram|wordlevel] [--vocab-size N] --out DIR FILE...",
     .example = "tuff tokenizer train --type bpe --vocab-size 4096 --out mytok book.txt",
 };
 #define COMMAND (&cli_tokenizer_train_command)
@@ -105,11 +105,28 @@ static enum tuff_status train_unigram(struct cli *cli, const struct settings *s,
     return tuff_unigram_train(cli->ctx, &params, s->files.items, s->files.n, tok);
 }
 
+static enum tuff_status train_wordlevel(struct cli *cli, const struct settings *s,
+                                        struct tuff_tokenizer **tok)
+{
+    struct tuff_wordlevel_train_params params = {
+        .vocab_size = (uint32_t) s->vocab_size,
+        .min_frequency = (uint64_t) s->min_frequency,
+        .special_tokens = s->special.items,
+        .n_special_tokens = s->special.n,
+        .unk_token = s->unk,
+        .components = s->components,
+        .progress = s->progress,
+        .progress_user = s->progress_user,
+    };
+    return tuff_wordlevel_train(cli->ctx, &params, s->files.items, s->files.n, tok);
+}
+
 static const struct type {
     const char *name;
     enum tuff_status (*train)(struct cli *cli, const struct settings *s,
                               struct tuff_tokenizer **tok);
-} types[] = {{"bpe", train_bpe}, {"wordpiece", train_wordpiece}, {"unigram", train_unigram}};
+} types[] = {{"bpe", train_bpe}, {"wordpiece", train_wordpiece}, {"unigram", train_unigram},
+             {"wordlevel", train_wordlevel}};
 
 static int save_trained(struct cli *cli, const struct tuff_tokenizer *tok, const char *out)
 {
@@ -141,7 +158,8 @@ static int train(struct cli *cli, struct settings *s)
         if (!strcmp(s->type, types[i].name))
             type = &types[i];
     if (!type)
-        return cli_error(COMMAND, CLI_USAGE, "--type: \"%s\" is not one of: bpe, wordpiece, unigram",
+        return cli_error(COMMAND, CLI_USAGE, "--type: \"%s\" is not one of: bpe, wordpiece, unigram, "
+                         "wordlevel",
                          s->type);
     if (!s->out)
         return cli_error(COMMAND, CLI_USAGE, "--out is missing: the folder to write to");
@@ -171,11 +189,11 @@ int cli_tokenizer_train(struct cli *cli, int argc, char **argv)
 {
     struct settings s = {.type = "bpe", .vocab_size = 8000, .min_frequency = 2};
     const struct cli_option options[] = {
-        {"type", CLI_STRING, &s.type, "TYPE", "bpe (byte-level), wordpiece or unigram", 0, 0},
+        {"type", CLI_STRING, &s.type, "TYPE", "bpe (byte-level), wordpiece, unigram or wordlevel", 0, 0},
         {"vocab-size", CLI_INT, &s.vocab_size, "N", "tokens, with alphabet and special ones", 1,
          16777216},
         {"out", CLI_STRING, &s.out, "DIR", "folder for tokenizer.json; made if missing", 0, 0},
-        {"min-frequency", CLI_INT, &s.min_frequency, "N", "join only pairs seen this often", 0,
+        {"min-frequency", CLI_INT, &s.min_frequency, "N", "join only pairs (wordlevel: keep only words) seen this often", 0,
          1e15},
         {"special-token", CLI_STRINGS, &s.special, "TEXT",
          "gets one of the first ids; may be repeated", 0, 0},
@@ -192,7 +210,7 @@ int cli_tokenizer_train(struct cli *cli, int argc, char **argv)
         {"cased", CLI_FLAG, &s.cased, NULL, "wordpiece: keep capitals and accents", 0, 0},
         {"likelihood", CLI_FLAG, &s.likelihood, NULL,
          "wordpiece: join by count(ab) / (count(a) count(b)), not by count", 0, 0},
-        {"unk-token", CLI_STRING, &s.unk, "TEXT", "bpe --end-of-word, unigram: [<unk>]", 0, 0},
+        {"unk-token", CLI_STRING, &s.unk, "TEXT", "bpe --end-of-word, unigram, wordlevel: [<unk>]", 0, 0},
         {"max-piece-length", CLI_INT, &s.max_piece_length, "N", "unigram: characters; 0: 16", 0,
          1024},
         {"shrinking-factor", CLI_REAL, &s.shrinking_factor, "X",

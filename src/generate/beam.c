@@ -410,6 +410,8 @@ enum tuff_status tuff_beam_search(struct tuff_generator *gen, const struct tuff_
     for (size_t i = 0; i < n && status == TUFF_OK; i++)
         status = begin_search(&c, &c.list[i], &prompts[i], c.tracks + 2 * i * c.beams);
     if (status == TUFF_OK && n)
+        status = tuff_engine_begin(gen, prompts, n, c.tracks, 2 * c.beams);
+    if (status == TUFF_OK && n)
         status = run_prompts(&c);
     while (status == TUFF_OK && !idle)
         status = run_beams(&c, &idle);

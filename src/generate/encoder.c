@@ -58,7 +58,7 @@ void tuff_encoder_destroy(struct tuff_encoder *e)
 
 static int64_t most_tokens(const struct tuff_encoder *e)
 {
-    int64_t n = tuff_model_get_config(e->params.model)->max_position_embeddings;
+    int64_t n = tuff_model_positions(tuff_model_get_config(e->params.model));
     return n > 0 ? n : 1 << 20;
 }
 
@@ -96,6 +96,10 @@ static enum tuff_status get_bucket(struct tuff_encoder *e, size_t k, struct buck
         return TUFF_OK;
     b->time = bucket_time(e, k);
     b->rows = TUFF_MAX(e->params.tokens / b->time, 1);
+    /* Longer than the model was trained for: then what rows have in common depends on their lengths. */
+    int64_t usual = tuff_model_get_config(e->params.model)->max_position_embeddings;
+    if (usual && b->time > usual)
+        b->rows = 1;
     TUFF_TRY(tuff_graph_create(e->ctx, &g));
     tuff_model_inputs_add(g, e->params.model, &b->in, .batch = b->rows, .time = b->time,
                           .visible = true);

@@ -15,8 +15,12 @@ static enum tuff_status add_bucket(struct tuff_generator *gen, int64_t rows, int
     b->rows = rows;
     b->picks = picks;
     b->window = window;
-    tuff_model_inputs_add(g, gen->params.model, &b->in, .cache = gen->cache, .rows = rows,
-                          .max_blocks = gen->max_blocks, .window = window);
+    struct tuff_model_inputs_args args = {.cache = gen->cache, .rows = rows,
+                                          .max_blocks = gen->max_blocks, .window = window,
+                                          .token_types = gen->params.token_types};
+    if (gen->sources)
+        tuff_sources_inputs(gen, &args);
+    tuff_model_inputs_add_with(g, gen->params.model, &b->in, &args);
     struct tuff_tensor *hidden = tuff_model_hidden(g, gen->params.model, &b->in);
     if (picks < rows) {
         b->pick = tuff_input(g, "pick", TUFF_U32, 1, &picks);
@@ -44,7 +48,9 @@ static enum tuff_status add_buckets(struct tuff_generator *gen)
     gen->prefill = gen->n_buckets;
     TUFF_TRY(add_bucket(gen, TUFF_PREFILL_ROWS, gen->buckets[gen->n_buckets - 1].rows, 0,
                         "prefill"));
-    for (int64_t rows = TUFF_LEAST_CHUNK; rows <= TUFF_MOST_CHUNK && rows <= gen->context; rows *= 2)
+    /* What a decoder begins with is short. */
+    for (int64_t rows = TUFF_LEAST_CHUNK;
+         rows <= TUFF_MOST_CHUNK && rows <= gen->context && !gen->sources; rows *= 2)
         TUFF_TRY(add_bucket(gen, rows, 1, gen->context, "chunk"));
     return TUFF_OK;
 }
@@ -81,6 +87,8 @@ static enum tuff_status allocate(struct tuff_generator *gen)
     if (!gen->scores || !gen->uses || !gen->free_blocks)
         return tuff_fail(gen->ctx, TUFF_E_NOMEM, "generate: out of host memory");
     TUFF_TRY(tuff_kv_cache_create(gen->params.model, (int64_t) blocks, BLOCK, &gen->cache));
+    if (tuff_model_get_config(gen->params.model)->task == TUFF_TASK_TRANSLATION)
+        TUFF_TRY(tuff_sources_create(gen));
     TUFF_TRY(add_buckets(gen));
     if (gen->params.reuse) {
         gen->kept.track = tuff_tracks_create(gen, 1);
@@ -104,7 +112,10 @@ enum tuff_status tuff_generator_create(struct tuff_ctx *ctx,
     if (params->context < 0)
         return tuff_fail(ctx, TUFF_E_RANGE, "generate: a context of %lld",
                          (long long) params->context);
-    TUFF_TRY(tuff_model_check_causal(ctx, "generating", c));
+    TUFF_TRY(tuff_model_check_writes(ctx, "generating", c));
+    if (params->reuse && c->task == TUFF_TASK_TRANSLATION)
+        return tuff_fail(ctx, TUFF_E_ARG, "generate: what an encoder-decoder wrote depends on its "
+                         "source: nothing can be reused");
     TUFF_TRY(tuff_model_context_check(ctx, c, params->context));
     struct tuff_generator *gen = tuff_calloc(1, sizeof *gen);
     if (!gen)
@@ -132,6 +143,7 @@ void tuff_generator_destroy(struct tuff_generator *gen)
         tuff_program_destroy(gen->buckets[i].program);
     tuff_program_destroy(gen->copies.program);
     tuff_kv_cache_destroy(gen->cache);
+    tuff_sources_destroy(gen->sources);
     tuff_tracks_destroy(gen->kept.track);
     free(gen->kept.ids);
     free(gen->copies.blocks);
@@ -256,12 +268,34 @@ static void put(struct tuff_bucket *b, const struct tuff_tensor *input, int64_t 
         to[row] = value;
 }
 
+/* An id beyond the table adds nothing. */
+static uint32_t token_type(const struct tuff_track *track)
+{
+    const struct tuff_prompt *p = track->prompt;
+    return p->token_types ? p->token_types[TUFF_MIN(track->length, p->n - 1)] : NO_SLOT;
+}
+
+/* The row's own, as long as its prompt was when it went in, or as it has become. */
+static void put_angles(struct tuff_generator *gen, struct tuff_bucket *b, int64_t row,
+                       const struct tuff_track *track)
+{
+    float *to = b->in.angles ? tuff_program_input(b->program, b->in.angles) : NULL;
+    size_t length = TUFF_MAX(track->prompt->n, track->length + 1);
+    if (to)
+        tuff_model_angles(gen->params.model, (int64_t) length, (int64_t) track->length, 1,
+                          to + row * tuff_dims(b->in.angles)[1]);
+}
+
 static void put_row(struct tuff_generator *gen, struct tuff_bucket *b, int64_t row,
                     struct tuff_feed *feed, uint32_t slot)
 {
     struct tuff_track *track = feed->track;
     put(b, b->in.ids, row, feed->id);
-    put(b, b->in.positions, row, (uint32_t) track->length);
+    put(b, b->in.token_types, row, token_type(track));
+    put(b, b->in.positions, row, b->in.angles ? (uint32_t) row : (uint32_t) track->length);
+    put_angles(gen, b, row, track);
+    if (gen->sources)
+        tuff_sources_put(gen, b, row, (int64_t) track->source);
     put(b, b->in.slots, row, slot);
     track->length++;
     if (b->window)
@@ -287,9 +321,12 @@ static void put_window(struct tuff_bucket *b, const struct tuff_track *track)
     }
 }
 
-static void clear_rows(struct tuff_bucket *b, int64_t from)
+static void clear_rows(struct tuff_generator *gen, struct tuff_bucket *b, int64_t from)
 {
     for (int64_t row = from; row < b->rows; row++) {
+        if (gen->sources)
+            tuff_sources_put(gen, b, row, -1);
+        put(b, b->in.token_types, row, NO_SLOT);
         put(b, b->in.ids, row, 0);
         put(b, b->in.positions, row, 0);
         put(b, b->in.visible, row, 0);
@@ -345,7 +382,7 @@ static enum tuff_status run_rows(struct tuff_generator *gen, struct tuff_bucket 
     if (b->window)
         put_window(b, feeds[0].track);
     else
-        clear_rows(b, (int64_t) n);
+        clear_rows(gen, b, (int64_t) n);
     for (int64_t i = picks; pick && i < b->picks; i++)
         pick[i] = 0;
     TUFF_TRY(tuff_program_submit(b->program));
@@ -405,7 +442,29 @@ enum tuff_status tuff_engine_check(struct tuff_generator *gen, const struct tuff
             if (p->ids[k] >= (uint64_t) gen->vocab)
                 return tuff_fail(gen->ctx, TUFF_E_RANGE, "prompt %zu: token %u is not in the "
                                  "vocabulary of %lld", i, p->ids[k], (long long) gen->vocab);
+        TUFF_TRY(tuff_sources_check(gen, p, i));
+        if (p->token_types && !gen->params.token_types)
+            return tuff_fail(gen->ctx, TUFF_E_ARG, "prompt %zu: has token types, for which the "
+                             "generator was not made", i);
+        for (size_t k = 0; p->token_types && k < p->n; k++)
+            if (p->token_types[k] >= (uint64_t) gen->vocab)
+                return tuff_fail(gen->ctx, TUFF_E_RANGE, "prompt %zu: token type %u is not in the "
+                                 "vocabulary of %lld", i, p->token_types[k],
+                                 (long long) gen->vocab);
         TUFF_TRY(tuff_sampling_check(gen->ctx, &p->sampling, (size_t) gen->vocab));
+    }
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_engine_begin(struct tuff_generator *gen, const struct tuff_prompt *prompts,
+                                   size_t n, struct tuff_track *tracks, size_t each)
+{
+    size_t source[TUFF_PREFILL_ROWS] = {0};
+    if (gen->sources)
+        TUFF_TRY(tuff_sources_encode(gen, prompts, n, source));
+    for (size_t i = 0; i < n * each; i++) {
+        tracks[i].prompt = &prompts[i / each];
+        tracks[i].source = source[i / each];
     }
     return TUFF_OK;
 }

@@ -27,6 +27,8 @@ struct tuff_bucket {
     struct tuff_tensor *pick, *logits;
 };
 
+struct tuff_sources; /* sources.c */
+
 struct tuff_generator {
     struct tuff_ctx *ctx;
     struct tuff_generator_params params;
@@ -41,6 +43,7 @@ struct tuff_generator {
         uint32_t *ids;
     } kept;
     float *scores; /* [vocab], of the row being chosen from */
+    struct tuff_sources *sources; /* NULL: the model has no encoder */
     /* Blocks: how many tracks hold each, which are free, which to copy before the next run. */
     uint32_t *uses, *free_blocks;
     size_t n_free;
@@ -56,6 +59,8 @@ struct tuff_track {
     uint32_t *blocks; /* [max_blocks] */
     size_t n_blocks;
     size_t length; /* tokens in the cache */
+    size_t source; /* which it looks at, where there are any */
+    const struct tuff_prompt *prompt;
 };
 /* All blocks are free from now on, the kept track is empty; tracks of earlier calls must not be used
  * again. */
@@ -90,6 +95,23 @@ void tuff_engine_limits(const struct tuff_generator *gen, bool prompt, size_t *f
 /* Runs them together, in the order given. `prompt`: they are prompts' tokens. */
 enum tuff_status tuff_engine_run(struct tuff_generator *gen, struct tuff_feed *feeds, size_t n,
                                  bool prompt);
+/* ---- sources of an encoder-decoder, where gen->sources is not NULL ---- */
+
+enum tuff_status tuff_sources_create(struct tuff_generator *gen);
+void tuff_sources_destroy(struct tuff_sources *sources);
+/* What a graph of rows needs; and its values for one of its rows: source, or -1 for an unused row. */
+void tuff_sources_inputs(const struct tuff_generator *gen, struct tuff_model_inputs_args *args);
+void tuff_sources_put(const struct tuff_generator *gen, const struct tuff_bucket *b, int64_t row,
+                      int64_t source);
+/* All prompts' through the encoder; prompt i's is number source[i] then. */
+enum tuff_status tuff_sources_encode(struct tuff_generator *gen, const struct tuff_prompt *prompts,
+                                     size_t n, size_t *source);
+enum tuff_status tuff_sources_check(const struct tuff_generator *gen,
+                                    const struct tuff_prompt *prompt, size_t number);
+
+/* Tracks i * each ... of prompt i are told whose they are; sources are encoded. */
+enum tuff_status tuff_engine_begin(struct tuff_generator *gen, const struct tuff_prompt *prompts,
+                                   size_t n, struct tuff_track *tracks, size_t each);
 /* Prompts and their samplings make sense for this generator, `rows` a prompt. */
 enum tuff_status tuff_engine_check(struct tuff_generator *gen, const struct tuff_prompt *prompts,
                                    size_t n, size_t rows);

@@ -128,7 +128,7 @@ static enum tuff_status begin(struct call *c, const struct tuff_prompt *prompts)
                                 .done = prompts[i].max_new_tokens < 1};
         memcpy(s->ids, prompts[i].ids, prompts[i].n * sizeof *s->ids);
     }
-    return TUFF_OK;
+    return tuff_engine_begin(gen, prompts, c->n, c->tracks, 1);
 }
 
 enum tuff_status tuff_generate(struct tuff_generator *gen, const struct tuff_prompt *prompts,

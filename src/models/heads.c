@@ -121,17 +121,30 @@ bool tuff_config_write_labels(json_t *root, const struct tuff_model_config *c)
     return !bad;
 }
 
-enum tuff_status tuff_model_check_causal(struct tuff_ctx *ctx, const char *where,
-                                         const struct tuff_model_config *c)
+static enum tuff_status refuse_task(struct tuff_ctx *ctx, const char *where,
+                                    const struct tuff_model_config *c, const char *needed)
 {
     const struct tuff_architecture *a = tuff_family_find(c->model_type)->architectures;
     while (a->name && a->task != c->task)
         a++;
+    return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s needs %s, which %s is not", where, needed,
+                     a->name ? a->name : c->model_type);
+}
+
+enum tuff_status tuff_model_check_causal(struct tuff_ctx *ctx, const char *where,
+                                         const struct tuff_model_config *c)
+{
     return c->task == TUFF_TASK_CAUSAL_LM
                ? TUFF_OK
-               : tuff_fail(ctx, TUFF_E_UNSUPPORTED,
-                           "%s needs a causal language model, which %s is not", where,
-                           a->name ? a->name : c->model_type);
+               : refuse_task(ctx, where, c, "a causal language model");
+}
+
+enum tuff_status tuff_model_check_writes(struct tuff_ctx *ctx, const char *where,
+                                         const struct tuff_model_config *c)
+{
+    return c->task == TUFF_TASK_CAUSAL_LM || c->task == TUFF_TASK_TRANSLATION
+               ? TUFF_OK
+               : refuse_task(ctx, where, c, "a causal language model or an encoder-decoder");
 }
 
 /* ---- targets and loss ---- */

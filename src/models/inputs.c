@@ -1,14 +1,41 @@
 /* models/inputs: what a forward pass is given, and the cache of keys and values. */
 #include "models/model.h"
 
+static bool dynamic_rope(const struct tuff_model *m)
+{
+    return m->config.rope.theta > 0 && m->config.rope.type == TUFF_ROPE_DYNAMIC;
+}
+
+static void add_angles(struct tuff_graph *g, const struct tuff_model *m,
+                       struct tuff_model_inputs *in, int64_t rows)
+{
+    in->angles = tuff_input(g, "angles", TUFF_F32, 2,
+                            (int64_t[]) {rows, tuff_rope_size(&m->config, &m->config.rope)});
+}
+
+void tuff_model_angles(const struct tuff_model *m, int64_t length, int64_t first, int64_t n,
+                       float *angles)
+{
+    tuff_rope_fill(&m->config, &m->config.rope, length, first, n, angles);
+}
+
 static void add_rows(struct tuff_graph *g, const struct tuff_model *m,
                      struct tuff_model_inputs *in, const struct tuff_model_inputs_args *args)
 {
     const int64_t *rows = &args->rows;
     in->cache = args->cache;
     in->ids = tuff_input(g, "ids", TUFF_U32, 1, rows);
-    if (m->family->needs & TUFF_NEEDS_POSITIONS)
+    if (m->family->needs & (TUFF_NEEDS_POSITIONS | TUFF_NEEDS_ROW_POSITIONS))
         in->positions = tuff_input(g, "positions", TUFF_U32, 1, rows);
+    if (args->token_types && (m->family->needs & TUFF_TAKES_TOKEN_TYPES))
+        in->token_types = tuff_input(g, "token_types", TUFF_U32, 1, rows);
+    if (dynamic_rope(m))
+        add_angles(g, m, in, args->rows);
+    if ((in->source_cache = args->source_cache)) {
+        in->source_table = tuff_input(g, "source.table", TUFF_U32, 2,
+                                      (int64_t[]) {args->rows, args->max_source_blocks});
+        in->source_visible = tuff_input(g, "source.visible", TUFF_U32, 1, rows);
+    }
     in->slots = tuff_input(g, "slots", TUFF_U32, 1, rows);
     if (args->window) {
         in->window = tuff_input(g, "window", TUFF_U32, 1, &args->window);
@@ -30,6 +57,9 @@ static void add_source(struct tuff_graph *g, struct tuff_model_inputs *in,
     if (args->visible)
         in->source_visible =
             tuff_input(g, "source.visible", TUFF_U32, 2, (int64_t[]) {args->batch, 2});
+    if ((in->source_cache = args->source_cache))
+        in->source_slots =
+            tuff_input(g, "source.slots", TUFF_U32, 1, (int64_t[]) {dims[0] * dims[1]});
 }
 
 void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *m,
@@ -41,11 +71,17 @@ void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *m
         add_rows(g, m, in, args);
         return;
     }
+    if (args->source_cache) {
+        add_source(g, in, args);
+        return;
+    }
     int64_t dims[2] = {args->batch, args->time};
     int64_t words = (int64_t) TUFF_EMBEDDING_BUCKET_WORDS(args->batch * args->time);
     in->ids = tuff_input(g, "ids", TUFF_U32, 2, dims);
     if (m->family->needs & TUFF_NEEDS_POSITIONS)
         in->positions = tuff_input(g, "positions", TUFF_U32, 2, dims);
+    if (dynamic_rope(m) && args->time > m->config.max_position_embeddings)
+        add_angles(g, m, in, args->time);
     if (args->gradient)
         in->ids_buckets = tuff_input(g, "ids.buckets", TUFF_U32, 1, &words);
     if (args->gradient && (m->family->needs & TUFF_NEEDS_POSITION_BUCKETS))
@@ -108,6 +144,21 @@ static void write_visible(struct tuff_program *p, const struct tuff_tensor *inpu
         to[i] = visible ? visible[i] : i % 2 ? (uint32_t) time : 0;
 }
 
+/* One table for all: made for the longest of them. */
+static void write_angles(struct tuff_program *p, const struct tuff_model *m,
+                         const struct tuff_model_inputs *in, const struct tuff_model_batch *batch)
+{
+    float *to = in->angles ? tuff_program_input(p, in->angles) : NULL;
+    int64_t rows = tuff_dims(in->ids)[0], time = tuff_dims(in->ids)[1], length = 0;
+    for (int64_t i = 0; to && i < rows; i++) {
+        int64_t end = batch->visible ? (int64_t) batch->visible[2 * i + 1] : time;
+        int64_t last = i * time + TUFF_MAX(end, 1) - 1;
+        length = TUFF_MAX(length, batch->positions ? (int64_t) batch->positions[last] + 1 : end);
+    }
+    if (to)
+        tuff_model_angles(m, length, 0, time, to);
+}
+
 enum tuff_status tuff_model_inputs_write(struct tuff_program *p, const struct tuff_model *m,
                                          const struct tuff_model_inputs *in,
                                          const struct tuff_model_batch *batch)
@@ -129,6 +180,7 @@ enum tuff_status tuff_model_inputs_write(struct tuff_program *p, const struct tu
         TUFF_TRY(write_buckets(p, m, in->token_types_buckets, to, n));
     }
     write_visible(p, in->visible, batch->visible, rows, time);
+    write_angles(p, m, in, batch);
     if (in->source && (to = tuff_program_input(p, in->source))) {
         time = tuff_dims(in->source)[1];
         memcpy(to, batch->source, (size_t) (rows * time) * sizeof *to);
@@ -178,7 +230,8 @@ enum tuff_status tuff_kv_cache_create(struct tuff_model *m, int64_t blocks, int6
     enum tuff_status status = TUFF_OK;
     *out = NULL;
     if (cache) {
-        cache->layers = m->config.num_hidden_layers;
+        cache->layers = m->config.num_decoder_layers ? m->config.num_decoder_layers
+                                                     : m->config.num_hidden_layers;
         cache->blocks = blocks;
         cache->block = block;
         cache->keys = tuff_calloc((size_t) cache->layers, sizeof(struct tuff_variable *));

@@ -31,18 +31,12 @@ int64_t tuff_llama_context(const struct tuff_model_config *c)
     return positions_of(c, &c->rope);
 }
 
-static void fill_rope(const struct tuff_model *m, int64_t rows, int64_t cols, int64_t context,
+static void fill_rope(const struct tuff_model *m, int64_t rows, int64_t cols, int64_t local,
                       float *table)
 {
     (void) cols;
-    tuff_rope_fill(&m->config, &m->config.rope, rows, context, table);
-}
-
-static void fill_rope_local(const struct tuff_model *m, int64_t rows, int64_t cols,
-                            int64_t context, float *table)
-{
-    (void) cols;
-    tuff_rope_fill(&m->config, &m->config.rope_local, rows, context, table);
+    tuff_rope_fill(&m->config, local ? &m->config.rope_local : &m->config.rope, rows, 0, rows,
+                   table);
 }
 
 /* weight [out, in], and its bias where there is one. */
@@ -101,11 +95,11 @@ void tuff_llama_declare(struct tuff_model *m)
     tuff_model_weight(m, &own->norm, "norm.weight", c->hidden_size, 0,
                       variant_of(m)->unit_norm ? TUFF_INIT_ZEROS : TUFF_INIT_ONES);
     tuff_model_head(m, own->tokens);
-    tuff_model_table(m, &own->rope, "rope", positions_of(c, &c->rope), tuff_rope_size(c, &c->rope),
-                     fill_rope, 0);
+    tuff_model_table(m, &own->rope, "rope", c->max_position_embeddings,
+                     tuff_rope_size(c, &c->rope), fill_rope, 0);
     if (c->rope_local.theta > 0)
-        tuff_model_table(m, &own->rope_local, "rope.local", positions_of(c, &c->rope_local),
-                         tuff_rope_size(c, &c->rope_local), fill_rope_local, 0);
+        tuff_model_table(m, &own->rope_local, "rope.local", c->max_position_embeddings,
+                         tuff_rope_size(c, &c->rope_local), fill_rope, 1);
 }
 
 /* ---- the forward pass ---- */
@@ -129,31 +123,6 @@ static struct tuff_tensor *head_norm(struct tuff_graph *g, struct tuff_model *m,
     int64_t d = m->config.head_dim, rows = tuff_elements(x) / d;
     struct tuff_tensor *y = norm(g, m, tuff_reshape(g, x, 2, (int64_t[]) {rows, d}), weight);
     return tuff_reshape(g, y, tuff_rank(x), tuff_dims(x));
-}
-
-/* The table for this pass. With dynamic scaling angles depend on how long the sequence is: longer
- * ones than the model was trained on, seen as a whole, have a table of their own. */
-static struct tuff_tensor *rope_table(struct tuff_graph *g, struct tuff_model *m, int64_t layer,
-                                      const struct tuff_model_inputs *in)
-{
-    const struct tuff_model_config *c = &m->config;
-    const struct tuff_llama *own = m->own;
-    int64_t time = in->cache || !in->ids ? 0 : tuff_dims(in->ids)[1];
-    if (windowed(c, layer) && own->rope_local)
-        return tuff_use(g, own->rope_local);
-    if (c->rope.type != TUFF_ROPE_DYNAMIC || time <= c->max_position_embeddings)
-        return tuff_use(g, own->rope);
-    char name[40];
-    snprintf(name, sizeof name, "rope.%lld", (long long) time);
-    struct tuff_variable *v = tuff_store_find(m->store, name);
-    if (!v) {
-        tuff_model_table(m, &v, name, time, tuff_rope_size(c, &c->rope), fill_rope, time);
-        if (m->status != TUFF_OK)
-            return tuff_graph_fail(g, m->status, "rope: no table for %lld tokens: graphs of longer "
-                                   "sequences must be built before the store is allocated",
-                                   (long long) time);
-    }
-    return tuff_use(g, v);
 }
 
 /* x + what a part of the block gives. */
@@ -180,7 +149,11 @@ static struct tuff_tensor *attention(struct tuff_graph *g, struct tuff_model *m,
     const struct tuff_model_config *c = &m->config;
     const struct tuff_llama_layer *b = (struct tuff_llama_layer *) m->layers + layer;
     int heads = (int) c->num_attention_heads, kv_heads = (int) c->num_key_value_heads;
-    struct tuff_tensor *h = norm(g, m, x, b->input_norm), *table = rope_table(g, m, layer, in);
+    const struct tuff_llama *own = m->own;
+    bool local = windowed(c, layer) && own->rope_local;
+    struct tuff_tensor *h = norm(g, m, x, b->input_norm);
+    struct tuff_tensor *table = in->angles && !local ? in->angles
+                                : tuff_use(g, local ? own->rope_local : own->rope);
     struct tuff_tensor *q = tuff_block_linear(g, h, b->q, b->q_bias, TUFF_ACT_NONE);
     struct tuff_tensor *k = tuff_block_linear(g, h, b->k, b->k_bias, TUFF_ACT_NONE);
     struct tuff_tensor *v = tuff_block_linear(g, h, b->v, b->v_bias, TUFF_ACT_NONE);

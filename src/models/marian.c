@@ -177,6 +177,27 @@ static struct tuff_tensor *residual(struct pass *p, struct tuff_tensor *h, struc
                                             p->in->seed, p->stream++});
 }
 
+/* What a row of the decoder sees is in the caches. */
+static struct tuff_tensor *attend_cached(struct pass *p, const struct attention *a, int64_t layer,
+                                         struct tuff_tensor *x, bool cross)
+{
+    const struct tuff_kv_cache *cache = p->in->source_cache;
+    int heads = (int) p->m->config.num_attention_heads;
+    struct tuff_tensor *q = tuff_block_linear(p->g, x, a->q_weight, a->q_bias, TUFF_ACT_NONE), *h;
+    if (cross)
+        h = tuff_attention_cached(p->g, q, tuff_use(p->g, cache->keys[layer]),
+                                  tuff_use(p->g, cache->values[layer]), .heads = heads,
+                                  .block = cache->block, .table = p->in->source_table,
+                                  .visible = p->in->source_visible);
+    else
+        h = tuff_block_attend(p->g, p->m, layer, p->in, q,
+                              tuff_block_linear(p->g, x, a->k_weight, a->k_bias, TUFF_ACT_NONE),
+                              tuff_block_linear(p->g, x, a->v_weight, a->v_bias, TUFF_ACT_NONE),
+                              &(struct tuff_attention_args) {.heads = heads});
+    x = residual(p, h, x, a->out_weight, a->out_bias);
+    return tuff_block_norm(p->g, p->m, x, a->ln_weight, a->ln_bias);
+}
+
 /* norm(x + attention number n of x to `to`). */
 static struct tuff_tensor *attend(struct pass *p, const struct attention *a, int64_t n,
                                   struct tuff_tensor *x, struct tuff_tensor *to, bool causal,
@@ -217,32 +238,65 @@ static struct tuff_tensor *embed(struct pass *p, struct tuff_tensor *ids,
     struct tuff_tensor *x = tuff_block_lookup(p->g, own->words, ids, buckets);
     if (p->m->config.scale_embedding)
         x = tuff_scale(p->g, x, (float) sqrt((double) p->m->config.hidden_size), 0);
-    struct tuff_tensor *sines =
-        tuff_slice(p->g, tuff_use(p->g, own->sines), 0, 0, tuff_dims(ids)[1]);
+    struct tuff_tensor *sines = tuff_use(p->g, own->sines);
+    sines = p->in->cache ? tuff_gather(p->g, sines, p->in->positions)
+                         : tuff_slice(p->g, sines, 0, 0, tuff_dims(ids)[1]);
     return tuff_block_dropout(p->g, tuff_add(p->g, x, sines), p->m->config.embd_pdrop, p->in->seed,
                               p->stream++);
+}
+
+static struct tuff_tensor *encode(struct pass *p)
+{
+    const struct layer *layers = p->m->layers;
+    struct tuff_tensor *source = embed(p, p->in->source, p->in->source_buckets);
+    for (int64_t i = 0; i < p->m->config.num_hidden_layers; i++) {
+        tuff_graph_block(p->g, true);
+        source = attend(p, &layers[i].self, i, source, source, false, p->in->source_visible);
+        source = feed_forward(p, &layers[i], source);
+    }
+    tuff_graph_block(p->g, false);
+    return source;
+}
+
+/* Keys and values of the source for each layer of the decoder, once for all words it will write. */
+static struct tuff_tensor *encode_source(struct tuff_graph *g, struct tuff_model *m,
+                                         const struct tuff_model_inputs *in)
+{
+    struct pass p = {g, m, in, 0};
+    struct tuff_tensor *source = encode(&p);
+    if (!source)
+        return NULL;
+    int64_t rows[2] = {tuff_elements(in->source), m->config.hidden_size};
+    for (int64_t i = 0; i < m->config.num_decoder_layers; i++) {
+        const struct attention *a =
+            &((struct layer *) m->layers)[m->config.num_hidden_layers + i].cross;
+        struct tuff_tensor *k = tuff_block_linear(g, source, a->k_weight, a->k_bias, TUFF_ACT_NONE);
+        struct tuff_tensor *v = tuff_block_linear(g, source, a->v_weight, a->v_bias, TUFF_ACT_NONE);
+        tuff_scatter(g, tuff_use(g, in->source_cache->keys[i]), in->source_slots,
+                     tuff_reshape(g, k, 2, rows));
+        tuff_scatter(g, tuff_use(g, in->source_cache->values[i]), in->source_slots,
+                     tuff_reshape(g, v, 2, rows));
+    }
+    return source;
 }
 
 static struct tuff_tensor *hidden(struct tuff_graph *g, struct tuff_model *m,
                                   const struct tuff_model_inputs *in)
 {
-    const struct layer *layers = m->layers;
-    int64_t encoders = m->config.num_hidden_layers;
+    int64_t encoders = m->config.num_hidden_layers, decoders = m->config.num_decoder_layers;
+    const struct layer *layers = (struct layer *) m->layers + encoders;
     struct pass p = {g, m, in, 0};
-    struct tuff_tensor *source = embed(&p, in->source, in->source_buckets);
-    for (int64_t i = 0; i < encoders; i++) {
-        tuff_graph_block(g, true);
-        source = attend(&p, &layers[i].self, i, source, source, false, in->source_visible);
-        source = feed_forward(&p, &layers[i], source);
-    }
-    tuff_graph_block(g, false);
+    struct tuff_tensor *source = in->cache ? NULL : encode(&p);
     struct tuff_tensor *x = embed(&p, in->ids, in->ids_buckets);
-    for (int64_t i = encoders; i < layer_count(&m->config); i++) {
+    for (int64_t i = 0; i < decoders; i++) {
+        const struct layer *b = &layers[i];
         tuff_graph_block(g, true);
-        x = attend(&p, &layers[i].self, i, x, x, true, in->visible);
-        x = attend(&p, &layers[i].cross, i + m->config.num_decoder_layers, x, source, false,
-                   in->source_visible);
-        x = feed_forward(&p, &layers[i], x);
+        x = in->cache ? attend_cached(&p, &b->self, i, x, false)
+                      : attend(&p, &b->self, encoders + i, x, x, true, in->visible);
+        x = in->cache ? attend_cached(&p, &b->cross, i, x, true)
+                      : attend(&p, &b->cross, encoders + decoders + i, x, source, false,
+                               in->source_visible);
+        x = feed_forward(&p, b, x);
     }
     tuff_graph_block(g, false);
     return x;
@@ -283,7 +337,7 @@ const struct tuff_family tuff_family_marian = {
     .read = read,
     .write = write,
     .check = check,
-    .needs = TUFF_NEEDS_SOURCE | TUFF_PADDING_FIXED,
+    .needs = TUFF_NEEDS_SOURCE | TUFF_PADDING_FIXED | TUFF_NEEDS_ROW_POSITIONS,
     .prefix = "",
     .tied = "lm_head.weight",
     /* The tied table under its other names, and the sines. */
@@ -293,5 +347,6 @@ const struct tuff_family tuff_family_marian = {
     .layer_count = layer_count,
     .declare = declare,
     .hidden = hidden,
+    .encode_source = encode_source,
     .logits = logits,
 };

@@ -1,5 +1,6 @@
 /* models/model: what all families share: declaring parameters, giving them values, files. */
 #include "models/model.h"
+#include "graph/op.h"
 #include "base/os.h"
 
 #include <stdarg.h>
@@ -282,6 +283,15 @@ struct tuff_tensor *tuff_model_hidden(struct tuff_graph *g, struct tuff_model *m
 {
     struct tuff_tensor *hidden = m->family->hidden(g, m, in);
     return m->lora ? tuff_lora_apply(g, m, in->seed, hidden) : hidden;
+}
+
+struct tuff_tensor *tuff_model_encode_source(struct tuff_graph *g, struct tuff_model *m,
+                                             const struct tuff_model_inputs *in)
+{
+    if (!m->family->encode_source || m->lora || !in->source_cache)
+        return tuff_graph_fail(g, TUFF_E_UNSUPPORTED, "encode_source: needs an encoder-decoder "
+                               "without adapters and a cache for sources");
+    return m->family->encode_source(g, m, in);
 }
 
 struct tuff_tensor *tuff_model_token_loss(struct tuff_graph *g, struct tuff_model *m,

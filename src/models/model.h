@@ -45,6 +45,7 @@ enum {
     TUFF_NEEDS_SOURCE = 32,
     TUFF_WEIGHTS_BY_INPUT = 64, /* matrices of linear layers are [in, out] */
     TUFF_TAKES_TOKEN_TYPES = 128, /* on request, in the table of tokens */
+    TUFF_NEEDS_ROW_POSITIONS = 256, /* positions, with a cache only */
     TUFF_PADDING_FIXED = 16 /* the token table's row of pad_token_id has no gradient */
 };
 
@@ -72,6 +73,9 @@ struct tuff_family {
     void (*declare)(struct tuff_model *m);
     struct tuff_tensor *(*hidden)(struct tuff_graph *g, struct tuff_model *m,
                                   const struct tuff_model_inputs *in);
+    /* See tuff_model_encode_source; NULL: no encoder. */
+    struct tuff_tensor *(*encode_source)(struct tuff_graph *g, struct tuff_model *m,
+                                         const struct tuff_model_inputs *in);
     /* NULL: hidden head^T, with the model's head, and nothing more. */
     struct tuff_tensor *(*logits)(struct tuff_graph *g, struct tuff_model *m,
                                   struct tuff_tensor *hidden);
@@ -102,10 +106,10 @@ enum tuff_status tuff_rope_check(struct tuff_ctx *ctx, const char *where,
 json_t *tuff_rope_write(const struct tuff_rope_config *rope);
 /* Channels of a head that turn, even. */
 int64_t tuff_rope_size(const struct tuff_model_config *c, const struct tuff_rope_config *rope);
-/* A table [positions, size] as tuff_rope takes it, for sequences of `context` tokens; 0: row p for a
- * sequence that is p + 1 long, which is what decoding asks. */
+/* A table [positions, size] as tuff_rope takes it, from position `first` on, for a sequence of
+ * `length` tokens (which makes a difference to dynamic scaling only). */
 void tuff_rope_fill(const struct tuff_model_config *c, const struct tuff_rope_config *rope,
-                    int64_t positions, int64_t context, float *table);
+                    int64_t length, int64_t first, int64_t positions, float *table);
 /* num_labels and problem, from "id2label" or "num_labels", and "problem_type"; and written. */
 enum tuff_status tuff_config_read_labels(struct tuff_ctx *ctx, const char *path,
                                          const json_t *root, struct tuff_model_config *config);

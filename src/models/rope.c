@@ -187,12 +187,14 @@ static double dynamic(const struct tuff_model_config *c, const struct tuff_rope_
 }
 
 void tuff_rope_fill(const struct tuff_model_config *c, const struct tuff_rope_config *r,
-                    int64_t positions, int64_t context, float *table)
+                    int64_t length, int64_t first, int64_t positions, float *table)
 {
     int64_t size = tuff_rope_size(c, r), half = size / 2;
     double scale = amplitude(r);
     for (int64_t i = 0; i < half; i++) {
-        double power = 2 * (double) i / (double) size, frequency = pow(r->theta, -power);
+        double power = 2 * (double) i / (double) size;
+        double theta = r->type == TUFF_ROPE_DYNAMIC ? dynamic(c, r, size, length) : r->theta;
+        double frequency = pow(theta, -power);
         if (r->type == TUFF_ROPE_LINEAR)
             frequency /= r->factor;
         else if (r->type == TUFF_ROPE_LLAMA3)
@@ -200,10 +202,9 @@ void tuff_rope_fill(const struct tuff_model_config *c, const struct tuff_rope_co
         else if (r->type == TUFF_ROPE_YARN)
             frequency = yarn(r, size, i, frequency);
         for (int64_t p = 0; p < positions; p++) {
-            if (r->type == TUFF_ROPE_DYNAMIC)
-                frequency = pow(dynamic(c, r, size, context ? context : p + 1), -power);
-            table[p * size + i] = (float) (scale * cos((double) p * frequency));
-            table[p * size + half + i] = (float) (scale * sin((double) p * frequency));
+            double angle = (double) (first + p) * frequency;
+            table[p * size + i] = (float) (scale * cos(angle));
+            table[p * size + half + i] = (float) (scale * sin(angle));
         }
     }
 }

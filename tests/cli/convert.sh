@@ -60,6 +60,7 @@ cp "$golden/models/bert-encoder-tiny/model.safetensors" .
 run . fewer --head BertForMaskedLM && fail 'a base model of more layers was taken'
 grep -q 'unexpected encoder.layer.1' log || fail "fewer: said $(cat log)"
 rm config.json model.safetensors
+[ ! -e fewer ] || fail 'fewer: what was refused left a folder'
 
 # What is saved has the names and shapes that transformers gave each family's file, none more.
 names() { # a safetensors file's header is JSON behind 8 bytes that tell its length

@@ -48,6 +48,36 @@ mkdir dynamic && cp "$root"/tests/golden/models/llama-dynamic-tiny/{config.json,
 n=$(ids < long | tr , '\n' | wc -l)
 [ "$n" -gt 30 ] && [ "$n" -le 40 ] || fail "dynamic: $n tokens: $(cat long)"
 
+# An encoder-decoder: nothing is drawn, lines of standard input are prompts, each gets what it gets alone.
+letters=$root/tests/golden/tokenizers/options/ctc
+mkdir marian && cp "$root"/tests/golden/models/marian-tiny/*.json marian/ &&
+  cp "$root"/tests/golden/models/marian-tiny/model.safetensors marian/
+translate() {
+  "$tuff" generate --quiet --model marian --tokenizer "$letters" --json "$@" 2> log || fail "translate $*: $(cat log)"
+}
+printf 'a b c d e f\n\nx y\n' | translate --prompt - --max-new-tokens 6 > lines
+[ "$(wc -l < lines)" = 2 ] || fail "lines: $(cat lines)"
+translate --prompt 'x y' --max-new-tokens 6 --seed 5 | cmp -s - <(sed -n 2p lines) || fail "a translation in company: $(cat lines)"
+# What generation_config.json says stands; an option comes first.
+word=$(sed -n 2p lines | ids | cut -d, -f1)
+echo "{\"eos_token_id\": 0, \"bad_words_ids\": [[$word]], \"num_beams\": 2, \"num_return_sequences\": 2, \"max_length\": 6}" \
+  > marian/generation_config.json
+translate --prompt 'x y' > beams
+[ "$(grep -c score beams)" = 2 ] && [ "$(ids < beams | tr , '\n' | wc -l)" -le 10 ] &&
+  [ "$(ids < beams | tr , '\n' | grep -cx "$word")" = 0 ] || fail "generation_config.json: $(cat beams)"
+translate --prompt 'x y' --num-beams 1 --num-return-sequences 1 --max-new-tokens 3 > one
+[ "$(grep -c score one)" = 0 ] && [ "$(wc -l < one)" = 1 ] || fail "options first: $(cat one)"
+echo '{"top_p": 3}' > marian/generation_config.json
+"$tuff" generate --quiet --model marian --tokenizer "$letters" --prompt a > log 2>&1 && fail "top_p 3 was taken"
+grep -q top_p log || fail "$(cat log)"
+echo hi | "$tuff" chat --quiet --model marian --tokenizer "$letters" > log 2>&1 && fail "an encoder-decoder chatted"
+grep -q 'is an encoder-decoder' log || fail "$(cat log)"
+
+# Token types: of a table's row 5 the text is another.
+generate --prompt "The table" --greedy --max-new-tokens 8 --json > plain
+generate --prompt "The table" --greedy --max-new-tokens 8 --json --token-type-id 5 > typed
+cmp -s plain typed && fail "token types change nothing: $(cat typed)"
+
 # Ends: a stop string, an end id, none before min-new-tokens; forced ids.
 generate --prompt "The table" --greedy --max-new-tokens 12 --json > greedy
 text=$(sed 's/.*"text":"\([^"]*\)","ids.*/\1/' greedy) first=$(ids < greedy | cut -d, -f1)
@@ -74,6 +104,8 @@ refused() {
 }
 refused 'early-stopping' 2 --prompt x --num-beams 2 --early-stopping maybe
 refused 'num-return-sequences' 2 --prompt x --num-beams 2 --num-return-sequences 3
+refused 'all or none' 2 --prompt x --prompt -
+refused 'token type 512' 1 --prompt x --token-type-id 512
 refused 'eos-token-id "y"' 2 --prompt x --eos-token-id y
 refused 'top-p' 2 --prompt x --top-p 1.5
 refused 'bad-words' 1 --prompt x --bad-words ''

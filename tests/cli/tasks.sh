@@ -76,6 +76,30 @@ for stride in 32 16 5; do
     END { exit checked != 3 }' want - || fail "perplexity, stride $stride: $(cat got want)"
 done
 
+# Angles of dynamic RoPE scaling are those of the window's own length, which is no program's: transformers'
+# losses (5.24, no windows) of 20 and of 32 tokens, where the model was trained for 10.
+text='t h e | r i v e r | i s | o l d , t h e | b o a t | i s | n e w'
+for case in '39 4.3936967849731445' '63 4.372379302978516'; do
+  printf %s "${text:0:${case% *}}" > letters
+  "$tuff" perplexity --quiet --model "$tasks/../models/llama-dynamic-tiny" --context 40 --json letters \
+    --tokenizer "$tasks/../tokenizers/options/ctc" > got 2> log || fail "dynamic: $(cat log)"
+  tr -d ' {}' < got | tr ',' '\n' | awk -F: -v want="${case#* }" '$1 == "\"loss\"" { d = $2 / want - 1 }
+    END { exit !(d < 1e-5 && d > -1e-5 && NR) }' || fail "dynamic: $(cat got), wanted ${case#* }"
+  grep -q '"loss"' got || fail "dynamic: $(cat got)"
+done
+
+# An encoder-decoder's three kinds: as JSON each row sums to 1, and in a picture.
+marian="$tasks/../models/marian-tiny --tokenizer $tasks/../tokenizers/options/ctc"
+"$tuff" attention --model $marian --prompt 'a b c d' --target 'x y' --json > got 2> log || fail "marian: $(cat log)"
+[ "$(grep -o '"part":"[a-z]*"' got | sort | uniq -c | tr -d ' \n')" = '6"part":"cross"6"part":"decoder"4"part":"encoder"' ] ||
+  fail "marian: $(cat got)"
+tr '[' '\n' < got | grep -E '^[0-9.e-]+,[0-9.e,-]+\]' | sed 's/\].*//' | grep '\.' | awk -F, '{ s = 0
+  for (i = 1; i <= NF; i++) s += $i
+  if (s < 0.9999 || s > 1.0001) bad++; wide[NF]++ }
+  END { exit bad > 0 || wide[4] != 4 * 4 + 6 * 3 || wide[3] != 6 * 3 }' || fail "marian: rows of $(cat got)"
+"$tuff" attention --model $marian --prompt 'a b c d' --target 'x y' --part cross --layer 2 --out c.svg > got 2> log &&
+  [ "$(grep -c '>cross layer 2 head [01]</text>' c.svg)" = 2 ] || fail "marian: $(cat got log)"
+
 # Refused in one line.
 refused() { # TEXT COMMAND...
   local text=$1
@@ -93,7 +117,9 @@ refused 'ends in .svg or .png' attention --model "$model" --prompt a --out a.jpg
 refused 'cannot create' attention --model "$model" --prompt a --out no/folder/a.png
 refused 'no token types' attention --model "$tasks/perplexity" --prompt a --pair b
 refused 'has no tokens' attention --model "$tasks/perplexity" --prompt ''
-refused 'is an encoder-decoder' attention --model "$tasks/../models/marian-tiny" --prompt a
+refused 'is an encoder-decoder' attention --model $marian --prompt a
+refused 'no decoder beside an encoder' attention --model "$model" --prompt a --target b
+refused 'encoder, decoder or cross' attention --model $marian --prompt a --target b --part both
 refused 'has no [MASK]' fill-mask --model "$tasks/fill-mask" 'nothing'
 refused 'causal language model' perplexity --model "$tasks/fill-mask" "$tasks/perplexity/text.txt"
 : > empty

@@ -86,6 +86,35 @@ static void unigram(struct tuff_ctx *ctx, const char *folder, const char *corpus
     tuff_tokenizer_destroy(tok);
 }
 
+/* Word for word the reference's. */
+static void wordlevel(struct tuff_ctx *ctx)
+{
+    static const char *const special[] = {"<unk>", "<pad>"};
+    const char *corpus = BOOK;
+    struct tuff_wordlevel_train_params params = {.vocab_size = 900, .min_frequency = 3,
+                                                 .special_tokens = special, .n_special_tokens = 2};
+    struct tuff_tokenizer *tok = NULL, *reference = NULL;
+    size_t wrong = 0;
+    CHECK_OK(ctx, tuff_wordlevel_train(ctx, &params, &corpus, 1, &tok));
+    CHECK_OK(ctx, tuff_tokenizer_load(ctx, GOLDEN "wordlevel-trained", &reference));
+    if (tok && reference) {
+        uint32_t n = tuff_tokenizer_vocab_size(reference);
+        CHECK(n == 900 && tuff_tokenizer_vocab_size(tok) == n);
+        for (uint32_t id = 0; id < n && id < tuff_tokenizer_vocab_size(tok); id++)
+            wrong += strcmp(tuff_tokenizer_token_text(tok, id),
+                            tuff_tokenizer_token_text(reference, id)) != 0;
+        CHECK_MSG(!wrong, "%zu words of %u differ", wrong, n);
+    }
+    compare(ctx, tok, GOLDEN "wordlevel-trained", corpus, 0);
+    tuff_tokenizer_destroy(tok);
+    tuff_tokenizer_destroy(reference);
+    params.unk_token = "[UNK]";
+    CHECK(tuff_wordlevel_train(ctx, &params, &corpus, 1, &tok) == TUFF_E_ARG && !tok);
+    params.unk_token = NULL;
+    params.vocab_size = 1;
+    CHECK(tuff_wordlevel_train(ctx, &params, &corpus, 1, &tok) == TUFF_E_ARG && !tok);
+}
+
 static void characters(struct tuff_ctx *ctx)
 {
     const char *corpus = BOOK;
@@ -185,6 +214,7 @@ int main(void)
     wordpiece(ctx, GOLDEN "wordpiece-trained", BOOK, 600);
     unigram(ctx, GOLDEN "unigram-trained", BOOK, 600);
     characters(ctx);
+    wordlevel(ctx);
     const char *shared = getenv("TUFF_SHARED");
     if (shared) {
         char folder[1024];

@@ -8,6 +8,7 @@ pipelines.jsonl   tokenizers of random components around the models of the folde
                   cases: all that an encoding holds, and the decoded text
 options/word-level, options/ctc: whole words, characters as speech recognition has them; made by
                   "make.py --word-level" alone
+wordlevel-trained: "make.py --word-level-trained"
 train/<name>/     corpus.txt, train.json (settings) and tokenizer.json (the result)"""
 import json
 import os
@@ -131,6 +132,20 @@ def word_levels():
     word_level("ctc", letters, "<unk>", pre_tokenizers.WhitespaceSplit(),
                decoders.CTC(pad_token="_", word_delimiter_token="|"), spoken)
 
+
+def word_level_trained():
+    folder = f"{HERE}/wordlevel-trained"
+    settings = {"vocab_size": 900, "min_frequency": 3, "special_tokens": ["<unk>", "<pad>"]}
+    tok = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    tok.pre_tokenizer = pre_tokenizers.Whitespace()
+    tok.train([HERE + "/data/shakespeare-300k.txt"], trainers.WordLevelTrainer(show_progress=False, **settings))
+    write(folder, "tokenizer.json", tok.to_str(pretty=True))
+    write(folder, "train.json", json.dumps(settings, indent=1) + "\n")
+
+
+if "--word-level-trained" in sys.argv:
+    word_level_trained()
+    sys.exit()
 
 if "--word-level" in sys.argv:
     word_levels()
