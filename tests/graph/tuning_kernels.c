@@ -4,7 +4,7 @@
 #include "graph/plan.h"
 #include "tuff/ops.h"
 
-enum { MOST = 2048, MOST_CHOICES = 4 };
+enum { MOST = 2048, MOST_CHOICES = 3 };
 
 /* What a case's graph gives: y, and the gradient of its trainable variable, if any. */
 struct results {
