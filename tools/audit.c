@@ -27,6 +27,7 @@ struct gpu {
     VkPipelineLayout layout;
     bool matrices, bf16; /* VK_KHR_cooperative_matrix, and of bf16 */
     uint32_t subgroup;   /* that matrices are used in: vk/matrix.c */
+    uint32_t vendor;
     PFN_vkGetPipelineExecutablePropertiesKHR properties;
     PFN_vkGetPipelineExecutableStatisticsKHR statistics;
     PFN_vkGetPipelineExecutableInternalRepresentationsKHR representations;
@@ -67,9 +68,7 @@ static void add_matrices(struct gpu *g, VkPhysicalDevice physical, VkDeviceCreat
         .pNext = &matrix,
         .subgroupSizeControl = VK_TRUE,
         .computeFullSubgroups = VK_TRUE};
-    VkPhysicalDeviceProperties properties;
-    vkGetPhysicalDeviceProperties(physical, &properties);
-    g->subgroup = properties.vendorID == 0x1002 ? 64 : 32;
+    g->subgroup = g->vendor == 0x1002 ? 64 : 32;
     g->matrices = offers(physical, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     g->bf16 = g->matrices && offers(physical, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME);
     if (!g->matrices)
@@ -97,6 +96,9 @@ static void open_gpu(struct gpu *g)
     check(found == VK_INCOMPLETE ? VK_SUCCESS : found, "devices");
     if (!n)
         check(VK_ERROR_INITIALIZATION_FAILED, "no device");
+    VkPhysicalDeviceProperties told;
+    vkGetPhysicalDeviceProperties(physical, &told);
+    g->vendor = told.vendorID;
     float priority = 1;
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueCount = 1,
@@ -472,7 +474,7 @@ static bool tiled_rows(const struct gpu *g)
 {
     static const char *const layouts[] = {"nn", "nt", "tn", "tt"};
     bool good = true;
-    for (size_t tile = 0; tile < tuff_matmul_tile_count; tile++)
+    for (size_t tile = 0; tile <= tuff_matmul_largest_tile(g->vendor); tile++)
         for (int kind = 0; kind < 7; kind++) {
             /* Whole quads in each layout; then what is slower: a rest of k, odd rows, all of the
              * epilogue. */
@@ -557,7 +559,9 @@ static const struct variant {
     {"attention/dkdv_tiled", "D 64, dropout, cap, ALiBi", 6, {64, 1, 32, 0, 1, 1}},
     {"attention/dkdv_tiled", "D 128", 3, {128, 0, 16}},
     {"attention/dkdv_tiled", "D 256", 3, {256, 0, 8}},
-    {"attention/cached", "D 128", 1, {128}},
+    {"attention/cached_tiled", "D 80, cap, ALiBi", 4, {80, 0, 1, 1}},
+    {"attention/cached_tiled", "D 128", 1, {128}},
+    {"attention/cached_tiled", "D 256", 1, {256}},
     {"matmul/generic.f32", "bias, gelu, pre, residual", 4, {1, 1, 1, 1}},
     {"matmul/sum_parts", "bias, gelu, pre, residual, quads", 6, {1, 1, 1, 1, 0, 1}},
 };
@@ -566,7 +570,8 @@ static const struct variant {
  * a row an invocation, which GPUs run only when they are told to be of class generic. */
 static bool runs_on_gpus(const struct tuff_kernel *k)
 {
-    static const char *const generic[] = {"attention/forward", "attention/dq", "attention/dkdv"};
+    static const char *const generic[] = {"attention/forward", "attention/dq", "attention/dkdv",
+                                          "attention/cached.plain", "attention/cached.half"};
     for (size_t i = 0; i < TUFF_COUNT(generic); i++)
         if (!strncmp(k->name, generic[i], strcspn(k->name, ".")) && !generic[i][strcspn(k->name, ".")])
             return false;

@@ -4,23 +4,18 @@
 //! variant half -DHALF -DHALF_SPEC=4
 //! variant merge -DMERGE
 //! variant merge.half -DMERGE -DHALF -DHALF_SPEC=4
-// One query row per (row, head) against a paged cache.
-// A group of LANES owns a (row, head); lane l takes keys l, l + LANES, ... with its own running
-// maximum, sum and output; the lanes are merged in order at the end through shared memory, 8 vec4 at
-// a time (LANES * 136 bytes). 8 D bytes and 4 D FLOP a key: bound by memory.
-// Long contexts (split-KV): a group owns one of `parts` runs of keys and leaves its maximum, sum and
-// sum of values; -DMERGE, an invocation for four channels of a (row, head), adds the parts in order.
+// One query row per (row, head) against a paged cache. GPUs take cached_tiled.comp.
+// A group of LANES owns a (row, head, part of its keys); lane l takes keys l, l + LANES, ... with its
+// own running maximum, sum and output; the lanes are merged in order at the end through shared memory,
+// 8 vec4 at a time (LANES * 136 bytes). 8 D bytes and 4 D FLOP a key: bound by memory.
+// -DMERGE, an invocation for four channels of a (row, head), adds the parts in order.
 #extension GL_GOOGLE_include_directive : require
-#include "lib/prelude.glsl"
-#include "lib/math.glsl"
-#include "attention/quads.glsl"
-#include "attention/cached.h"
+#include "attention/cached.glsl"
 layout(local_size_x_id = 1) in;
-layout(constant_id = 0) const uint D = 64; // head size, a multiple of 4
 layout(constant_id = 1) const uint LANES = 32;
 layout(constant_id = 2) const bool SOFTCAP = false;
 layout(constant_id = 3) const bool ALIBI = false;
-const uint Q4 = D / 4u, PART = 8u;
+const uint PART = 8u;
 
 // -DTEXEL: for software drivers, whose only wide loads are of texels.
 #ifdef TEXEL
@@ -33,19 +28,13 @@ layout(set = 0, binding = 1) uniform samplerBuffer Values;
 #define VALUE(i) QUAD(p.values, i)
 #endif
 
-// Where the results of part `part` of head `h` of `row` stand.
-uint partial_at(uint row, uint h, uint part_)
-{
-    return ((row * p.heads + h) * p.parts + part_) * (D + 4u);
-}
-
 #ifdef MERGE
 void main()
 {
     uint all = p.rows * p.heads * Q4;
     for (uint n = gl_GlobalInvocationID.x; n < all; n += gl_NumWorkGroups.x * LANES) {
         uint row = n / Q4 / p.heads, h = n / Q4 % p.heads, d = n % Q4;
-        float top = -1.7014117e38, sum = 0.0;
+        float top = LOWEST, sum = 0.0;
         vec4 o = vec4(0.0);
         for (uint i = 0u; i < p.parts; i++)
             top = max(top, p.partial.v[partial_at(row, h, i)]);
@@ -61,33 +50,27 @@ void main()
 }
 #else
 shared float tops[LANES], sums[LANES];
-shared vec4 part[LANES * PART];
+shared vec4 pool[LANES * PART];
 
-void attend(uint row, uint h, uint part_of, uint lane)
+void attend(Seen seen, uint lane)
 {
-    uint kv = h / (p.heads / p.kv_heads);
-    uint q_at = (row * p.q_row + h * D) / 4u, o_at = (row * p.o_row + h * D) / 4u;
-    uint keys = min(p.visible.v[row], p.max_visible), mask = (1u << p.block_log2) - 1u;
-    uint begin = p.window != 0u && keys > p.window ? keys - p.window : 0u;
-    uint share = (keys - begin + p.parts - 1u) / p.parts;
-    uint first = min(begin + part_of * share, keys), end = min(first + share, keys);
-    float scale = SOFTCAP ? p.scale / p.softcap : p.scale, slope = ALIBI ? p.slopes.v[h] : 0.0;
+    uint q_at = (seen.row * p.q_row + seen.h * D) / 4u;
+    float scale = SOFTCAP ? p.scale / p.softcap : p.scale, slope = ALIBI ? p.slopes.v[seen.h] : 0.0;
     vec4 q[Q4], o[Q4];
     for (uint d = 0u; d < Q4; d++) {
         q[d] = QUAD(p.q, q_at + d) * scale;
         o[d] = vec4(0.0);
     }
-    float top = -1.7014117e38, sum = 0.0; // -FLT_MAX / 2
-    for (uint j = first + lane; j < end; j += LANES) {
-        uint block = p.table.v[row * p.max_blocks + (j >> p.block_log2)];
-        uint at = (((block << p.block_log2) + (j & mask)) * p.kv_heads + kv) * Q4;
+    float top = LOWEST, sum = 0.0;
+    for (uint j = seen.first + lane; j < seen.end; j += LANES) {
+        uint at = place(seen, j);
         float s = 0.0;
         for (uint d = 0u; d < Q4; d++)
             s += dot(q[d], KEY(at + d));
         if (SOFTCAP)
             s = p.softcap * tuff_tanh(s);
         if (ALIBI) // the row's own key is the last it sees
-            s += slope * (float(j) - float(keys - 1u));
+            s += slope * (float(j) - float(seen.keys - 1u));
         float higher = max(top, s), e = exp(s - higher), shrink = exp(top - higher);
         top = higher;
         sum = sum * shrink + e;
@@ -102,25 +85,16 @@ void attend(uint row, uint h, uint part_of, uint lane)
         highest = max(highest, tops[l]);
     for (uint l = 0u; l < LANES; l++)
         total += sums[l] * exp(tops[l] - highest);
-    float weight = total > 0.0 ? exp(top - highest) / (p.parts > 1u ? 1.0 : total) : 0.0;
-    uint to = partial_at(row, h, part_of);
-    if (p.parts > 1u && lane == 0u) {
-        p.partial.v[to] = highest;
-        p.partial.v[to + 1u] = total;
-    }
+    float weight = exp(top - highest);
     for (uint d = 0u; d < Q4; d += PART) {
         for (uint e = 0u; e < PART && d + e < Q4; e++)
-            part[lane * PART + e] = o[d + e] * weight;
+            pool[lane * PART + e] = o[d + e] * weight;
         barrier();
         for (uint e = lane; e < PART && d + e < Q4; e += LANES) {
-            vec4 all = part[e];
+            vec4 all = pool[e];
             for (uint l = 1u; l < LANES; l++)
-                all += part[l * PART + e];
-            if (p.parts > 1u)
-                [[unroll]] for (uint c = 0u; c < 4u; c++)
-                    p.partial.v[to + 4u + 4u * (d + e) + c] = all[c];
-            else
-                STORE_QUAD(p.o, o_at + d + e, all);
+                all += pool[l * PART + e];
+            leave(seen, d + e, highest, total, all);
         }
         barrier();
     }
@@ -129,9 +103,7 @@ void attend(uint row, uint h, uint part_of, uint lane)
 void main()
 {
     // The bound is the same for all lanes of a group: every barrier is reached by all or none.
-    for (uint n = gl_WorkGroupID.x; n < p.rows * p.heads * p.parts; n += gl_NumWorkGroups.x) {
-        uint of_row = n / p.parts;
-        attend(of_row / p.heads, of_row % p.heads, n % p.parts, gl_LocalInvocationID.x);
-    }
+    for (uint n = gl_WorkGroupID.x; n < p.rows * p.heads * p.parts; n += gl_NumWorkGroups.x)
+        attend(seen_by(n), gl_LocalInvocationID.x);
 }
 #endif

@@ -1,3 +1,5 @@
+#ifndef TUFF_ATTENTION_CACHED_KERNELS_H
+#define TUFF_ATTENTION_CACHED_KERNELS_H
 #include "lib/shared.h"
 /* o[r, h] = softmax(scale q[r, h] . keys) values over a paged cache; pitches in elements. The keys a
  * row sees may be split into parts, each of which leaves its sum, maximum and unscaled result. */
@@ -25,3 +27,4 @@ TUFF_PARAMS_BEGIN(attention_cached)
     tuff_u32 keys_at;       /* first texels, with TEXEL only */
     tuff_u32 values_at;
 TUFF_PARAMS_END(attention_cached)
+#endif

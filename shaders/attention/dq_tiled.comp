@@ -37,7 +37,7 @@ void main()
                 float y = cap(query_scale() * s[i][k]);
                 float p = exp(unit() * y + bias(slope_h, mine + i, key + k) - lse);
                 if (DROPOUT)
-                    dp[i][k] *= keep[(key + k) & 3];
+                    dp[i][k] *= keep[of_four(key, uint(k))];
                 w[k][i] = p * (dp[i][k] - delta) * cap_grad(y);
                 if (partly && outside(key + k, low, high))
                     w[k][i] = 0.0;

@@ -52,7 +52,7 @@ void main()
             [[unroll]] for (uint k = 0u; k < TC; k++) {
                 float p = s[i][k] < LOWEST ? 0.0 : exp(s[i][k] - high[i]);
                 sum[i] += p;
-                w[k][i] = DROPOUT ? p * keep[(uint(key) + k) & 3u] : p;
+                w[k][i] = DROPOUT ? p * keep[of_four(key, k)] : p;
             }
         }
         [[unroll]] for (uint k = 0u; k < TC; k++)

@@ -83,6 +83,10 @@ void dots(Side own, Side streamed, out float s[4][TC])
 // Whether `row` lies outside of low .. high - 1.
 bool outside(int row, int low, int high) { return uint(row - low) >= uint(max(high - low, 0)); }
 
+// Of the four keys that a dropout4 is for, column k of an invocation whose first column is `first`: tiles
+// begin at multiples of four.
+uint of_four(int first, uint k) { return TC % 4u == 0u ? k & 3u : (uint(first) + k) & 3u; }
+
 // The weights of column k for this invocation's rows; a barrier must lie between dots and this.
 void weigh(uint k, vec4 w) { pool[(k * TX + tx) * W_ROW + rg] = w; }
 

@@ -17,14 +17,18 @@
 //! variant to_f32.sg8 -DSG=8 -DTO_F32
 //! variant to_u32.sg4 -DSG=4 -DTO_U32
 //! variant to_u32.sg8 -DSG=8 -DTO_U32
+//! variant dropout.sg4 -DSG=4 -DDROPOUT
+//! variant dropout.sg8 -DSG=8 -DDROPOUT
 // Elementwise kernels for lavapipe, to the same bits as the other forms (lib/flat.glsl). A subgroup
 // takes VECTORS vectors of a row, a group SX x SY of those. n is a multiple of SG. 4 bytes an
-// element of each operand: bandwidth-bound.
+// element of each operand: bandwidth-bound. Dropout treats four vectors at a time, a lane four elements
+// side by side, which share a block of random words: some 10 instructions an element.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "elementwise/flat_cpu.h"
 #include "lib/vectors.glsl"
 #include "lib/math.glsl"
+#include "lib/philox.glsl"
 layout(constant_id = 0) const int ACT = 0; // enum tuff_activation
 layout(local_size_x_id = 1) in;            // SX * SY * SG
 layout(constant_id = 2) const uint SX = 1u; // a power of two
@@ -62,10 +66,43 @@ layout(set = 0, binding = 0, std430) writeonly buffer Y { vec4 y[]; };
 #define OF(a, b) uintBitsToFloat(uint(a))
 #endif
 
+// x: lane l holds element k + 4 l + c of the source.
+#define LOAD_QUADS(x, source, k, c)                                                                \
+    x = source.v[(k) + c];                                                                         \
+    [[unroll]] for (uint l = 1u; l < SG; l++)                                                      \
+        x = mix(x, source.v[(k) + 4u * l + c], lane == l);
+
+#ifdef DROPOUT
+void drop(uint first)
+{
+    Source seed = source_at(p.b, 0u);
+    uvec2 key = floatBitsToUint(vec2(seed.v[0], seed.v[1]));
+    [[unroll]] for (uint i = 0u; i < INNER; i += 4u) {
+        uint k = first + i * SG, ahead = WHOLE ? i * SG : 0u;
+        uint from = WHOLE ? first : min(k, p.n - 4u * SG);
+        Source source = source_at(p.a, from);
+        vec4 x;
+        LOAD_QUADS(x.x, source, ahead, 0u)
+        LOAD_QUADS(x.y, source, ahead, 1u)
+        LOAD_QUADS(x.z, source, ahead, 2u)
+        LOAD_QUADS(x.w, source, ahead, 3u)
+        uvec4 word = tuff_philox(uvec4((p.a_row + from + ahead) / 4u + lane, 0u, 0u, p.b_plane), key);
+        x = mix(vec4(0.0), p.alpha * x, greaterThanEqual(word >> 8, uvec4(p.b_row)));
+        uint place = WHOLE || k < p.n ? (p.y + k) / 4u : DROP4;
+        [[unroll]] for (uint l = 0u; l < SG; l++)
+            y[place + l] = vec4(subgroupShuffle(x.x, l), subgroupShuffle(x.y, l),
+                                subgroupShuffle(x.z, l), subgroupShuffle(x.w, l));
+    }
+}
+#endif
+
 void main()
 {
     uint s = SX * SY > 1u ? uniformly(gl_SubgroupID, SX * SY > 16u ? 2u : 1u) : 0u;
     uint first = (uniformly(gl_WorkGroupID.x, DIGITS) * SX + s % SX) * VECTORS * SG;
+#ifdef DROPOUT
+    drop(first);
+#else
     uint row = ROW_DIGITS > 0u ? uniformly(gl_WorkGroupID.y, ROW_DIGITS) * SY + s / SX : 0u;
     uint plane = PLANE_DIGITS > 0u ? uniformly(gl_WorkGroupID.z, PLANE_DIGITS) : 0u;
     bool live = SY == 1u || row < p.rows;
@@ -86,4 +123,5 @@ void main()
         uint place = live && (WHOLE || k < p.n) ? (to + k) / 4u : DROP4;
         STORE(y, place, value)
     }
+#endif
 }

@@ -91,6 +91,18 @@ static json_t *write_field(const struct field *f, const void *at)
     return json_string(hex);
 }
 
+static json_t *write_shapes(const struct tuff_device_info *info)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < info->n_matrix_shapes; i++) {
+        const struct tuff_matrix_shape *s = &info->matrix_shapes[i];
+        json_array_append_new(list, json_pack("{s:I, s:I, s:I, s:s}", "m", (json_int_t) s->m, "n",
+                                              (json_int_t) s->n, "k", (json_int_t) s->k, "dtype",
+                                              s->bf16 ? "bf16" : "f16"));
+    }
+    return list;
+}
+
 json_t *cli_caps_json(const struct tuff_device_info *info)
 {
     json_t *root =
@@ -105,6 +117,7 @@ json_t *cli_caps_json(const struct tuff_device_info *info)
     for (int i = 0; i < 3 && ok; i++)
         ok = !json_array_append_new(groups, integer(info->max_groups[i]));
     if (ok) {
+        json_object_set_new(root, "matrix_shapes", write_shapes(info));
         json_object_set(root, "heap_size", heaps);
         json_object_set(root, "max_groups", groups);
     } else {
@@ -156,6 +169,39 @@ static enum tuff_status read_field(struct tuff_ctx *ctx, const char *path, const
     return read_number(ctx, path, object, f, at);
 }
 
+/* A device with shapes has cooperative matrices, one without has none. */
+static enum tuff_status read_shapes(struct tuff_ctx *ctx, const char *path, const json_t *object,
+                                    struct tuff_device_info *info)
+{
+    const json_t *list = json_object_get(object, "matrix_shapes");
+    size_t n = json_array_size(list);
+    if (n > TUFF_MATRIX_SHAPES || (list && !json_is_array(list)))
+        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: matrix_shapes must be a list of at most %d", path,
+                         TUFF_MATRIX_SHAPES);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *entry = json_array_get(list, i);
+        const char *dtype = "";
+        int64_t sides[3] = {0};
+        for (int k = 0; k < 3; k++)
+            TUFF_TRY(tuff_json_int(ctx, path, entry, (const char *[]) {"m", "n", "k"}[k], &sides[k]));
+        TUFF_TRY(tuff_json_string(ctx, path, entry, "dtype", &dtype));
+        bool bf16 = !strcmp(dtype, "bf16"), known = bf16 || !strcmp(dtype, "f16");
+        for (int k = 0; k < 3; k++)
+            known &= sides[k] >= 1 && sides[k] <= 1024;
+        if (!known)
+            return tuff_fail(ctx, TUFF_E_FORMAT, "%s: matrix_shapes[%zu] needs m, n and k from 1 to "
+                             "1024 and dtype f16 or bf16", path, i);
+        info->matrix_shapes[i] = (struct tuff_matrix_shape) {
+            (uint32_t) sides[0], (uint32_t) sides[1], (uint32_t) sides[2], bf16};
+    }
+    info->n_matrix_shapes = (uint32_t) n;
+    info->cooperative_matrix = n > 0;
+    info->matrix_units &= info->cooperative_matrix;
+    if (n && !info->matrix_subgroup)
+        info->matrix_subgroup = info->subgroup_size ? info->subgroup_size : 32;
+    return TUFF_OK;
+}
+
 static enum tuff_status read_caps(struct tuff_ctx *ctx, const char *path, const json_t *object,
                                   struct tuff_device_info *info)
 {
@@ -171,6 +217,7 @@ static enum tuff_status read_caps(struct tuff_ctx *ctx, const char *path, const 
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s: class \"%s\" is none of generic, cpu and tiled",
                          path, device_class);
     info->device_class = (enum tuff_device_class) named;
+    TUFF_TRY(read_shapes(ctx, path, object, info));
     const struct {
         const char *name;
         uint64_t value;

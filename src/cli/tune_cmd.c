@@ -1,11 +1,11 @@
 /* tuff tune: measures what may compute the calls of a model, and keeps what was fastest. */
 #include "base/os.h"
-#include "base/rng.h"
 #include "cli/cli.h"
 #include "cli/device.h"
 #include "cli/model.h"
+#include "cli/tune_alone.h"
+#include "generate/engine.h"
 #include "graph/plan.h"
-#include "ops/matmul_packed.h"
 #include "tuff/train.h"
 #include "tuff/tune.h"
 
@@ -28,6 +28,7 @@ struct tune {
     struct cli_model model;
     int64_t batch, context;
     double seconds; /* a call */
+    bool generate;
     struct { struct call *items; size_t n, cap; } calls;
 };
 
@@ -40,7 +41,7 @@ static enum tuff_status collect(struct tune *t, const struct tuff_program *progr
         char name[TUFF_CALL_TEXT];
         struct call *call = NULL;
         tuff_node_call(node, name);
-        if (!*name || !node->live || node->op != &tuff_op_matmul)
+        if (!*name || !node->live)
             continue;
         for (size_t k = 0; k < t->calls.n && !call; k++)
             if (!strcmp(t->calls.items[k].name, name))
@@ -56,80 +57,7 @@ static enum tuff_status collect(struct tune *t, const struct tuff_program *progr
     return TUFF_OK;
 }
 
-/* ---- one call alone ---- */
-
-struct alone {
-    struct tuff_store *store;
-    struct tuff_variable *a, *b;
-    const struct tuff_node *node; /* the call in its model */
-};
-
-/* The row pitch of an operand counts (typed loads want multiples of 4), so it is kept: the variable is
- * as wide as the pitch. */
-static int64_t pitch_of(const struct tuff_tensor *t)
-{
-    return TUFF_MAX(t->strides[t->rank - 2], t->dims[t->rank - 1]);
-}
-
-static enum tuff_status add(struct alone *x, const char *name, const struct tuff_tensor *like,
-                            struct tuff_variable **v)
-{
-    struct tuff_variable_params params = {
-        .name = name, .dtype = TUFF_F32, .rank = like->rank, .role = TUFF_FROZEN};
-    memcpy(params.dims, like->dims, sizeof params.dims);
-    params.dims[like->rank - 1] = pitch_of(like);
-    return tuff_store_add(x->store, &params, v);
-}
-
-static enum tuff_status fill(struct alone *x, struct tuff_variable *v)
-{
-    size_t n = (size_t) tuff_variable_elements(v);
-    float *data = tuff_calloc(n, sizeof *data);
-    struct tuff_rng rng;
-    if (!data)
-        return tuff_fail(tuff_store_ctx(x->store), TUFF_E_NOMEM, "tune: out of memory");
-    tuff_rng_init(&rng, 1, n);
-    for (size_t i = 0; i < n; i++)
-        data[i] = (float) tuff_rng_uniform(&rng) - 0.5f;
-    enum tuff_status status = tuff_variable_write(x->store, v, TUFF_VALUE, data);
-    free(data);
-    return status;
-}
-
-static enum tuff_status open_alone(struct tune *t, const struct call *call, struct alone *x)
-{
-    const struct tuff_node *node = call->node;
-    *x = (struct alone) {.node = node};
-    TUFF_TRY(tuff_store_create(t->cli->ctx, t->device, &x->store));
-    TUFF_TRY(add(x, "a", node->in[MATMUL_A], &x->a));
-    TUFF_TRY(add(x, "b", node->in[MATMUL_B], &x->b));
-    TUFF_TRY(tuff_store_allocate(x->store, false, 0));
-    TUFF_TRY(fill(x, x->a));
-    return fill(x, x->b);
-}
-
-static struct tuff_tensor *operand(struct tuff_graph *g, struct tuff_variable *v,
-                                   const struct tuff_tensor *like)
-{
-    struct tuff_tensor *x = tuff_use(g, v);
-    int last = like->rank - 1;
-    return pitch_of(like) == like->dims[last] ? x : tuff_slice(g, x, last, 0, like->dims[last]);
-}
-
-static enum tuff_status program_of(struct tune *t, const struct alone *x,
-                                   struct tuff_program **program)
-{
-    struct tuff_graph *g;
-    const struct tuff_matmul_attr *attr = x->node->attr;
-    TUFF_TRY(tuff_graph_create(t->cli->ctx, &g));
-    struct tuff_tensor *y =
-        tuff_matmul(g, operand(g, x->a, x->node->in[MATMUL_A]),
-                    operand(g, x->b, x->node->in[MATMUL_B]), .transpose_a = attr->ta,
-                    .transpose_b = attr->tb);
-    if (y)
-        y->storage->keep = true; /* nobody reads it, and it is to be computed all the same */
-    return tuff_program_create(x->store, g, &(struct tuff_program_params) {.name = "tune"}, program);
-}
+/* ---- one call ---- */
 
 static enum tuff_status run_once(struct tuff_program *p, double *seconds)
 {
@@ -142,22 +70,22 @@ static enum tuff_status run_once(struct tuff_program *p, double *seconds)
 }
 
 /* Least seconds of each choice; in rounds, so that what else the machine does meets all of them. */
-static enum tuff_status race(struct tune *t, const struct alone *x, const struct call *call,
+static enum tuff_status race(struct tune *t, const struct tune_alone *x, const struct call *call,
                              const struct tuff_choice *list, size_t n, double *least)
 {
     struct tuff_program *programs[MOST_CANDIDATES + 1] = {0};
     enum tuff_status status = TUFF_OK;
     double once, each = t->seconds / (double) (ROUNDS * n);
-    bool same[MOST_CANDIDATES + 1] = {false}; /* a choice that comes to what the default does */
+    bool same[MOST_CANDIDATES + 1] = {false}; /* a choice that comes to what another does */
     for (size_t i = 0; i < n && status == TUFF_OK; i++) {
         status = tuff_choice_set(t->device, call->name, i ? &list[i] : NULL);
         if (status == TUFF_OK)
-            status = program_of(t, x, &programs[i]);
-        for (int warm = 0; warm < 2 && status == TUFF_OK; warm++)
-            status = run_once(programs[i], &once);
+            status = tune_alone_program(t->cli->ctx, x, &programs[i]);
         least[i] = 1e300;
-        same[i] = i && status == TUFF_OK &&
-                  tuff_program_numerics(programs[i]) == tuff_program_numerics(programs[0]);
+        for (size_t k = 0; k < i && status == TUFF_OK; k++)
+            same[i] |= tuff_program_numerics(programs[i]) == tuff_program_numerics(programs[k]);
+        for (int warm = 0; warm < 2 && status == TUFF_OK && !same[i]; warm++)
+            status = run_once(programs[i], &once);
     }
     for (int round = 0; round < ROUNDS; round++)
         for (size_t i = 0; i < n && status == TUFF_OK; i++) {
@@ -179,13 +107,13 @@ static enum tuff_status tune_call(struct tune *t, struct call *call)
 {
     struct tuff_choice list[MOST_CANDIDATES + 1] = {{{0}, 0}}; /* the first: the default */
     double least[MOST_CANDIDATES + 1];
-    struct alone x;
+    struct tune_alone x;
     size_t best = 0, n = 1 + call->node->op->candidates(call->node, tuff_device_info(t->device),
                                                         list + 1, MOST_CANDIDATES);
-    enum tuff_status status = open_alone(t, call, &x);
+    enum tuff_status status = tune_alone_open(t->cli->ctx, t->device, call->node, &x);
     if (status == TUFF_OK)
         status = race(t, &x, call, list, n, least);
-    tuff_store_destroy(x.store);
+    tune_alone_close(&x);
     TUFF_TRY(status);
     for (size_t i = 1; i < n; i++)
         if (least[i] < least[best])
@@ -205,9 +133,68 @@ static void print_call(const struct call *c)
     char what[32] = "default";
     if (*c->winner.variant)
         snprintf(what, sizeof what, "%s %u", c->winner.variant, c->winner.tile);
-    printf("%-36s x%-4d %9.3f ms  %-14s %9.3f ms  %5.2f x\n", c->name, c->count, c->before * 1e3,
+    printf("%-44s x%-4d %9.3f ms  %-14s %9.3f ms  %5.2f x\n", c->name, c->count, c->before * 1e3,
            what, c->after * 1e3, c->before / c->after);
     fflush(stdout);
+}
+
+static enum tuff_status tune_calls(struct tune *t)
+{
+    double before = 0, after = 0;
+    for (size_t i = 0; i < t->calls.n; i++) {
+        struct call *call = &t->calls.items[i];
+        TUFF_TRY(tune_call(t, call));
+        print_call(call);
+        before += call->before * call->count;
+        after += call->after * call->count;
+    }
+    if (after > 0)
+        printf("all of %s: %.3f ms, with the winners %.3f ms, %.2f x\n",
+               t->generate ? "the programs" : "a step", before * 1e3, after * 1e3, before / after);
+    return TUFF_OK;
+}
+
+/* The calls of a training step. */
+static enum tuff_status tune_training(struct tune *t, struct tuff_store *store,
+                                      struct tuff_model *model)
+{
+    struct tuff_trainer *trainer = NULL;
+    double rate = 1e-3;
+    enum tuff_status status = tuff_trainer_create(
+        t->cli->ctx,
+        &(struct tuff_trainer_params) {.store = store,
+                                       .model = model,
+                                       .batch = t->batch,
+                                       .context = t->context,
+                                       .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
+                                                     .clip = 1, .lr = &rate, .lr_count = 1}},
+        &trainer);
+    if (status == TUFF_OK)
+        status = collect(t, tuff_trainer_program(trainer));
+    if (status == TUFF_OK)
+        status = tune_calls(t);
+    tuff_trainer_destroy(trainer);
+    return status;
+}
+
+/* The calls of a prompt and of what follows it, of `batch` sequences. */
+static enum tuff_status tune_generating(struct tune *t, struct tuff_store *store,
+                                        struct tuff_model *model)
+{
+    struct tuff_generator *generator = NULL;
+    enum tuff_status status = tuff_generator_create(
+        t->cli->ctx,
+        &(struct tuff_generator_params) {.store = store,
+                                         .model = model,
+                                         .sequences = t->batch,
+                                         .context = t->context},
+        &generator);
+    for (size_t i = 0; status == TUFF_OK && i < generator->n_buckets; i++)
+        status = collect(t, generator->buckets[i].program);
+    if (status == TUFF_OK)
+        status = tune_calls(t);
+    tuff_generator_destroy(generator);
+    return status;
 }
 
 static enum tuff_status tune(struct tune *t, const struct tuff_model_config *config)
@@ -215,39 +202,14 @@ static enum tuff_status tune(struct tune *t, const struct tuff_model_config *con
     struct tuff_ctx *ctx = t->cli->ctx;
     struct tuff_store *store = NULL;
     struct tuff_model *model = NULL;
-    struct tuff_trainer *trainer = NULL;
-    double rate = 1e-3, before = 0, after = 0;
     enum tuff_status status =
         tuff_store_create_planned(ctx, tuff_device_info(t->device), &store);
     if (status == TUFF_OK)
         status = tuff_model_create(store, config, &model);
     if (status == TUFF_OK)
-        status = tuff_trainer_create(
-            ctx,
-            &(struct tuff_trainer_params) {.store = store,
-                                           .model = model,
-                                           .batch = t->batch,
-                                           .context = t->context,
-                                           .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
-                                                     .clip = 1, .lr = &rate, .lr_count = 1}},
-            &trainer);
-    if (status == TUFF_OK)
-        status = collect(t, tuff_trainer_program(trainer));
-    for (size_t i = 0; i < t->calls.n && status == TUFF_OK; i++) {
-        struct call *call = &t->calls.items[i];
-        status = tune_call(t, call);
-        if (status != TUFF_OK)
-            break;
-        print_call(call);
-        before += call->before * call->count;
-        after += call->after * call->count;
-    }
-    tuff_trainer_destroy(trainer);
+        status = (t->generate ? tune_generating : tune_training)(t, store, model);
     tuff_model_destroy(model);
     tuff_store_destroy(store);
-    if (status == TUFF_OK && after > 0)
-        printf("all of a step: %.3f ms, with the winners %.3f ms, %.2f x\n", before * 1e3,
-               after * 1e3, before / after);
     return status;
 }
 
@@ -258,8 +220,10 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     char folder[4096];
     const struct cli_option options[] = {
         CLI_MODEL_OPTIONS(&t.model),
-        {"batch", CLI_INT, &t.batch, "N", "sequences a micro-batch", 1, 1 << 20},
+        {"batch", CLI_INT, &t.batch, "N", "sequences a micro-batch, or at once", 1, 1 << 20},
         {"context", CLI_INT, &t.context, "N", "tokens a sequence; 0: the model's", 0, 1 << 20},
+        {"generate", CLI_FLAG, &t.generate, NULL, "the calls of generating, not of a training step", 0,
+         0},
         {"seconds", CLI_REAL, &t.seconds, "S", "how long to measure each call", 0.001, 3600},
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), NULL, argc, argv);

@@ -22,7 +22,7 @@ void tuff_node_call(const struct tuff_node *node, char text[TUFF_CALL_TEXT])
         return;
     node->op->call(node, own, sizeof own);
     if (strlen(node->op->name) + strlen(own) + 1 < TUFF_CALL_TEXT)
-        snprintf(text, TUFF_CALL_TEXT, "%.20s %.40s", node->op->name, own);
+        snprintf(text, TUFF_CALL_TEXT, "%.20s %.70s", node->op->name, own);
 }
 
 /* What a tuning says for the graph's calls, where the op still offers it. */

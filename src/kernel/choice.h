@@ -7,7 +7,7 @@
 #include "base/base.h"
 #include "tuff/tune.h"
 
-#define TUFF_CALL_TEXT 64
+#define TUFF_CALL_TEXT 96
 struct tuff_choice {
     char variant[16]; /* the op's word for a family of kernels */
     uint32_t tile;    /* what the variant makes of it; 0: its default */

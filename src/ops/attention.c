@@ -7,9 +7,6 @@
 
 enum { OUT_O, OUT_LSE };
 
-/* Rows a lane of the cpu kernels owns, and streamed rows at a time: measured on lavapipe 22.3. */
-enum { OWN = 2, RUN = 4 };
-
 static bool view_fits(const struct tuff_tensor *x)
 {
     return x->rank == 3 && x->strides[2] == 1 && x->strides[1] % 4 == 0 && x->strides[0] % 4 == 0 &&
@@ -196,16 +193,6 @@ static struct tuff_halves halves(const struct tuff_node *node, const struct tuff
     return fits ? (struct tuff_halves) {all, ~0u} : (struct tuff_halves) {0};
 }
 
-/* Rows of a workgroup of attention/tiled.glsl: its sums are then 32 registers an invocation, in the
- * one accumulator of the forward pass and of dQ as in the two of dK and dV. dQ with dropout takes
- * half of that: Honeykrisp spilled else. */
-static uint32_t tiled_rows(const struct tuff_attention_attr *attr, const char *kernel)
-{
-    uint32_t rows = attr->head_size <= 64 ? 64 : attr->head_size <= 128 ? 32 : 16;
-    bool half = !strcmp(kernel, "dkdv") || (!strcmp(kernel, "dq") && attr->dropout > 0);
-    return half ? rows / 2 : rows;
-}
-
 /* `rows` rows of one (b, h) side by side, `heads` of them a batch row. */
 static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct tuff_attention_call *c,
                    const char *kernel, const char *variant, uint32_t rows, uint32_t heads,
@@ -213,15 +200,14 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct
 {
     const struct tuff_attention_attr *attr = node->attr;
     char name[64];
-    uint32_t spec[] = {(uint32_t) attr->head_size, attr->dropout > 0, OWN, RUN, attr->softcap > 0,
-                       node->in[ATTENTION_SLOPES] != NULL, node->in[ATTENTION_SEGMENTS] != NULL,
-                       tuff_half_spec(node->in[ATTENTION_Q])};
     bool half = tuff_is_half(node->in[ATTENTION_Q]);
     bool tiled = variant && !strcmp(variant, "_tiled");
-    uint32_t tile = tuff_record_device(r)->subgroup_size * OWN;
-    if (tiled)
-        tile = spec[2] = tiled_rows(attr, kernel);
-    uint64_t groups = variant ? tuff_div_up(rows, tile) * heads * c->shape.B
+    struct tuff_attention_tile tile = tuff_attention_tile_of(node, kernel, tiled);
+    uint32_t spec[] = {(uint32_t) attr->head_size, attr->dropout > 0, tile.rows, tile.run,
+                       attr->softcap > 0, node->in[ATTENTION_SLOPES] != NULL,
+                       node->in[ATTENTION_SEGMENTS] != NULL, tuff_half_spec(node->in[ATTENTION_Q])};
+    uint32_t own = tile.rows * (tiled ? 1 : tuff_record_device(r)->subgroup_size);
+    uint64_t groups = variant ? tuff_div_up(rows, own) * heads * c->shape.B
                               : tuff_div_up((uint64_t) rows * heads * c->shape.B, 64);
     snprintf(name, sizeof name, "attention/%s%s%s", kernel, variant ? variant : "", half ? ".half" : "");
     params->kernel = name;
@@ -337,7 +323,9 @@ static const struct tuff_op attention_grad_op = {.name = "attention_grad",
                                                  .record = grad_record,
                                                  .scratch = grad_scratch,
                                                  .convert = tuff_half_convert, .halves = halves,
-                                                 .cost = grad_cost};
+                                                 .cost = grad_cost,
+                                                 .call = tuff_attention_call_text,
+                                                 .candidates = tuff_attention_candidates};
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                  struct tuff_tensor *dx[])
@@ -365,4 +353,6 @@ const struct tuff_op tuff_op_attention = {.name = "attention",
                                           .grad = grad,
                                           .scratch = forward_scratch,
                                           .convert = tuff_half_convert, .halves = halves,
-                                          .cost = cost};
+                                          .cost = cost,
+                                          .call = tuff_attention_call_text,
+                                          .candidates = tuff_attention_candidates};

@@ -47,6 +47,20 @@ void tuff_attention_blocks_forward(struct tuff_recorder *r, const struct tuff_no
 void tuff_attention_blocks_backward(struct tuff_recorder *r, const struct tuff_node *node,
                                     const struct tuff_attention_call *c);
 
+/* ---- attention_choice.c: the tiles of kernels ---- */
+
+/* Constants 2 and 3 of a kernel ("forward", "dq", "dkdv"): in attention/tiled.glsl, `rows` of a
+ * workgroup; in the cpu kernels, `rows` of a lane, and streamed rows at a time. */
+struct tuff_attention_tile {
+    uint32_t rows, run;
+};
+struct tuff_attention_tile tuff_attention_tile_of(const struct tuff_node *node, const char *kernel,
+                                                  bool tiled);
+/* The parts of struct tuff_op of that name, forward and backward. */
+void tuff_attention_call_text(const struct tuff_node *node, char *text, size_t size);
+size_t tuff_attention_candidates(const struct tuff_node *node, const struct tuff_device_info *device,
+                                 struct tuff_choice *list, size_t most);
+
 /* ---- attention_weights.c ---- */
 
 /* tuff_attention by way of probabilities in memory, for head_mask and weights. */

@@ -150,7 +150,10 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
                        node->in[IN_SLOPES] != NULL, tuff_half_spec(q)};
     bool half = tuff_is_half(q);
     uint64_t groups = (uint64_t) p.rows * p.heads * p.parts;
-    struct tuff_launch_params launch = {.kernel = half     ? "attention/cached.half"
+    bool tiled = tuff_use_tiled_kernels(r);
+    struct tuff_launch_params launch = {.kernel = tiled ? half ? "attention/cached_tiled.half"
+                                                               : "attention/cached_tiled"
+                                                  : half   ? "attention/cached.half"
                                                   : texels ? "attention/cached.texel"
                                                            : "attention/cached.plain",
                                         .views = {node->in[IN_KEYS], node->in[IN_VALUES]},

@@ -1,7 +1,7 @@
 /* ops/dropout: y = keep ? x / (1 - p) : 0. The gradient is the same op on dy: the mask comes out
  * of the generator again. */
 #include "ops/half.h"
-#include "ops/flat.h"
+#include "ops/flat_cpu.h"
 #include "tuff/ops.h"
 
 #include "elementwise/dropout.h"
@@ -42,19 +42,24 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;
     const struct tuff_tensor *x = node->in[0], *seed = node->in[1], *y = node->out[0];
-    enum tuff_flat_form form = tuff_flat_form(r, (const struct tuff_tensor *[]) {x, NULL}, y);
     /* Comparing whole numbers: 24 bits of the generator / 2^24 >= p exactly when they are at least
      * p 2^24 rounded up. */
     double cut = (double) attr->p * 0x1p24;
     uint32_t floor = (uint32_t) cut;
+    struct tuff_flat_cpu flat = {.f = "dropout", .a = x, .y = y, .alpha = 1 / (1 - attr->p),
+                                 .seed = seed, .cut = floor + (floor < cut),
+                                 .stream = attr->stream};
+    if (tuff_flat_cpu(r, &flat))
+        return;
+    enum tuff_flat_form form = tuff_flat_form(r, (const struct tuff_tensor *[]) {x, NULL}, y);
     struct tuff_dropout_params p = {.x = tuff_address(r, x),
                                     .seed = tuff_address(r, seed),
                                     .y = tuff_address(r, y),
                                     .x_at = tuff_flat_at(x),
                                     .n = (uint32_t) tuff_elements(y) / tuff_flat_width(form),
-                                    .cut = floor + (floor < cut),
+                                    .cut = flat.cut,
                                     .stream = attr->stream,
-                                    .scale = 1 / (1 - attr->p)};
+                                    .scale = flat.alpha};
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = TUFF_FLAT_KERNELS("elementwise/dropout")[form],
                        .push = &p,

@@ -95,7 +95,7 @@ static void launch_part(struct tuff_recorder *r, const struct tuff_flat_cpu *f,
     uint32_t lanes = tuff_record_device(r)->subgroup_size;
     uint64_t begin = (uint64_t) y->offset + at, bind = begin / VIEW_ALIGNMENT * VIEW_ALIGNMENT;
     bool whole = tuff_storage_view(r, y, 0);
-    uint32_t vectors = vectors_of(n / lanes, f->act != TUFF_ACT_NONE), own = vectors * lanes;
+    uint32_t vectors = vectors_of(n / lanes, f->act != TUFF_ACT_NONE || f->seed), own = vectors * lanes;
     uint32_t rows = axes->n > 1 ? axes->dims[1] : 1, planes = axes->n > 2 ? axes->dims[2] : 1;
     uint64_t blocks = tuff_div_up(n, own);
     uint32_t group = tuff_cpu_group(r, blocks * rows * planes);
@@ -117,6 +117,12 @@ static void launch_part(struct tuff_recorder *r, const struct tuff_flat_cpu *f,
         .y_plane = axes->strides[2][2],
         .alpha = f->alpha,
         .beta = f->beta};
+    if (f->seed) {
+        p.b = tuff_address(r, f->seed);
+        p.a_row = (uint32_t) at;
+        p.b_row = f->cut;
+        p.b_plane = f->stream;
+    }
     char kernel[48], name[48];
     snprintf(kernel, sizeof kernel, "elementwise/flat_cpu.%s", f->f);
     tuff_cpu_kernel(r, kernel, name, p.t);
@@ -132,7 +138,7 @@ static void launch_part(struct tuff_recorder *r, const struct tuff_flat_cpu *f,
         .n_spec = TUFF_COUNT(spec),
         .groups = {groups[0], groups[1], groups[2]},
         .views = {y},
-        .in = {f->a, f->b},
+        .in = {f->a, f->b, f->seed},
         .out = {y}};
     if (!whole) {
         launch.part[0].offset = bind * 4;
@@ -151,7 +157,8 @@ bool tuff_flat_cpu(struct tuff_recorder *r, const struct tuff_flat_cpu *f)
     if (tuff_is_half(f->y))
         return false;
     struct tuff_axes axes = tuff_collapse(f->y, (const struct tuff_tensor *[]) {a, b, f->y});
-    if (!suits(r, &axes, f->y))
+    if (!suits(r, &axes, f->y) ||
+        (f->seed && (axes.n > 1 || axes.dims[0] % (4 * tuff_record_device(r)->subgroup_size))))
         return false;
     uint64_t part = part_of(r, &axes, f->y);
     for (uint64_t at = 0; part && at < axes.dims[0]; at += part)

@@ -5,12 +5,14 @@
 #include "ops/strided.h"
 
 /* y = f(a, b), all seen in y's shape: a and b are aligned at its end and stretched. b NULL: f of one
- * operand; both NULL: "fill". The launch's kernel is "elementwise/flat_cpu.<f>". */
+ * operand; both NULL: "fill". "dropout": y contiguous. The launch's kernel is "elementwise/flat_cpu.<f>". */
 struct tuff_flat_cpu {
     const char *f;
     const struct tuff_tensor *a, *b, *y;
     uint32_t act; /* enum tuff_activation */
     float alpha, beta;
+    const struct tuff_tensor *seed; /* dropout: all 24-bit words below `cut` drop; alpha scales */
+    uint32_t cut, stream;
 };
 /* Records it and returns true; false where device or shapes do not allow it. */
 bool tuff_flat_cpu(struct tuff_recorder *r, const struct tuff_flat_cpu *f);

@@ -213,8 +213,7 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         .out = {node->out[MATMUL_Y], node->out[MATMUL_PRE]}};
     uint32_t spec[16] = {p.bias != 0, attr->act, p.pre != 0, p.residual != 0, node->accumulate};
     launch.spec = spec;
-    bool forced = tuff_record_device(r)->tile[0] || *node->choice.variant;
-    if (!forced && tuff_matmul_vec_record(r, node, &p, spec, &launch))
+    if (!tuff_record_device(r)->tile[0] && tuff_matmul_vec_record(r, node, &p, spec, &launch))
         return;
     bool matrix = !strcmp(variant, "coopmat");
     if ((matrix || !strcmp(variant, "tiled")) &&

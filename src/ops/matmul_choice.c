@@ -57,27 +57,45 @@ static bool even(const struct tuff_tensor *x)
 static const uint32_t tiles_nn[] = {6 << 8 | 1, 8 << 8 | 1, 12 << 8 | 1};
 static const uint32_t tiles_nt[] = {4 << 8 | 2, 8 << 8 | 1, 6 << 8 | 2, 16 << 8 | 1};
 static const uint32_t tiles_tn[] = {8 << 8 | 1, 16 << 8 | 1};
+/* k a subgroup of the packed kernels. */
+static const uint32_t packed_k[] = {64, 96, 128};
 
-size_t tuff_matmul_candidates(const struct tuff_node *node, const struct tuff_device_info *device,
-                              struct tuff_choice *list, size_t most)
+static size_t cpu_candidates(const struct tuff_node *node, const struct tuff_device_info *device,
+                             struct tuff_choice *list, size_t most)
 {
     const struct tuff_matmul_attr *attr = node->attr;
     const uint32_t *tiles = attr->ta ? tiles_tn : attr->tb ? tiles_nt : tiles_nn;
     size_t n = 0, n_tiles = attr->ta   ? TUFF_COUNT(tiles_tn)
                             : attr->tb ? TUFF_COUNT(tiles_nt)
                                        : TUFF_COUNT(tiles_nn);
-    if (!attr->ta && node->out[MATMUL_Y]->dims[node->out[MATMUL_Y]->rank - 2] <= TUFF_MATMUL_VEC_ROWS)
-        return 0; /* ops/matmul_vec knows them best */
-    if (device->device_class == TUFF_CLASS_CPU && !(attr->ta && attr->tb)) {
-        if (n < most && tuff_matmul_packed_scratch(node, device))
-            list[n++] = (struct tuff_choice) {"packed", 0};
-        if (even(node->in[MATMUL_A]) && even(node->in[MATMUL_B])) {
-            if (n < most)
-                list[n++] = (struct tuff_choice) {"cpu", 0};
-            for (size_t i = 0; i < n_tiles && n < most; i++)
-                list[n++] = (struct tuff_choice) {"cpu", tiles[i]};
-        }
+    int64_t m, k;
+    tuff_matmul_sides(node->in[MATMUL_A], attr->ta, &m, &k);
+    if (attr->ta && attr->tb)
+        return 0;
+    if (n < most && tuff_matmul_packed_scratch(node, device)) {
+        list[n++] = (struct tuff_choice) {"packed", 0};
+        for (size_t i = 0; i < TUFF_COUNT(packed_k) && n < most; i++)
+            if (k % packed_k[i] == 0)
+                list[n++] = (struct tuff_choice) {"packed", packed_k[i]};
     }
+    if (even(node->in[MATMUL_A]) && even(node->in[MATMUL_B])) {
+        if (n < most)
+            list[n++] = (struct tuff_choice) {"cpu", 0};
+        for (size_t i = 0; m > TUFF_MATMUL_VEC_ROWS && i < n_tiles && n < most; i++)
+            list[n++] = (struct tuff_choice) {"cpu", tiles[i]};
+    }
+    return n;
+}
+
+size_t tuff_matmul_candidates(const struct tuff_node *node, const struct tuff_device_info *device,
+                              struct tuff_choice *list, size_t most)
+{
+    size_t n = tuff_matmul_vec_candidates(node, device, list, most);
+    if (device->device_class == TUFF_CLASS_CPU)
+        n += cpu_candidates(node, device, list + n, most - n);
+    else if (device->device_class == TUFF_CLASS_TILED)
+        for (int matrix = 0; matrix < 2; matrix++)
+            n += tuff_matmul_tiled_candidates(node, device, matrix, list + n, most - n);
     if (n < most && !n) /* where the others can run, it is never the faster one */
         list[n++] = (struct tuff_choice) {"generic", 0};
     return n;

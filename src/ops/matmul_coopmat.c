@@ -38,7 +38,8 @@ const struct tuff_matrix_shape *tuff_matmul_matrix_shape(const struct tuff_devic
                                                          const struct tuff_node *node)
 {
     enum tuff_dtype dtype = node->in[MATMUL_A]->dtype;
-    if (!device->matrix_units || node->in[MATMUL_B]->dtype != dtype ||
+    bool wanted = device->matrix_units || !strcmp(node->choice.variant, "coopmat");
+    if (!wanted || !device->cooperative_matrix || node->in[MATMUL_B]->dtype != dtype ||
         (dtype != TUFF_F16 && dtype != TUFF_BF16))
         return NULL;
     for (uint32_t i = 0; i < device->n_matrix_shapes; i++) {

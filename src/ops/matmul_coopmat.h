@@ -17,8 +17,9 @@ uint32_t tuff_matmul_matrix_invocations(const struct tuff_matmul_tile *tile, uin
 bool tuff_matmul_matrix_divides(const struct tuff_matmul_tile *tile,
                                 const struct tuff_matrix_shape *shape);
 
-/* The shape in which the device multiplies the node's operands; NULL where that is not known to pay
- * there (or forced), where both are not of one half type, or the device has no shape for it. */
+/* The shape in which the device multiplies the node's operands; NULL where that is neither known to pay
+ * there nor chosen (forced, or by a tuning), where both are not of one half type, or the device has no
+ * shape for it. */
 const struct tuff_matrix_shape *tuff_matmul_matrix_shape(const struct tuff_device_info *device,
                                                          const struct tuff_node *node);
 

@@ -33,7 +33,8 @@ static bool a_packed(const struct tuff_node *node)
     return attr->ta || tuff_is_half(node->in[MATMUL_A]);
 }
 
-static bool part_of_k(struct shape *s, const struct tuff_device_info *device)
+/* chosen: k a subgroup, 0: by the table. */
+static bool part_of_k(struct shape *s, const struct tuff_device_info *device, uint32_t chosen)
 {
     /* The first without a rest. 96 before 128: 1.03 times slower, compiled twice as fast (lavapipe), which
      * a first start of training shows. */
@@ -42,6 +43,8 @@ static bool part_of_k(struct shape *s, const struct tuff_device_info *device)
     for (size_t i = TUFF_COUNT(sizes); i-- > 0;)
         if (s->k % sizes[i] == 0)
             s->kc = sizes[i];
+    if (chosen)
+        s->kc = chosen;
     uint32_t most = TUFF_MIN(device->max_invocations / device->subgroup_size, MOST_PARTS);
     most = TUFF_MIN(most, device->max_shared_bytes / (ROWS * s->width * 4));
     uint32_t parts = (uint32_t) tuff_div_up(s->k, s->kc);
@@ -120,7 +123,8 @@ static bool describe(const struct tuff_node *node, const struct tuff_device_info
     s->batch = (uint32_t) batch;
     if (pre && !tuff_needed(pre))
         pre = NULL;
-    if (!part_of_k(s, device) || !block(s, node, device) || !same_place(residual, y) ||
+    bool chosen = !strcmp(node->choice.variant, "packed");
+    if (!part_of_k(s, device, chosen ? node->choice.tile : 0) || !block(s, node, device) || !same_place(residual, y) ||
         !same_place(pre, y) || (bias && (bias->offset || bias->strides[0] != 1)))
         return false;
     return !y_in_parts(node, device) || (batch == 1 && !pre && !residual);

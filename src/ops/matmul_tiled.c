@@ -26,6 +26,7 @@ static const struct {
     {0x10de, "l"}, /* NVIDIA */
     {0x8086, "m"}, /* Intel */
     {0x106b, "m"}, /* Apple */
+    {0x10005, "m"}, /* Mesa, for Apple's: Honeykrisp */
     {0x13b5, "s"}, /* Arm: shared memory is plain memory */
     {0, "l"},      /* any other */
 };
@@ -64,30 +65,40 @@ static bool possible(const struct tuff_device_info *device, const struct tuff_ma
            (!shape || tuff_matmul_matrix_divides(tile, shape));
 }
 
-static size_t largest_of(const struct tuff_device_info *device)
+size_t tuff_matmul_largest_tile(uint32_t vendor)
 {
     size_t row = 0, most = 0;
-    while (vendors[row].vendor && vendors[row].vendor != device->vendor_id)
+    while (vendors[row].vendor && vendors[row].vendor != vendor)
         row++;
     while (strcmp(tuff_matmul_tiles[most].name, vendors[row].largest))
         most++;
     return most;
 }
 
+/* What a choice's tile means: a row of the table from 1 on, and parts of k; 0: as the rules below. */
+static uint32_t choice_of(size_t row, uint32_t parts)
+{
+    return (uint32_t) row | parts << 8;
+}
+
 static bool choose(const struct tuff_device_info *device, const struct tuff_matrix_shape *shape,
-                   const uint64_t sides[3], uint64_t batch, struct tuff_matmul_tiling *tiling)
+                   const uint64_t sides[3], uint64_t batch, uint32_t choice,
+                   struct tuff_matmul_tiling *tiling)
 {
     const struct tuff_matmul_tile *list = shape ? tuff_matmul_matrix_tiles : tuff_matmul_tiles;
     size_t n_list = shape ? tuff_matmul_matrix_tile_count : tuff_matmul_tile_count;
     uint64_t m = sides[0], n = sides[1], k = sides[2], tiles = 0, enough = enough_groups(device);
     bool forced = device->tile[0] != 0;
+    size_t row = choice & 255;
     *tiling = (struct tuff_matmul_tiling) {.shape = shape};
-    for (size_t i = forced || shape ? n_list : largest_of(device) + 1; i-- > 0;) {
+    for (size_t i = forced || row || shape ? n_list : tuff_matmul_largest_tile(device->vendor_id) + 1; i-- > 0;) {
         const struct tuff_matmul_tile *tile = &list[i];
         /* More than half of the tile lies within c; the smallest takes what is left. */
         bool wasted = 2 * m <= tile->bm || 2 * n <= tile->bn;
         if (!possible(device, tile, shape) ||
-            (forced ? strcmp(device->tile, tile->name) != 0 : i > 0 && wasted))
+            (forced ? strcmp(device->tile, tile->name) != 0
+             : row  ? i + 1 != row
+                    : i > 0 && wasted))
             continue;
         tiling->tile = tile;
         tiles = tuff_div_up(m, tile->bm) * tuff_div_up(n, tile->bn) * batch;
@@ -99,6 +110,8 @@ static bool choose(const struct tuff_device_info *device, const struct tuff_matr
         return false;
     uint64_t parts = TUFF_MIN(TUFF_MIN(enough / TUFF_MAX(tiles, 1), k / LEAST_PART), MOST_PARTS);
     uint64_t bytes = batch * m * tuff_align_up(n, 4) * 4;
+    if (choice >> 8)
+        parts = TUFF_MIN(choice >> 8, MOST_PARTS);
     parts = TUFF_MAX(TUFF_MIN(parts, MOST_SCRATCH / bytes), 1);
     tiling->k_part = (uint32_t) tuff_align_up(tuff_div_up(k, parts),
                                               shape ? TUFF_COOPMAT_K : TUFF_TILED_K);
@@ -109,7 +122,7 @@ static bool choose(const struct tuff_device_info *device, const struct tuff_matr
 bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, uint64_t n,
                            uint64_t k, uint64_t batch, struct tuff_matmul_tiling *tiling)
 {
-    return choose(device, NULL, (uint64_t[]) {m, n, k}, batch, tiling);
+    return choose(device, NULL, (uint64_t[]) {m, n, k}, batch, 0, tiling);
 }
 
 static bool tiling_of_node(const struct tuff_device_info *device, const struct tuff_node *node,
@@ -122,8 +135,36 @@ static bool tiling_of_node(const struct tuff_device_info *device, const struct t
     const struct tuff_matrix_shape *shape = matrix ? tuff_matmul_matrix_shape(device, node) : NULL;
     const uint64_t sides[] = {(uint64_t) m, (uint64_t) y->dims[y->rank - 1], (uint64_t) k};
     bool same = node->in[MATMUL_A]->dtype == node->in[MATMUL_B]->dtype;
+    bool chosen = !strcmp(node->choice.variant, tuff_matmul_tiled_word(matrix));
     return device->device_class == TUFF_CLASS_TILED && (matrix ? shape != NULL : same) &&
-           choose(device, shape, sides, tuff_matmul_batch(y), tiling);
+           choose(device, shape, sides, tuff_matmul_batch(y), chosen ? node->choice.tile : 0, tiling);
+}
+
+const char *tuff_matmul_tiled_word(bool matrix) { return matrix ? "coopmat" : "tiled"; }
+
+size_t tuff_matmul_tiled_candidates(const struct tuff_node *node,
+                                    const struct tuff_device_info *device, bool matrix,
+                                    struct tuff_choice *list, size_t most)
+{
+    size_t n = 0, rows = matrix ? tuff_matmul_matrix_tile_count : tuff_matmul_tile_count;
+    struct tuff_node chosen = *node;
+    struct tuff_choice *c = &chosen.choice;
+    snprintf(c->variant, sizeof c->variant, "%s", tuff_matmul_tiled_word(matrix));
+    for (size_t row = 1; row <= rows; row++) {
+        struct tuff_matmul_tiling own;
+        c->tile = choice_of(row, 0);
+        if (!tiling_of_node(device, &chosen, matrix, &own))
+            continue;
+        /* Its own number of parts, none, and twice as many. */
+        const uint32_t parts[] = {0, 1, 2 * own.parts};
+        for (size_t i = 0; i < TUFF_COUNT(parts) && n < most; i++) {
+            struct tuff_matmul_tiling other;
+            c->tile = choice_of(row, parts[i]);
+            if (tiling_of_node(device, &chosen, matrix, &other) && (!i || other.parts != own.parts))
+                list[n++] = *c;
+        }
+    }
+    return n;
 }
 
 uint64_t tuff_matmul_tiled_scratch(const struct tuff_node *node,

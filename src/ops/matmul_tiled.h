@@ -13,6 +13,9 @@ struct tuff_matmul_tile {
 extern const struct tuff_matmul_tile tuff_matmul_tiles[];
 extern const size_t tuff_matmul_tile_count;
 
+/* The last that a vendor's devices take by themselves. */
+size_t tuff_matmul_largest_tile(uint32_t vendor);
+
 /* Shared memory and invocations of a workgroup, by the shader's own formulas. */
 uint64_t tuff_matmul_tile_shared(const struct tuff_matmul_tile *tile);
 uint32_t tuff_matmul_tile_invocations(const struct tuff_matmul_tile *tile);
@@ -38,6 +41,13 @@ struct tuff_matmul_tiling {
 /* By shape and device; false where the device has no tile. */
 bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, uint64_t n,
                            uint64_t k, uint64_t batch, struct tuff_matmul_tiling *tiling);
+
+/* What a choice calls these kernels. */
+const char *tuff_matmul_tiled_word(bool matrix);
+/* The tiles that the device can run, each with numbers of parts: at most `most` choices. */
+size_t tuff_matmul_tiled_candidates(const struct tuff_node *node,
+                                    const struct tuff_device_info *device, bool matrix,
+                                    struct tuff_choice *list, size_t most);
 
 /* Bytes for the parts of the sums; 0: k is not cut. `matrix`: by matmul/coopmat, where it suits. */
 uint64_t tuff_matmul_tiled_scratch(const struct tuff_node *node,

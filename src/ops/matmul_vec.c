@@ -14,6 +14,10 @@ enum {
     NN_VECTORS = 8  /* its vectors of columns, NC, for one row */
 };
 
+/* Of choices. */
+#define VEC "vec"
+#define UNIFORM "uniform"
+
 struct uniform {
     uint32_t vectors, kc, parts;
 };
@@ -35,9 +39,10 @@ static bool aligned(const struct tuff_matmul_params *p, bool tb, bool half_a, bo
            (tb ? p->b_col : p->b_row) % 4 == 0 && (tb || p->n % 4 == 0);
 }
 
+/* unrolled: see UNROLLED. */
 static bool choose_uniform(const struct tuff_device_info *device,
                            const struct tuff_matmul_attr *attr, const struct tuff_matmul_params *p,
-                           struct uniform *u)
+                           uint32_t unrolled, struct uniform *u)
 {
     uint32_t lanes = device->subgroup_size, step = attr->tb ? 8 * lanes : 8;
     if (!aligned(p, attr->tb, false, false))
@@ -45,7 +50,7 @@ static bool choose_uniform(const struct tuff_device_info *device,
     u->vectors = attr->tb ? 1 : TUFF_MAX(NN_VECTORS / p->m, 1);
     while (u->vectors > 1 && u->vectors * lanes > p->n)
         u->vectors /= 2;
-    u->kc = part_of(p->k, step, UNROLLED / (p->m * u->vectors));
+    u->kc = part_of(p->k, step, unrolled / (p->m * u->vectors));
     u->parts = (uint32_t) tuff_div_up(p->k, u->kc);
     return p->n >= lanes * u->vectors && p->k >= u->kc && u->parts <= 256 &&
            u->parts * lanes <= device->max_invocations &&
@@ -88,6 +93,8 @@ static void launch_generic(struct tuff_recorder *r, const struct tuff_node *node
     uint32_t wide = attr->tb ? 4 : 16;
     while (wide > 1 && tuff_div_up(p->n, 4 * wide) < GROUPS)
         wide /= 2;
+    if (!strcmp(node->choice.variant, VEC))
+        wide = node->choice.tile;
     const struct tuff_matmul_vec_params push = {
         .a = p->a, .b = p->b, .c = p->c, .bias = p->bias, .residual = p->residual, .pre = p->pre,
         .n = p->n, .k = p->k, .a_pitch = p->a_row, .b_pitch = attr->tb ? p->b_col : p->b_row,
@@ -107,6 +114,11 @@ static void launch_generic(struct tuff_recorder *r, const struct tuff_node *node
     tuff_launch(r, launch);
 }
 
+static bool suits(const struct tuff_matmul_attr *attr, uint64_t m, uint64_t k, uint64_t batch)
+{
+    return m <= MOST_ROWS && k >= LEAST_K && batch == 1 && !attr->ta;
+}
+
 /* llvmpipe of Mesa 26 compiles the kernel for uniform loads for minutes. Older ones tell 1. */
 static bool compiles_soon(const struct tuff_device_info *device)
 {
@@ -120,18 +132,41 @@ bool tuff_matmul_vec_record(struct tuff_recorder *r, const struct tuff_node *nod
     const struct tuff_matmul_attr *attr = node->attr;
     const struct tuff_device_info *device = tuff_record_device(r);
     bool halves = tuff_matmul_half(node) != TUFF_F32;
+    const struct tuff_choice *chosen = *node->choice.variant ? &node->choice : NULL;
+    bool uniform = !chosen || !strcmp(chosen->variant, UNIFORM);
     struct uniform u;
-    if (p->m > MOST_ROWS || p->k < LEAST_K || p->batch != 1 || attr->ta)
+    if (!suits(attr, p->m, p->k, p->batch) || (!uniform && strcmp(chosen->variant, VEC)))
         return false;
-    if (!halves && device->uniform_loads && compiles_soon(device) &&
-        tuff_use_cpu_kernels(r) && choose_uniform(device, attr, p, &u)) {
+    if (uniform && !halves && device->uniform_loads && compiles_soon(device) &&
+        tuff_use_cpu_kernels(r) &&
+        choose_uniform(device, attr, p, chosen ? chosen->tile : UNROLLED, &u)) {
         launch_uniform(r, attr, p, &u, spec, launch);
         return true;
     }
     /* Without uniform loads a software driver does best with the typed loads of matmul/cpu. */
-    if (tuff_use_cpu_kernels(r) && tuff_texels_possible(r, node->in[MATMUL_A]) &&
+    if (uniform && tuff_use_cpu_kernels(r) && tuff_texels_possible(r, node->in[MATMUL_A]) &&
         tuff_texels_possible(r, node->in[MATMUL_B]))
         return false;
     launch_generic(r, node, p, spec, launch);
     return true;
+}
+
+size_t tuff_matmul_vec_candidates(const struct tuff_node *node, const struct tuff_device_info *device,
+                                  struct tuff_choice *list, size_t most)
+{
+    static const uint32_t wide[] = {1, 2, 4, 8, 16, 32}, unrolled[] = {UNROLLED / 2, UNROLLED};
+    const struct tuff_matmul_attr *attr = node->attr;
+    const struct tuff_tensor *y = node->out[MATMUL_Y];
+    bool uniform = device->uniform_loads && tuff_matmul_half(node) == TUFF_F32 && compiles_soon(device);
+    const uint32_t *tiles = uniform ? unrolled : wide;
+    size_t n = 0, n_tiles = uniform ? TUFF_COUNT(unrolled) : TUFF_COUNT(wide);
+    int64_t m, k;
+    tuff_matmul_sides(node->in[MATMUL_A], attr->ta, &m, &k);
+    if (!suits(attr, (uint64_t) m, (uint64_t) k, tuff_matmul_batch(y)))
+        return 0;
+    for (size_t i = 0; i < n_tiles && n < most; i++)
+        if (uniform || i == 0 || y->dims[y->rank - 1] >= 4 * wide[i])
+            list[n++] = uniform ? (struct tuff_choice) {UNIFORM, tiles[i]}
+                                : (struct tuff_choice) {VEC, tiles[i]};
+    return n;
 }

@@ -80,6 +80,67 @@ enum tuff_flat_form tuff_axes_form(const struct tuff_recorder *r, struct tuff_ax
     return form;
 }
 
+static void swap_axes(struct tuff_axes *a, uint32_t i, uint32_t j)
+{
+    const struct tuff_axes from = *a;
+    a->dims[i] = from.dims[j];
+    a->dims[j] = from.dims[i];
+    for (int k = 0; k < TUFF_OPERANDS; k++) {
+        a->strides[k][i] = from.strides[k][j];
+        a->strides[k][j] = from.strides[k][i];
+    }
+}
+
+/* Brings the axis that y runs along to the front, and the other that x runs along behind it; false
+ * where these are no two axes. */
+static bool turns(struct tuff_axes *a)
+{
+    uint32_t along[2] = {a->n, a->n}; /* of x and of y */
+    for (int k = 0; k < 2; k++)
+        for (uint32_t i = a->n; i-- > 0;)
+            if (a->strides[k][i] == 1)
+                along[k] = i;
+    if (along[0] == a->n || along[1] == a->n || along[0] == along[1])
+        return false;
+    swap_axes(a, 0, along[1]);
+    swap_axes(a, 1, along[0] ? along[0] : along[1]); /* where the first was, if that is x's */
+    return true;
+}
+
+/* false: not two axes to exchange. */
+static bool transpose(struct tuff_recorder *r, const struct tuff_tensor *x,
+                      const struct tuff_tensor *y, struct tuff_axes *axes)
+{
+    const uint64_t tile = 32;
+    struct tuff_axes a = *axes;
+    if (!turns(&a))
+        return false;
+    struct tuff_copy_params p = {.x = tuff_address(r, x), .y = tuff_address(r, y)};
+    uint64_t tiles = tuff_div_up(a.dims[0], tile) * tuff_div_up(a.dims[1], tile);
+    bool wide = p.x % 16 == 0 && p.y % 16 == 0 && a.dims[0] % 4 == 0 && a.dims[1] % 4 == 0;
+    for (uint32_t i = 0; i < a.n; i++) {
+        tiles *= i < 2 ? 1 : a.dims[i];
+        wide &= i == 1 || a.strides[0][i] % 4 == 0;
+        wide &= i == 0 || a.strides[1][i] % 4 == 0;
+    }
+    p.n = (uint32_t) tiles;
+    memcpy(p.dims, a.dims, sizeof p.dims);
+    memcpy(p.x_strides, a.strides[0], sizeof p.x_strides);
+    memcpy(p.y_strides, a.strides[1], sizeof p.y_strides);
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = wide ? "elementwise/transpose.vec4" : "elementwise/transpose.scalar",
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .spec = &a.n,
+                       .n_spec = 1,
+                       .groups = {tuff_groups(tiles, 1)},
+                       .in = {x},
+                       .out = {y},
+                       .bytes_read = tuff_tensor_bytes(x),
+                       .bytes_written = tuff_tensor_bytes(y)});
+    return true;
+}
+
 void tuff_strided_copy(struct tuff_recorder *r, const struct tuff_tensor *x,
                        const struct tuff_tensor *y, bool add)
 {
@@ -87,6 +148,8 @@ void tuff_strided_copy(struct tuff_recorder *r, const struct tuff_tensor *x,
     if (tuff_flat_cpu(r, &flat))
         return;
     struct tuff_axes axes = tuff_collapse(x, (const struct tuff_tensor *[]) {x, y, y});
+    if (!add && transpose(r, x, y, &axes))
+        return;
     enum tuff_flat_form form =
         tuff_axes_form(r, &axes, (const struct tuff_tensor *[]) {x, add ? y : NULL, NULL}, y);
     struct tuff_copy_params p = {.x = tuff_address(r, x),

@@ -73,6 +73,11 @@ activations() { "$tuff" plan --no-device "$1" --preset tiny --batch 16 --json > 
   fail "$1: $(cat log)"; number activations; }
 [ "$(activations none.json)" -eq "$(activations caps.json)" ] || fail "no tile: $(cat out)"
 [ "$(activations tiled.json)" -gt "$(activations caps.json)" ] || fail "no parts: $(cat out)"
+# A GPU with matrix units is described by the shapes they multiply.
+sed 's/"max_inv/"subgroup_size": 32, "matrix_units": true, "matrix_shapes": [{"m": 16, "n": 16, "k": 16, "dtype": "f16"}], "max_inv/' \
+  tiled.json > matrix.json
+"$tuff" plan --no-device matrix.json --preset tiny --batch 16 --amp O2 --amp-dtype f16 > out 2> log ||
+  fail "matrix units: $(cat log)"
 
 # Without any driver the plan stands, and is the same.
 VK_DRIVER_FILES=/nonexistent VK_ICD_FILENAMES=/nonexistent "$tuff" plan --preset tiny > out 2> log ||
@@ -121,6 +126,12 @@ echo '{"memory_available": 5}' > limits.json
 refused 'max_allocation is missing' 1 --no-device limits.json
 echo '{"memory_available": 5, "max_allocation": "x"}' > wrong.json
 refused 'max_allocation' 1 --no-device wrong.json
+for shape in '{"m": 16, "n": 16, "k": 0, "dtype": "f16"}' '{"m": 16, "n": 16, "k": 16, "dtype": "f64"}' 3; do
+  echo "{\"memory_available\": 5, \"max_allocation\": 5, \"matrix_shapes\": [$shape]}" > shape.json
+  refused 'matrix_shapes.0. needs' 1 --no-device shape.json
+done
+echo '{"memory_available": 5, "max_allocation": 5, "matrix_shapes": 16}' > shape.json
+refused 'must be a list' 1 --no-device shape.json
 echo '{"memory_available": 5, "max_allocation": 5, "usable": false, "unusable_reason": "too old"}' > old.json
 refused 'too old' 1 --no-device old.json
 refused 'preset' 1 --preset nonsense

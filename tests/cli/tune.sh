@@ -11,11 +11,19 @@ EOF2
 
 "$tuff" tune --config config.json --batch 2 --seconds 0.001 --quiet > out 2> log || fail "tune: $(cat log)"
 grep -q '^matmul nn f32 32x96x32x1 .* ms .* x$' out || fail "a call is missing: $(cat out)"
+grep -q '^attention 2x2x2 16x16x16 causal .* ms .* x$' out || fail "no attention: $(cat out)"
+grep -q '^attention_grad 2x2x2 16x16x16 causal .* ms .* x$' out || fail "no gradient of it: $(cat out)"
 grep -q '^all of a step: .* ms, with the winners .* ms' out || fail "no sum: $(cat out)"
 [ "$(ls cache/tuff/tuning-*.json | wc -l)" -eq 1 ] || fail "no file: $(ls cache/tuff)"
 file=$(ls cache/tuff/tuning-*.json)
 n=$(sed -n 's/^\([0-9]*\) choices .*/\1/p' out)
 [ "$(grep -c '"variant"' "$file")" -eq "$n" ] || fail "$n choices, not in $(cat "$file")"
+
+# What generating calls: rows of one token, and prompts.
+"$tuff" tune --config config.json --generate --batch 1 --seconds 0.001 --quiet > out 2> log ||
+  fail "tune --generate: $(cat log)"
+grep -q '^matmul nn f32 1x96x32x1 ' out && grep -q '^matmul nn f32 64x96x32x1 ' out || fail "rows: $(cat out)"
+grep -q '^all of the programs: ' out || fail "no sum: $(cat out)"
 
 refused() { # WORDS CODE COMMAND...
   words=$1 code=$2

@@ -56,6 +56,8 @@ static const struct ot_case cases[] = {
     CASE("tenth", 0.1f, 7, seed_b, {3, {7, 11, 13}}),
     CASE("nearly all", 0.999f, 4000000000u, seed_a, {2, {50, 333}}),
     CASE("fours", 0.2f, 3, seed_b, {2, {63, 1028}}),
+    CASE("vectors", 0.2f, 3, seed_b, {2, {13, 1024}}),
+    CASE("few vectors", 0.4f, 5, seed_a, {1, {96}}),
     CASE("large", 0.3f, 3, seed_b, {2, {401, 513}}),
     CASE("nothing", 0, 3, seed_b, {2, {4, 5}}),
     {.name = "view", .in = {{2, {6, 9}}, SEED(seed_a)}, .n_in = 2, .build = build_view,

@@ -38,6 +38,8 @@ static const struct ot_case cases[] = {
     CASE("one axis", X(1, {5}), 0),
     CASE("identity", X(3, {3, 5, 7}), 0, 1, 2),
     CASE("transpose", X(2, {37, 129}), 1, 0),
+    CASE("transpose of vec4s", X(2, {68, 36}), 1, 0),
+    CASE("transposes", X(3, {3, 36, 8}), 0, 2, 1),
     CASE("heads", X(4, {2, 9, 3, 8}), 0, 2, 1, 3),
     CASE("rotate", X(3, {3, 5, 7}), 1, 2, 0),
     CASE("six axes", X(6, {2, 3, 1, 3, 2, 5}), 5, 3, 0, 2, 4, 1),
