@@ -254,6 +254,7 @@ static enum tuff_status create_trainer(struct fit *f)
                                        .context = p->context,
                                        .shapes = f->shapes,
                                        .n_shapes = f->n_shapes,
+                                       .packed = p->pack,
                                        .optimizer = f->optimizer,
                                        .amp = p->amp,
                                        .amp_dtype = p->amp_dtype,
