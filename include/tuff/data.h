@@ -137,6 +137,8 @@ struct tuff_train_shape {
 struct tuff_micro {
     size_t shape;                  /* which of them; 0 where there is one */
     const uint32_t *ids, *targets; /* [B T] of that shape */
+    const uint32_t *segments;      /* [B T, 2] where rows hold several texts: where each token's begins
+                                      and ends (tuff_attention); NULL: they do not */
 };
 
 struct tuff_batch {

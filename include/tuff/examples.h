@@ -44,16 +44,21 @@ TUFF_API enum tuff_status tuff_examples_split(struct tuff_ctx *ctx, size_t n, do
  * Every micro-batch has about batch * context tokens: rows of a shorter shape are more of them. An
  * example goes into the shortest shape that holds it; what is left over of a shape's examples, too few for a
  * micro-batch, goes into the next longer one, so that an epoch has one part-filled micro-batch at most.
- * Which examples meet, and in what order, is drawn anew each epoch from (seed, epoch) alone. */
+ * Which examples meet, and in what order, is drawn anew each epoch from (seed, epoch) alone.
+ *
+ * Packed, there is one shape, and a row holds several examples one behind the other, chosen so that
+ * little is left over (best fit decreasing: Johnson 1973): each its own segment, which attention does not
+ * leave and in which positions begin at 0, so that the losses are those of a row each. */
 
 /* The shapes for these examples (indices[0..n), NULL: the first n) in micro-batches of batch *
  * context tokens: lengths 2^k and 3 2^k up to that of the longest example; those that no full
  * micro-batch needs are left out. *shapes is the caller's to free, shortest first. TUFF_E_RANGE: an
- * example that is longer than the context. */
+ * example that is longer than the context. `pack`: one shape, batch rows of context. */
 TUFF_API enum tuff_status tuff_example_shapes(struct tuff_ctx *ctx,
                                               const struct tuff_examples *examples,
                                               const uint32_t *indices, size_t n, int64_t batch,
-                                              int64_t context, struct tuff_train_shape **shapes,
+                                              int64_t context, bool pack,
+                                              struct tuff_train_shape **shapes,
                                               size_t *n_shapes);
 struct tuff_example_loader_params {
     const struct tuff_examples *examples; /* outlives the loader */
@@ -62,6 +67,7 @@ struct tuff_example_loader_params {
     const struct tuff_train_shape *shapes; /* copied; shortest first, the last holds every example */
     size_t n_shapes;
     bool shuffle; /* else by length, as they come */
+    bool pack;    /* into rows of the last shape, the only one then */
 };
 /* Not thread-safe. */
 struct tuff_example_loader;
@@ -75,13 +81,14 @@ TUFF_API uint64_t tuff_example_loader_batches(const struct tuff_example_loader *
 TUFF_API uint64_t tuff_example_loader_counted(const struct tuff_example_loader *loader);
 /* Tokens the largest shape has: room that ids and targets of _fill need. */
 TUFF_API size_t tuff_example_loader_room(const struct tuff_example_loader *loader);
-/* The micro-batch at *position, which is moved behind it: fills ids and targets, and *micro, which
- * points at them. *counted receives its counted tokens. Behind an epoch's last comes the next epoch's
+/* The micro-batch at *position, which is moved behind it: fills ids and targets, packed also segments
+ * (twice the room; else it may be NULL), and *micro, which points at them. *counted receives its counted tokens. Behind an epoch's last comes the next epoch's
  * first, if they are shuffled; else *counted is 0. */
 TUFF_API enum tuff_status tuff_example_loader_fill(struct tuff_example_loader *loader,
                                                    struct tuff_data_position *position,
                                                    uint32_t *ids, uint32_t *targets,
-                                                   struct tuff_micro *micro, uint64_t *counted);
+                                                   uint32_t *segments, struct tuff_micro *micro,
+                                                   uint64_t *counted);
 
 #ifdef __cplusplus
 }

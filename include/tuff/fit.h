@@ -46,6 +46,7 @@ struct tuff_fit_params {
     /* Instead of text: examples, which `data` then only names. A micro-batch has about batch * context tokens of
      * them; a share `validation` of them, drawn by the seed, is held out. They outlive the run. */
     const struct tuff_examples *examples;
+    bool pack;                      /* several examples a row, see tuff_example_loader_params */
     const char *out;                /* run folder */
     int64_t steps;                  /* 0: by `epochs`, else as many as fit into `seconds` */
     int64_t epochs;                 /* passes over the training part */

@@ -113,6 +113,10 @@ TUFF_API enum tuff_status tuff_model_config_check(struct tuff_ctx *ctx, const ch
 TUFF_API enum tuff_status tuff_model_config_set_head(struct tuff_ctx *ctx,
                                                      struct tuff_model_config *config,
                                                      const char *architecture);
+/* The family's head for a task; TUFF_E_UNSUPPORTED where it has none. */
+TUFF_API enum tuff_status tuff_model_config_set_task(struct tuff_ctx *ctx,
+                                                     struct tuff_model_config *config,
+                                                     enum tuff_task task);
 /* The name of label i: config.json's "id2label", or LABEL_i, for which there is room in `usual`. */
 TUFF_API const char *tuff_model_label(const struct tuff_model_config *config, int64_t i,
                                       char usual[32]);
@@ -216,6 +220,7 @@ struct tuff_model_inputs {
                                               where the table of positions does not say them */
     struct tuff_tensor *visible;           /* U32 [B, 2], as tuff_attention takes it; with a cache
                                               [R], as tuff_attention_cached does, of a chunk [1, 2] */
+    struct tuff_tensor *segments;          /* U32 [B, T, 2], as tuff_attention takes it */
     struct tuff_tensor *seed;              /* U32 [2]: dropout is on */
     struct tuff_tensor *head_mask;         /* F32 [N, H]: factors of the heads' weights; N as
                                               tuff_model_attention_count has it */
@@ -235,6 +240,8 @@ struct tuff_model_inputs_args {
     int64_t source;      /* S; 0: as T */
     bool gradient;       /* a backward pass will follow */
     bool visible;        /* padded sequences: which tokens are there is an input */
+    bool segments;       /* several texts in a row: where each token's begins and ends is an input; not
+                            of encoder-decoders, not with a cache */
     bool dropout;        /* the configuration's rates apply */
     bool token_types;    /* an input of GPT-1, GPT-2 and GPT-Neo too (BERT always has them); of rows
                             [R] */
@@ -258,11 +265,12 @@ TUFF_API void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff
 #define tuff_model_inputs_add(g, model, in, ...)                                                   \
     tuff_model_inputs_add_with(g, model, in,                                                       \
                                &(const struct tuff_model_inputs_args) {__VA_ARGS__})
-/* Values for one run of whole sequences; NULL: positions count from 0 in each sequence, token types
- * are 0, all tokens are visible, the seed is 0, no head is masked. */
+/* Values for one run of whole sequences; NULL: positions count from 0 in each sequence, or segment, token
+ * types are 0, all tokens are visible, a row is one segment, the seed is 0, no head is masked. */
 struct tuff_model_batch {
     const uint32_t *ids, *positions, *token_types; /* [B T] */
     const uint32_t *visible;         /* [B, 2] */
+    const uint32_t *segments;        /* [B T, 2] */
     const uint32_t *source;          /* [B S] */
     const uint32_t *source_visible;  /* [B, 2] */
     const uint32_t *seed;            /* [2] */

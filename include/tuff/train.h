@@ -29,6 +29,7 @@ struct tuff_trainer_params {
     int checkpoint;            /* blocks, from the first, whose values the backward pass makes again
                                   (tuff_checkpoint); < 0: all; 0: none. Same bits */
     double label_smoothing;    /* of the training loss, see tuff_cross_entropy; evaluation has none */
+    bool packed;               /* micro-batches have segments */
     bool dropout;              /* the configuration's rates apply */
     uint64_t seed;             /* of dropout */
     bool unfused;              /* no tuff_fuse: same bits, to compare

@@ -1,6 +1,7 @@
 /* cli/task: see task.h. */
 #include "cli/task.h"
 #include "cli/device.h"
+#include "io/checkpoint.h"
 
 #include <errno.h>
 
@@ -12,6 +13,9 @@ int cli_task_parse(struct cli_task *t, const struct cli_option *options, size_t 
     int code = cli_parse(t->cli, t->command, options, n, &t->words, argc, argv);
     if (code < 0 && !t->model)
         code = cli_error(t->command, CLI_USAGE, "--model DIR is needed");
+    if (code < 0 && tuff_checkpoint_resolve(t->cli->ctx, t->model, &t->folder) != TUFF_OK)
+        code = cli_fail(t->cli, t->command);
+    t->model = t->folder ? t->folder : t->model;
     return code;
 }
 
@@ -47,6 +51,7 @@ void cli_task_close(struct cli_task *t)
     tuff_tokenizer_destroy(t->tok);
     tuff_device_destroy(t->device);
     free(t->words.items);
+    free(t->folder);
 }
 
 int cli_task_refuse(struct cli_task *t, const char *needed)

@@ -13,6 +13,7 @@ struct cli_task {
     const char *model, *tokenizer; /* options */
     bool jsonl, truncate;
     struct cli_strings words;      /* texts; none: those of standard input */
+    char *folder;                  /* model's, of a run its best or last checkpoint's */
     /* Loaded. */
     struct tuff_device *device;
     struct tuff_model_config config;
@@ -23,7 +24,7 @@ struct cli_task {
 };
 /* Rows of an option table. */
 #define CLI_TASK_OPTIONS(t)                                                                        \
-    {"model", CLI_STRING, &(t)->model, "DIR", "checkpoint in Hugging Face's layout", 0, 0},        \
+    {"model", CLI_STRING, &(t)->model, "DIR", "run, or checkpoint in Hugging Face's layout", 0, 0}, \
     {"tokenizer", CLI_STRING, &(t)->tokenizer, "PATH", "when it is not in the model's folder", 0, 0}
 #define CLI_TEXT_OPTIONS(t)                                                                        \
     CLI_TASK_OPTIONS(t),                                                                           \

@@ -1,8 +1,9 @@
 /* tuff train: fit a language model to text. */
+#include "cli/train_task.h"
 #include "cli/training.h"
 
 struct words {
-    const char *model, *config, *preset;
+    const char *task, *model, *config, *preset;
 };
 
 static bool is_family(const char *name)
@@ -54,7 +55,11 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     struct words w = {0};
     struct cli_training t = {CLI_TRAINING, .command = command, .check = check,
                              .prepare = choose_model, .own = &w};
+    if (cli_train_is_task(argc, argv))
+        return cli_train_task(cli, command, argc, argv);
     const struct cli_option options[] = {
+        {"task", CLI_STRING, &w.task, "NAME", "lm; or mlm, classification, token-classification: on records, "
+         "see tuff train --task mlm --help", 0, 0},
         {"model", CLI_STRING, &w.model, "NAME", "family: gpt2, ... (gpt2)", 0, 0},
         {"preset", CLI_STRING, &w.preset, "NAME", "size: tiny, mini, small, gpt2, ... (mini)", 0,
          0},

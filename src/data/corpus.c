@@ -1,7 +1,7 @@
 /* data/corpus: which files a text corpus consists of. */
 #include "base/base.h"
 #include "base/os.h"
-#include "tuff/data.h"
+#include "data/corpus.h"
 
 /* A link that points back into its own folder would nest for ever. */
 #define DEPTH_MAX 32
@@ -10,6 +10,7 @@ struct paths {
     char **items;
     size_t n, cap;
     uint64_t bytes;
+    const char *const *endings;
 };
 
 static enum tuff_status add_file(struct tuff_ctx *ctx, struct paths *paths, const char *path)
@@ -25,10 +26,13 @@ static enum tuff_status add_file(struct tuff_ctx *ctx, struct paths *paths, cons
     return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path);
 }
 
-static bool is_text(const char *name)
+static bool is_wanted(const struct paths *paths, const char *name)
 {
     size_t n = strlen(name);
-    return n > 4 && !strcmp(name + n - 4, ".txt");
+    for (const char *const *e = paths->endings; *e; e++)
+        if (n > strlen(*e) && !strcmp(name + n - strlen(*e), *e))
+            return true;
+    return false;
 }
 
 static enum tuff_status add_folder(struct tuff_ctx *ctx, struct paths *paths, const char *path,
@@ -48,7 +52,7 @@ static enum tuff_status add_folder(struct tuff_ctx *ctx, struct paths *paths, co
         enum tuff_path_kind kind = tuff_os_path_kind(child);
         if (kind == TUFF_PATH_DIR)
             status = add_folder(ctx, paths, child, depth + 1);
-        else if (kind == TUFF_PATH_FILE && is_text(list.items[i]))
+        else if (kind == TUFF_PATH_FILE && is_wanted(paths, list.items[i]))
             status = add_file(ctx, paths, child);
         free(child);
     }
@@ -56,23 +60,31 @@ static enum tuff_status add_folder(struct tuff_ctx *ctx, struct paths *paths, co
     return status;
 }
 
-enum tuff_status tuff_corpus_init(struct tuff_ctx *ctx, const char *const *paths, size_t n,
-                                  struct tuff_corpus *corpus)
+enum tuff_status tuff_corpus_find(struct tuff_ctx *ctx, const char *const *paths, size_t n,
+                                  const char *const *endings, struct tuff_corpus *corpus)
 {
-    struct paths found = {0};
+    struct paths found = {.endings = endings};
     enum tuff_status status = TUFF_OK;
     *corpus = (struct tuff_corpus){0};
     for (size_t i = 0; i < n && status == TUFF_OK; i++)
         status = tuff_os_path_kind(paths[i]) == TUFF_PATH_DIR ? add_folder(ctx, &found, paths[i], 0)
                                                               : add_file(ctx, &found, paths[i]);
     if (status == TUFF_OK && !found.n)
-        status = tuff_fail(ctx, TUFF_E_ARG, "%s: no *.txt file in it", n ? paths[0] : "data");
+        status = tuff_fail(ctx, TUFF_E_ARG, "%s: no *%s file in it", n ? paths[0] : "data",
+                           endings[0]);
     if (status == TUFF_OK && !found.bytes)
         status = tuff_fail(ctx, TUFF_E_ARG, "%s: the text is empty", found.items[0]);
     *corpus = (struct tuff_corpus){found.items, found.n, found.bytes};
     if (status != TUFF_OK)
         tuff_corpus_fini(corpus);
     return status;
+}
+
+enum tuff_status tuff_corpus_init(struct tuff_ctx *ctx, const char *const *paths, size_t n,
+                                  struct tuff_corpus *corpus)
+{
+    static const char *const endings[] = {".txt", NULL};
+    return tuff_corpus_find(ctx, paths, n, endings, corpus);
 }
 
 void tuff_corpus_fini(struct tuff_corpus *corpus)

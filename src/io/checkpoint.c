@@ -378,3 +378,19 @@ enum tuff_status tuff_checkpoint_drop_after(struct tuff_ctx *ctx, const char *ru
     tuff_os_list_free(&list);
     return status == TUFF_OK ? tuff_os_sync_dir(ctx, run) : status;
 }
+
+enum tuff_status tuff_checkpoint_resolve(struct tuff_ctx *ctx, const char *path, char **folder)
+{
+    static const char *const names[] = {"best", "last"};
+    *folder = NULL;
+    for (size_t i = 0; i < TUFF_COUNT(names) && !*folder; i++) {
+        char *file = tuff_os_path_join(path, names[i]);
+        enum tuff_status status = TUFF_OK;
+        if (file && tuff_os_path_kind(file) == TUFF_PATH_FILE)
+            status = tuff_checkpoint_named(ctx, path, names[i], folder, NULL);
+        free(file);
+        TUFF_TRY(status);
+    }
+    return *folder || (*folder = strdup(path))
+               ? TUFF_OK : tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path);
+}

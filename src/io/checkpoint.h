@@ -54,6 +54,9 @@ enum tuff_status tuff_checkpoint_newest(struct tuff_ctx *ctx, const char *run, c
 /* The folder that RUN/<name> ("last" or "best") names, verified. */
 enum tuff_status tuff_checkpoint_named(struct tuff_ctx *ctx, const char *run, const char *name,
                                        char **folder, uint64_t *step);
+/* What a user means by a folder: the checkpoint that RUN/best names, or RUN/last, or the folder itself. *folder is
+ * the caller's to free. */
+enum tuff_status tuff_checkpoint_resolve(struct tuff_ctx *ctx, const char *path, char **folder);
 /* Removes the folders of steps after this one: for going on from an older checkpoint, so that what
  * it leaves behind is not the newest. With them go the beginnings of files that a killed writer left:
  * a run killed while it drew its last picture saves nothing more that would remove it. */

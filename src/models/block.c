@@ -120,6 +120,7 @@ struct tuff_tensor *tuff_block_attend(struct tuff_graph *g, struct tuff_model *m
         struct tuff_attention_args whole = *args;
         whole.causal = !(m->family->needs & TUFF_BIDIRECTIONAL);
         whole.visible = in->visible;
+        whole.segments = in->segments;
         whole.seed = in->seed;
         whole.dropout = in->seed ? (float) m->config.attn_pdrop : 0;
         tuff_block_observe(g, in, layer, &whole);

@@ -113,6 +113,25 @@ enum tuff_status tuff_model_config_set_head(struct tuff_ctx *ctx, struct tuff_mo
                   : tuff_fail(ctx, TUFF_E_ARG, "head: the config has no model_type");
 }
 
+enum tuff_status tuff_model_config_set_task(struct tuff_ctx *ctx, struct tuff_model_config *c,
+                                            enum tuff_task task)
+{
+    static const char *const tasks[] = {
+        [TUFF_TASK_CAUSAL_LM] = "continuing a text", [TUFF_TASK_MASKED_LM] = "masked words",
+        [TUFF_TASK_NEXT_SENTENCE] = "the next sentence", [TUFF_TASK_PRETRAINING] = "pretraining",
+        [TUFF_TASK_SEQUENCE_CLASSIFICATION] = "classifying texts",
+        [TUFF_TASK_TOKEN_CLASSIFICATION] = "classifying words", [TUFF_TASK_ENCODE] = "encoding",
+        [TUFF_TASK_TRANSLATION] = "translation"};
+    const struct tuff_family *family = tuff_family_find(c->model_type);
+    for (const struct tuff_architecture *a = family ? family->architectures : NULL; a && a->name; a++)
+        if (a->task == task) {
+            c->task = task;
+            return TUFF_OK;
+        }
+    return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "the family %s has no head for %s",
+                     family ? family->model_type : "(none)", tasks[task]);
+}
+
 static enum tuff_status read_task(struct tuff_ctx *ctx, const char *path, const json_t *root,
                                   const struct tuff_family *family, struct tuff_model_config *c)
 {

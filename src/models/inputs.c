@@ -1,5 +1,6 @@
 /* models/inputs: what a forward pass is given, and the cache of keys and values. */
 #include "models/model.h"
+#include "graph/op.h"
 
 static bool dynamic_rope(const struct tuff_model *m)
 {
@@ -96,6 +97,11 @@ void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *m
         add_source(g, in, args);
     if (args->visible)
         in->visible = tuff_input(g, "visible", TUFF_U32, 2, (int64_t[]) {args->batch, 2});
+    if (args->segments && (m->family->needs & TUFF_NEEDS_SOURCE))
+        tuff_graph_fail(g, TUFF_E_UNSUPPORTED, "%s: several texts in a row are for models without "
+                        "an encoder", m->config.model_type);
+    else if (args->segments)
+        in->segments = tuff_input(g, "segments", TUFF_U32, 3, (int64_t[]) {dims[0], dims[1], 2});
     bool drops = tuff_model_has_dropout(&m->config) || (m->lora && m->lora->params.dropout > 0);
     if (args->dropout && drops)
         in->seed = tuff_input(g, "seed", TUFF_U32, 1, (int64_t[]) {2});
@@ -159,6 +165,12 @@ static void write_angles(struct tuff_program *p, const struct tuff_model *m,
         tuff_model_angles(m, length, 0, time, to);
 }
 
+static void write_segments(uint32_t *to, const uint32_t *segments, int64_t rows, int64_t time)
+{
+    for (int64_t i = 0; i < 2 * rows * time; i++)
+        to[i] = segments ? segments[i] : i % 2 ? (uint32_t) time : 0;
+}
+
 enum tuff_status tuff_model_inputs_write(struct tuff_program *p, const struct tuff_model *m,
                                          const struct tuff_model_inputs *in,
                                          const struct tuff_model_batch *batch)
@@ -171,7 +183,8 @@ enum tuff_status tuff_model_inputs_write(struct tuff_program *p, const struct tu
     TUFF_TRY(write_ids_buckets(p, m, in->ids_buckets, batch->ids, n));
     if (in->positions && (to = tuff_program_input(p, in->positions))) {
         for (size_t i = 0; i < n; i++)
-            to[i] = batch->positions ? batch->positions[i] : (uint32_t) (i % (size_t) time);
+            to[i] = batch->positions ? batch->positions[i]
+                    : (uint32_t) (i % (size_t) time) - (batch->segments ? batch->segments[2 * i] : 0);
         TUFF_TRY(write_buckets(p, m, in->positions_buckets, to, n));
     }
     if (in->token_types && (to = tuff_program_input(p, in->token_types))) {
@@ -181,6 +194,8 @@ enum tuff_status tuff_model_inputs_write(struct tuff_program *p, const struct tu
     }
     write_visible(p, in->visible, batch->visible, rows, time);
     write_angles(p, m, in, batch);
+    if (in->segments && (to = tuff_program_input(p, in->segments)))
+        write_segments(to, batch->segments, rows, time);
     if (in->source && (to = tuff_program_input(p, in->source))) {
         time = tuff_dims(in->source)[1];
         memcpy(to, batch->source, (size_t) (rows * time) * sizeof *to);

@@ -34,6 +34,9 @@ static enum tuff_status open_token_file(struct fit *f)
 
 static enum tuff_status open_text(struct fit *f)
 {
+    if (f->params->pack)
+        return tuff_fail(f->ctx, TUFF_E_ARG, "pack: windows of text are full as they are; examples are "
+                         "packed (tuff sft)");
     TUFF_TRY(open_token_file(f));
     const struct tuff_token_info *info = tuff_token_file_info(f->data);
     f->info = *info;
@@ -91,14 +94,15 @@ static enum tuff_status create_example_loaders(struct fit *f, const uint32_t *or
                                                size_t train)
 {
     const struct tuff_fit_params *p = f->params;
-    TUFF_TRY(tuff_example_shapes(f->ctx, p->examples, order, n, p->batch, p->context, &f->shapes,
-                                 &f->n_shapes));
+    TUFF_TRY(tuff_example_shapes(f->ctx, p->examples, order, n, p->batch, p->context, p->pack,
+                                 &f->shapes, &f->n_shapes));
     struct tuff_example_loader_params params = {.examples = p->examples, .indices = order,
                                                 .n = train, .shapes = f->shapes,
-                                                .n_shapes = f->n_shapes, .shuffle = true};
+                                                .n_shapes = f->n_shapes, .shuffle = true,
+                                                .pack = p->pack};
     TUFF_TRY(tuff_example_loader_create(f->ctx, &params, &f->examples));
     size_t room = tuff_example_loader_room(f->examples), slots = (size_t) p->accumulate + 1;
-    f->ready.memory = tuff_calloc(2 * room * slots, sizeof *f->ready.memory);
+    f->ready.memory = tuff_calloc(4 * room * slots, sizeof *f->ready.memory);
     if (!f->ready.memory)
         return no_memory(f);
     if (train == n)
@@ -183,19 +187,20 @@ uint64_t tuff_fit_epoch_steps(const struct fit *f, int64_t epochs)
     return tuff_div_up(windows, (uint64_t) p->batch * each);
 }
 
-/* Room for the ids and targets of micro-batch i; that behind the step's is evaluation's. */
+/* Room for the ids, targets and segments of micro-batch i; that behind the step's is evaluation's. */
 static uint32_t *room_of(const struct fit *f, int64_t i)
 {
-    return f->ready.memory + 2 * tuff_example_loader_room(f->examples) * (size_t) i;
+    return f->ready.memory + 4 * tuff_example_loader_room(f->examples) * (size_t) i;
 }
 
 static enum tuff_status fill(struct fit *f, struct tuff_example_loader *loader,
                              struct tuff_data_position *position, int64_t i,
                              struct tuff_micro *micro, uint64_t *counted)
 {
+    size_t room = tuff_example_loader_room(f->examples);
     uint32_t *ids = room_of(f, i);
-    return tuff_example_loader_fill(loader, position, ids,
-                                    ids + tuff_example_loader_room(f->examples), micro, counted);
+    return tuff_example_loader_fill(loader, position, ids, ids + room, ids + 2 * room, micro,
+                                    counted);
 }
 
 enum tuff_status tuff_fit_fetch(struct fit *f, const struct tuff_data_position *from)
@@ -207,7 +212,8 @@ enum tuff_status tuff_fit_fetch(struct fit *f, const struct tuff_data_position *
         struct tuff_batch batch;
         TUFF_TRY(tuff_prefetch_next(f->prefetch, &batch));
         for (size_t i = 0; i < (size_t) p->accumulate; i++)
-            ready->micros[i] = (struct tuff_micro) {0, batch.ids + i * n, batch.targets + i * n};
+            ready->micros[i] = (struct tuff_micro) {.ids = batch.ids + i * n,
+                                                    .targets = batch.targets + i * n};
         ready->counted = batch.counted;
         ready->next = batch.next;
         return TUFF_OK;

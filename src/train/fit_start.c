@@ -274,6 +274,7 @@ static enum tuff_status create_trainer(struct fit *f)
                                        .context = p->context,
                                        .shapes = f->shapes,
                                        .n_shapes = f->n_shapes,
+                                       .packed = p->pack,
                                        .optimizer = f->optimizer,
                                        .rules = f->rules,
                                        .n_rules = f->n_rules,

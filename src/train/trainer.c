@@ -46,7 +46,8 @@ static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *
 {
     int64_t dims[2] = {pass->shape.batch, pass->shape.context};
     tuff_model_inputs_add(g, t->params.model, &pass->in, .batch = dims[0], .time = dims[1],
-                          .gradient = training, .dropout = training && t->params.dropout);
+                          .gradient = training, .segments = t->params.packed,
+                          .dropout = training && t->params.dropout);
     pass->targets = tuff_input(g, "targets", TUFF_U32, 2, dims);
     pass->weight = tuff_input(g, "weight", TUFF_F32, 1, (int64_t[]) {1});
     struct tuff_tensor *hidden = tuff_model_hidden(g, t->params.model, &pass->in);
@@ -348,7 +349,9 @@ static enum tuff_status fill(struct tuff_trainer *t, struct pass *pass,
     memcpy(tuff_program_input(pass->program, pass->targets), m->targets, n * sizeof *m->targets);
     *(float *) tuff_program_input(pass->program, pass->weight) = weight;
     return tuff_model_inputs_write(pass->program, t->params.model, &pass->in,
-                                   &(struct tuff_model_batch) {.ids = m->ids, .seed = seed});
+                                   &(struct tuff_model_batch) {.ids = m->ids,
+                                                               .segments = m->segments,
+                                                               .seed = seed});
 }
 
 static enum tuff_status micro(struct tuff_trainer *t, const struct tuff_micro *m, size_t index,
@@ -376,7 +379,7 @@ enum tuff_status tuff_trainer_step(struct tuff_trainer *t, const uint32_t *const
     if (!micros)
         return tuff_fail(t->ctx, TUFF_E_NOMEM, "trainer: out of host memory");
     for (size_t i = 0; i < n; i++)
-        micros[i] = (struct tuff_micro) {0, ids[i], targets[i]};
+        micros[i] = (struct tuff_micro) {.ids = ids[i], .targets = targets[i]};
     enum tuff_status status = tuff_trainer_step_micros(t, micros, n, counted);
     free(micros);
     return status;

@@ -42,6 +42,12 @@ for f in chat_template.jinja tokenizer_config.json config.json model.safetensors
   [ -s "$last/$f" ] || fail "no $last/$f"
 done
 
+# Several examples a row: as well.
+sft packed --pack --quiet > out 2> err || fail "--pack: $(cat err)"
+after=$(sed -n 's/^exact match on 12 .* \([0-9]*\) after .*/\1/p' out)
+[ "${after:-0}" -ge 11 ] || fail "--pack: nothing was learnt: $(cat out)"
+grep -q '"pack": true' "packed/$(cat packed/last)/trainer.json" || fail "--pack is not kept"
+
 # chat asks in the manner that was learnt, of the trained run too when it is tuned further.
 [ "$(printf 'is?\n/new\nsum? and more of it, please\n' | "$tuff" chat --quiet --model run --greedy 2> err | head -1)" = even ] ||
   fail "chat: $(cat err)"

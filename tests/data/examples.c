@@ -77,7 +77,7 @@ static void test_epochs(const struct tuff_examples *e, const struct tuff_train_s
         for (uint64_t b = 0; b < batches; b++) {
             struct tuff_micro m;
             uint64_t counted;
-            CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, &m, &counted));
+            CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, NULL, &m, &counted));
             CHECK(at.epoch == epoch && at.index == b + 1 && counted && m.shape < n_shapes);
             size_t t = (size_t) shapes[m.shape].context, rows = (size_t) shapes[m.shape].batch;
             for (size_t r = 0; r < rows; r++) {
@@ -102,7 +102,7 @@ static void test_epochs(const struct tuff_examples *e, const struct tuff_train_s
         /* behind the end: the next epoch, or nothing */
         struct tuff_micro m;
         uint64_t counted;
-        CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, &m, &counted));
+        CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, NULL, &m, &counted));
         CHECK(shuffle ? counted && at.epoch == epoch + 1 && at.index == 1 : !counted);
     }
     CHECK(!shuffle || first[0] != first[1]);
@@ -111,12 +111,12 @@ static void test_epochs(const struct tuff_examples *e, const struct tuff_train_s
     struct tuff_micro m;
     uint64_t counted, again;
     uint32_t *copy = calloc(room, sizeof *copy);
-    CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, &m, &counted));
+    CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, NULL, &m, &counted));
     memcpy(copy, ids, room * sizeof *ids);
     at = (struct tuff_data_position) {9, shuffle ? 2 : 0, 5};
-    CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, &m, &again));
+    CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, NULL, &m, &again));
     at = (struct tuff_data_position) {9, shuffle ? 1 : 0, 3};
-    CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, &m, &again));
+    CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, NULL, &m, &again));
     size_t n = (size_t) (shapes[m.shape].batch * shapes[m.shape].context);
     CHECK(counted == again && !memcmp(copy, ids, n * sizeof *ids));
     free(copy);
@@ -129,7 +129,7 @@ static void test_shapes(const struct tuff_examples *e)
 {
     struct tuff_train_shape *shapes = NULL;
     size_t n = 0;
-    CHECK_OK(ctx, tuff_example_shapes(ctx, e, NULL, N, BATCH, CONTEXT, &shapes, &n));
+    CHECK_OK(ctx, tuff_example_shapes(ctx, e, NULL, N, BATCH, CONTEXT, false, &shapes, &n));
     CHECK(n >= 3 && shapes[n - 1].context == CONTEXT && shapes[n - 1].batch == BATCH);
     for (size_t i = 0; i < n; i++)
         CHECK(shapes[i].batch * shapes[i].context <= BATCH * CONTEXT &&
@@ -137,13 +137,79 @@ static void test_shapes(const struct tuff_examples *e)
     test_epochs(e, shapes, n, true);
     test_epochs(e, shapes, n, false);
     free(shapes);
-    CHECK(tuff_example_shapes(ctx, e, NULL, N, BATCH, 63, &shapes, &n) == TUFF_E_RANGE);
+    CHECK(tuff_example_shapes(ctx, e, NULL, N, BATCH, 63, false, &shapes, &n) == TUFF_E_RANGE);
     CHECK(!shapes && strstr(tuff_error_text(ctx), "65 tokens"));
     /* three short ones: one shape, as long as they are at the most */
     const uint32_t few[] = {1, 2, 3};
-    CHECK_OK(ctx, tuff_example_shapes(ctx, e, few, 3, BATCH, CONTEXT, &shapes, &n));
+    CHECK_OK(ctx, tuff_example_shapes(ctx, e, few, 3, BATCH, CONTEXT, false, &shapes, &n));
     CHECK(n == 1 && shapes[0].context <= 32);
     free(shapes);
+}
+
+/* Each example once, in a segment of its own; rows nearly full; the same at a position however reached. */
+static void test_packed(const struct tuff_examples *e, bool shuffle)
+{
+    struct tuff_example_loader *loader = NULL;
+    struct tuff_train_shape *shapes = NULL;
+    size_t n = 0, room;
+    uint64_t counted, tokens = 0, all = 0, total = 0;
+    struct tuff_data_position at = {5, 0, 0};
+    uint8_t seen[N] = {0};
+    CHECK_OK(ctx, tuff_example_shapes(ctx, e, NULL, N, BATCH, CONTEXT + 8, true, &shapes, &n));
+    CHECK(n == 1 && shapes[0].batch == BATCH && shapes[0].context == CONTEXT + 8);
+    CHECK_OK(ctx, tuff_example_loader_create(
+                      ctx,
+                      &(struct tuff_example_loader_params) {.examples = e, .n = N, .shapes = shapes,
+                                                            .n_shapes = n, .shuffle = shuffle,
+                                                            .pack = true},
+                      &loader));
+    room = tuff_example_loader_room(loader);
+    uint32_t *ids = calloc(4 * room, sizeof *ids), *targets = ids + room, *segments = ids + 2 * room;
+    for (uint64_t b = 0; b < tuff_example_loader_batches(loader); b++) {
+        struct tuff_micro m;
+        CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, segments, &m, &counted));
+        CHECK(m.segments == segments && m.shape == 0);
+        total += counted;
+        all += room;
+        for (size_t k = 0; k < room; k++) {
+            size_t row = k / (CONTEXT + 8) * (CONTEXT + 8), begin = segments[2 * k];
+            size_t end = segments[2 * k + 1], place = k - row;
+            if (begin == end) { /* padding: an empty segment, which does not begin before others end */
+                CHECK(targets[k] == TUFF_TARGET_IGNORE && begin <= place);
+                CHECK(!place || begin >= segments[2 * k - 1]);
+                continue;
+            }
+            CHECK(place >= begin && place < end && end <= CONTEXT + 8);
+            struct tuff_example x = tuff_examples_get(e, ids[row + begin]);
+            size_t i = place - begin;
+            CHECK(end - begin == x.n - 1 && ids[k] == x.ids[i]);
+            CHECK(targets[k] == (x.counts[i + 1] ? x.ids[i + 1] : TUFF_TARGET_IGNORE));
+            CHECK(i || !seen[ids[k]]++);
+            tokens++;
+        }
+    }
+    for (size_t i = 0; i < N; i++)
+        CHECK(seen[i]);
+    CHECK(total == tuff_example_loader_counted(loader));
+    CHECK_MSG(tokens * 20 > all * 19, "%llu of %llu places are filled", (unsigned long long) tokens,
+              (unsigned long long) all);
+    struct tuff_micro m;
+    CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, segments, &m, &counted));
+    CHECK(shuffle ? counted && at.epoch == 1 && at.index == 1 : !counted);
+    if (shuffle) {
+        uint32_t *copy = malloc(4 * room * sizeof *copy);
+        memcpy(copy, ids, 4 * room * sizeof *copy);
+        at = (struct tuff_data_position) {5, 0, 2};
+        CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, segments, &m, &counted));
+        CHECK(memcmp(copy, ids, 4 * room * sizeof *copy));
+        at = (struct tuff_data_position) {5, 1, 0};
+        CHECK_OK(ctx, tuff_example_loader_fill(loader, &at, ids, targets, segments, &m, &counted));
+        CHECK(!memcmp(copy, ids, 4 * room * sizeof *copy));
+        free(copy);
+    }
+    free(ids);
+    free(shapes);
+    tuff_example_loader_destroy(loader);
 }
 
 static void test_split(void)
@@ -182,6 +248,8 @@ int main(void)
     CHECK_OK(ctx, tuff_examples_add(other, (uint32_t[]) {1, 2}, (uint8_t[]) {0, 1}, 2, 1));
     CHECK(tuff_examples_checksum(e) != tuff_examples_checksum(other));
     test_shapes(e);
+    test_packed(e, true);
+    test_packed(e, false);
     test_split();
     tuff_examples_destroy(e);
     tuff_examples_destroy(other);

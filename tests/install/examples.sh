@@ -28,6 +28,7 @@ for source in "$root"/examples/*.c; do
 done
 grep -q 'More than 90 % of new' classify.out || fail "classify: $(cat classify.out)"
 grep -q 'More than 90 % of the words' translate.out || fail "translate: $(cat translate.out)"
+grep -q 'after the stop: the same batch' data.out || fail "data: $(cat data.out)"
 grep -q 'below 1e-6' attention.out || fail "attention: $(cat attention.out)"
 grep -q 'and so on: 5 6 7 8 9 0 1 2' gpt.out || fail "gpt: $(cat gpt.out)"
 grep -q '1000 gradients: below 0.01' new_op.out || fail "new_op: $(cat new_op.out)"
