@@ -6,6 +6,7 @@
 
 struct matmul_arg {
     bool ta, tb, bias, residual, narrow; /* narrow: the result has the dtype of a */
+    bool square;                         /* b is a */
     enum tuff_activation act;
     float alpha;
 };
@@ -14,7 +15,7 @@ static inline struct tuff_tensor *matmul_build(struct tuff_graph *g, struct tuff
                                  const void *arg)
 {
     const struct matmul_arg *a = arg;
-    return tuff_matmul(g, in[0], in[1], .transpose_a = a->ta, .transpose_b = a->tb,
+    return tuff_matmul(g, in[0], in[a->square ? 0 : 1], .transpose_a = a->ta, .transpose_b = a->tb,
                        .alpha = a->alpha, .activation = a->act,
                        .bias = a->bias ? in[2] : NULL,
                        .dtype = a->narrow ? tuff_dtype_of(in[0]) : TUFF_F32,
@@ -35,7 +36,7 @@ static inline double matmul_activate(enum tuff_activation act, double x)
 static inline void matmul_ref(const struct ot_case *c, const double *const in[], double *y, size_t n_y)
 {
     const struct matmul_arg *arg = c->arg;
-    const struct ot_input *a = &c->in[0], *b = &c->in[1];
+    const struct ot_input *a = &c->in[0], *b = &c->in[arg->square ? 0 : 1];
     size_t m = (size_t) a->dims[a->rank - (arg->ta ? 1 : 2)];
     size_t k = (size_t) a->dims[a->rank - (arg->ta ? 2 : 1)];
     size_t n = (size_t) b->dims[b->rank - (arg->tb ? 2 : 1)];
@@ -47,7 +48,7 @@ static inline void matmul_ref(const struct ot_case *c, const double *const in[],
     for (size_t z = 0; z < batches; z++)
         for (size_t i = 0; i < m; i++)
             for (size_t j = 0; j < n; j++) {
-                const double *az = in[0] + z * m * k, *bz = in[1] + z * n * k;
+                const double *az = in[0] + z * m * k, *bz = in[arg->square ? 0 : 1] + z * n * k;
                 double sum = 0;
                 for (size_t l = 0; l < k; l++)
                     sum += (arg->ta ? az[l * m + i] : az[i * k + l]) *

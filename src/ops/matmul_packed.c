@@ -189,14 +189,14 @@ void tuff_matmul_pack(struct tuff_recorder *r, struct tuff_matmul_pack_params *p
     tuff_launch(r, launch);
 }
 
-/* Packs `size` columns of op(x), from `first` on, to float `to` of the scratch; `along_k`: the rows
- * of its storage run along k. */
+/* Packs `size` columns of op(input), from `first` on, to float `to` of the scratch; `along_k`: the
+ * rows of its storage run along k. */
 static void pack(struct tuff_recorder *r, const struct tuff_node *node, const struct shape *s,
-                 const struct tuff_tensor *x, bool along_k, uint32_t first, uint32_t size,
-                 uint64_t to)
+                 int input, bool along_k, uint32_t first, uint32_t size, uint64_t to)
 {
     const struct tuff_tensor scratch = {.storage = node->scratch}; /* all that a view looks at */
-    bool is_a = x == node->in[MATMUL_A];
+    const struct tuff_tensor *x = node->in[input];
+    bool is_a = input == MATMUL_A; /* a and b may be one tensor */
     uint32_t pitch = (uint32_t) x->strides[x->rank - 2];
     struct tuff_matmul_pack_params p = {
         .from = tuff_address(r, x),
@@ -333,8 +333,7 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
 void tuff_matmul_packed_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_matmul_attr *attr = node->attr;
-    const struct tuff_tensor *a = node->in[MATMUL_A], *b = node->in[MATMUL_B];
-    const struct tuff_tensor *y = node->out[MATMUL_Y];
+    const struct tuff_tensor *a = node->in[MATMUL_A], *y = node->out[MATMUL_Y];
     uint64_t scratch = tuff_scratch_address(r, node);
     struct shape s;
     if (!describe(node, tuff_record_device(r), &s))
@@ -354,12 +353,12 @@ void tuff_matmul_packed_record(struct tuff_recorder *r, const struct tuff_node *
     struct block at;
     for (at.n0 = 0; at.n0 < s.n; at.n0 += s.n_block) {
         p.n = at.n = TUFF_MIN(s.n_block, s.n - at.n0);
-        pack(r, node, &s, b, attr->tb, at.n0, at.n, 0);
+        pack(r, node, &s, MATMUL_B, attr->tb, at.n0, at.n, 0);
         for (at.m0 = 0; at.m0 < s.m; at.m0 += s.m_block) {
             p.m = at.m = TUFF_MIN(s.m_block, s.m - at.m0);
             p.a = a_packed(node) ? scratch + a_at * 4 : tuff_address(r, a) + at.m0 * a_row * 4;
             if (a_packed(node))
-                pack(r, node, &s, a, !attr->ta, at.m0, at.m, a_at);
+                pack(r, node, &s, MATMUL_A, !attr->ta, at.m0, at.m, a_at);
             multiply(r, node, &s, &at, &p);
         }
     }

@@ -33,5 +33,5 @@ refused() { # WORDS OPTIONS...: exit code not 0, one line that says WORDS
 }
 refused "larger than x" --height 4 --kernel 9 --padding 0
 refused "not between" --stride 0
-refused "only f32" --dtype f16
+refused "for matmul, attention" --dtype f16
 echo "all passed"

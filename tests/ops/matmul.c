@@ -51,6 +51,8 @@ static const struct ot_case cases[] = {
     CASE("packed all", 4, ARG(.bias = true, .residual = true, .act = TUFF_ACT_GELU_ERF,
                               .alpha = 0.3f),
          {3, {2, 35, 48}}, {2, {48, 50}}, {1, {50}}, {3, {2, 35, 50}}),
+    CASE("packed square nt", 1, ARG(.square = true, .tb = true), {2, {40, 70}}),
+    CASE("packed square tn", 1, ARG(.square = true, .ta = true), {2, {70, 40}}),
     /* Shapes of the mat-vec kernels: rows, whole and cut tiles, several parts of k with and without
      * a rest, rows that suit no wide load, each epilogue. */
     CASE("vec nt", 2, ARG(.tb = true), {2, {1, 128}}, {2, {48, 128}}),
