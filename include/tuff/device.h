@@ -78,6 +78,9 @@ struct tuff_device_params {
     const char *force_kernels; /* for tests and comparisons: see tuff_device_kernels; NULL: its own */
     uint64_t memory_limit;    /* for tests and plans: pretend to have no more (0: no limit) */
     const char *cache_folder; /* pipeline cache files live here; NULL: none on disk */
+    bool background;          /* keep a desktop usable: a queue of low priority where the device offers
+                                 VK_KHR_global_priority, submissions of 10 ms, and before each a pause of
+                                 a third of the time that the last one took */
     double submit_seconds;    /* aim for one submission; 0: 0.03 integrated, 0.2 elsewhere */
 };
 

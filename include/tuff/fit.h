@@ -27,10 +27,68 @@ struct tuff_fit_event {
     double val_loss, bits_per_byte;  /* EVAL; perplexity is exp(val_loss) */
     bool best;                       /* EVAL, SAVE: the lowest validation loss so far */
     bool whole;                      /* EVAL: of all the held-out text, not of its first batches */
-    bool skipped;                    /* STEP: gradient not finite, nothing changed */
+    bool skipped;                    /* STEP: gradient not finite or an outlier, nothing changed */
+    double watts, celsius;           /* STEP: of the device, of late; NaN: the system does not say */
+    double joules_per_1000_tokens;   /* STEP: energy of late; NaN: likewise */
+    const struct tuff_fit_score *scores; /* EVAL: of further sets, of metrics; of this call only */
+    size_t n_scores;
     double seconds;                  /* since tuff_fit was called */
     const char *text;
 };
+
+/* A number of an evaluation, named as in metrics.csv: "eval_wiki_loss", "eval_validation_accuracy". */
+struct tuff_fit_score {
+    const char *name;
+    double value;
+};
+
+/* ---- callbacks: named as those of transformers' TrainerCallback ---- */
+
+/* What a callback is told; of this call only. */
+struct tuff_fit_state {
+    int64_t step, steps;    /* steps done, of how many */
+    double epoch;           /* passes over the training part: 1.5 is in the middle of the second */
+    struct tuff_store *store; /* the weights: tuff_variable_read and _write wait for the device */
+    struct tuff_model *model;
+    const struct tuff_fit_event *event; /* on_log, on_evaluate, on_save: what there is to tell */
+};
+/* What it may ask for; wishes of several are all granted, behind the step that runs. */
+struct tuff_fit_control {
+    bool should_training_stop, should_save, should_evaluate;
+};
+typedef void (*tuff_fit_callback_fn)(void *user, const struct tuff_fit_state *state,
+                                     struct tuff_fit_control *control);
+/* Any of the functions may be NULL. An epoch that a resumed run is in the middle of does not begin
+ * again. The result of a step, on_log, comes one or two steps after its on_step_end. */
+struct tuff_fit_callback {
+    void *user;
+    tuff_fit_callback_fn on_train_begin, on_train_end;
+    tuff_fit_callback_fn on_epoch_begin, on_epoch_end;
+    tuff_fit_callback_fn on_step_begin, on_step_end;
+    tuff_fit_callback_fn on_evaluate_begin, on_evaluate; /* before; after, with its numbers */
+    tuff_fit_callback_fn on_save_begin, on_save;         /* before; after, with its folder */
+    tuff_fit_callback_fn on_log;                         /* a step's numbers */
+};
+
+/* A number made of what the model says to held-out text, at each evaluation of each set; in
+ * metrics.csv it is eval_SET_NAME. */
+struct tuff_fit_metric {
+    const char *name;
+    void *user;
+    /* A batch: logits [n, vocab], labels [n], TUFF_IGNORE where a position does not count. */
+    void (*add)(void *user, const float *logits, const uint32_t *labels, size_t n, size_t vocab);
+    /* Of the batches since the last call; what follows is another set's. */
+    double (*result)(void *user);
+};
+
+/* What a step whose loss or gradient is not finite leads to. It changes nothing in any case. With a
+ * loss scale a gradient that overflows is no such step. */
+enum tuff_fit_on_nan {
+    TUFF_FIT_NAN_SKIP,    /* it is skipped; 100 in a row end the run as TUFF_E_RANGE */
+    TUFF_FIT_NAN_STOP,    /* the first one ends the run so; checkpoints stay as they are */
+    TUFF_FIT_NAN_ROLLBACK /* back to the last checkpoint, and on with the data behind that step */
+};
+TUFF_API bool tuff_fit_on_nan_find(const char *name, enum tuff_fit_on_nan *on_nan);
 
 enum tuff_fit_wish { TUFF_FIT_GO_ON, TUFF_FIT_SAVE_AND_GO_ON, TUFF_FIT_SAVE_AND_STOP };
 
@@ -77,9 +135,22 @@ struct tuff_fit_params {
     int64_t patience;               /* stop after so many evaluations in a row that were not the best;
                                        0: never. What is best is kept whatever comes later */
     int64_t keep;                   /* checkpoints to keep besides last and best; 0: all */
+    bool load_best;                 /* at the end, before on_train_end and on_end, the weights become
+                                       those of the best evaluation */
     double validation;              /* share of the text's end that is held out */
+    /* Further texts to evaluate on, "NAME=PATH" each: a text, a folder, or a .tok file, of which the
+     * held-out part counts where it has one. Their losses are eval_NAME_loss. Not with examples. */
+    const char *const *eval_data;
+    size_t n_eval_data;
+    const struct tuff_fit_metric *metrics;
+    size_t n_metrics;
+    enum tuff_fit_on_nan on_nan;
+    int64_t rollbacks;              /* at most so many a run; 0: 3 */
+    const char *sensors;            /* tests: a folder that has what /sys has; NULL: /sys */
     bool resume, force;
-    void (*on_event)(void *user, const struct tuff_fit_event *event);
+    const struct tuff_fit_callback *callbacks;
+    size_t n_callbacks;
+    void (*on_event)(void *user, const struct tuff_fit_event *event); /* all that there is to tell */
     enum tuff_fit_wish (*wish)(void *user); /* asked after each step, and while text is encoded */
     /* The model's parameters were added to the store, which is not yet allocated: the moment to add
      * what shares it (a generator). What was made so must go before tuff_fit returns: in on_end. */
@@ -96,14 +167,19 @@ struct tuff_fit_report {
     bool out_of_time;        /* by `seconds` */
     bool no_better;          /* by `patience` */
     double train_loss, val_loss, bits_per_byte; /* the last ones; NaN: none */
+    double best_loss;        /* the lowest validation loss; NaN: none */
+    double joules;           /* of this call's steps; NaN: the system does not say */
+    int64_t skipped, rollbacks; /* steps of this call; of the whole run */
     double seconds;
     char checkpoint[1024];   /* the last one's folder */
+    char best[1024];         /* with load_best: the one whose weights were loaded; "" */
 };
 
 /* Trains in the run folder, which is locked meanwhile (TUFF_E_BUSY names the holder):
  * With optimizer.average evaluation is of the averages, which a checkpoint has as ema.safetensors.
  * Schedule reduce_lr_on_plateau takes the loss of each evaluation on the way.
  *     data.tok  step-NNNNNNNN/  last  best  metrics.csv  events.out.tfevents.*  loss.png
+ *     report.html  samples.jsonl
  * A step folder is a Hugging Face folder (config.json, model.safetensors, tokenizer.json) with
  * the optimizer's states by parameter name (AdamW: exp_avg.safetensors, exp_avg_sq.safetensors) and
  * trainer.json.
@@ -115,6 +191,13 @@ struct tuff_fit_report {
  * where no step was done is removed. TUFF_E_STOPPED: a wish came before the first step. */
 TUFF_API enum tuff_status tuff_fit(struct tuff_ctx *ctx, const struct tuff_fit_params *params,
                                    struct tuff_fit_report *report);
+
+/* Keeps a text that the model made for RUN/report.html, as a line of RUN/samples.jsonl. */
+TUFF_API enum tuff_status tuff_fit_add_sample(struct tuff_ctx *ctx, const char *run, int64_t step,
+                                              const char *prompt, const char *text);
+/* Writes RUN/report.html anew: one file with curves, numbers, settings, device and samples that asks
+ * for nothing outside itself. Training does so at each save and at its end. */
+TUFF_API enum tuff_status tuff_fit_write_report(struct tuff_ctx *ctx, const char *run);
 
 /* What the newest checkpoint in `run` was trained with, put into *params: all but device, config,
  * init, tokenizer, out, seconds, resume, force and callbacks. Without a checkpoint *params stays as

@@ -132,6 +132,9 @@ struct tuff_optimizer_params {
     double loss_scale;             /* first factor of the loss, a power of two; 0: none. Gradients are
                                       divided by it; halved when they overflow, doubled after 2000
                                       steps without (tuff_optimizer_scale_loss) */
+    double skip_outliers;          /* skip steps whose norm is so many standard deviations above the mean
+                                      of the last 64 (of 16 at least); 0: none is skipped. What is
+                                      skipped counts there as the largest norm that is not */
     enum tuff_dtype round;         /* F16, BF16: values are rounded to it after each step; F32: not */
     const double *lr;              /* by applied step; the last value holds on */
     int64_t lr_count;

@@ -29,6 +29,7 @@ struct tuff_trainer_params {
     int checkpoint;            /* blocks, from the first, whose values the backward pass makes again
                                   (tuff_checkpoint); < 0: all; 0: none. Same bits */
     double label_smoothing;    /* of the training loss, see tuff_cross_entropy; evaluation has none */
+    bool eval_logits;          /* tuff_trainer_eval_logits will be asked for */
     bool dropout;              /* the configuration's rates apply */
     uint64_t seed;             /* of dropout */
     bool unfused;              /* no tuff_fuse: same bits, to compare
@@ -52,7 +53,7 @@ struct tuff_step_result {
     uint64_t applied;  /* steps applied so far */
     double loss;       /* mean over the step's counted tokens, nats */
     double norm;       /* gradient norm before clipping */
-    bool skipped;      /* the norm was not finite: nothing changed */
+    bool skipped;      /* the norm was not finite, or an outlier: nothing changed */
     uint64_t tokens;   /* counted targets */
 };
 
@@ -87,6 +88,9 @@ TUFF_API enum tuff_status tuff_trainer_result(struct tuff_trainer *trainer, bool
 /* Sum of the losses (nats) of the counted targets of an evaluation batch, dropout off. Waits. */
 TUFF_API enum tuff_status tuff_trainer_evaluate(struct tuff_trainer *trainer, const uint32_t *ids,
                                                 const uint32_t *targets, double *loss_sum);
+/* The logits [B T, V] of the last evaluation of a shape, F32; valid until the next one. NULL without
+ * tuff_trainer_params.eval_logits. */
+TUFF_API const float *tuff_trainer_eval_logits(const struct tuff_trainer *trainer, size_t shape);
 /* The same two for micro-batches of any of the trainer's shapes. */
 TUFF_API enum tuff_status tuff_trainer_step_micros(struct tuff_trainer *trainer,
                                                    const struct tuff_micro *micros, size_t n,

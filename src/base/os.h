@@ -15,6 +15,9 @@ struct tuff_map {
 enum tuff_status tuff_os_map(struct tuff_ctx *ctx, const char *path, struct tuff_map *map);
 void tuff_os_unmap(struct tuff_map *map);
 
+/* The first line of a small file (of /sys) without its end; false: not readable, or empty. */
+bool tuff_os_read_small(const char *path, char *text, size_t size);
+
 /* Replaces the file `path` by `size` bytes: written beside it, synced, renamed, folder synced. On
  * failure (a full disk too) the old file is intact and nothing is left behind. */
 enum tuff_status tuff_os_write_file(struct tuff_ctx *ctx, const char *path, const void *data,
@@ -59,6 +62,9 @@ struct tuff_os_lock;
 enum tuff_status tuff_os_lock(struct tuff_ctx *ctx, const char *path, struct tuff_os_lock **lock);
 void tuff_os_unlock(struct tuff_os_lock **lock);
 
+/* Makes way for other programs: threads begun from now on too. False: the system refused. */
+bool tuff_os_yield_to_others(void);
+void tuff_os_sleep(double seconds);
 double tuff_os_now(void);          /* seconds, monotonic */
 double tuff_os_wall_clock(void);   /* seconds since 1970 */
 bool tuff_os_local_time(double clock, struct tm *parts); /* in the user's time zone */

@@ -375,6 +375,29 @@ static double clock_seconds(clockid_t id)
     return (double) now.tv_sec + 1e-9 * (double) now.tv_nsec;
 }
 
+bool tuff_os_read_small(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = 0;
+    text[strcspn(text, "\n")] = 0;
+    return *text != 0;
+}
+
+bool tuff_os_yield_to_others(void)
+{
+    return setpriority(PRIO_PROCESS, 0, 10) == 0;
+}
+
+void tuff_os_sleep(double seconds)
+{
+    struct timespec left = {(time_t) seconds, (long) ((seconds - (double) (time_t) seconds) * 1e9)};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        ;
+}
+
 double tuff_os_now(void)
 {
     return clock_seconds(CLOCK_MONOTONIC);

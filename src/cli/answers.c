@@ -1,5 +1,6 @@
 /* cli/answers: see answers.h. */
 #include "cli/answers.h"
+#include "tuff/fit.h"
 
 #define AT_ONCE 16 /* sequences */
 
@@ -154,6 +155,17 @@ size_t cli_answers_right(const struct cli_answers *a, int when, size_t *known)
         right += !strcmp(q->expected, q->answers[when]);
     }
     return right;
+}
+
+enum tuff_status cli_answers_keep(const struct cli_answers *a, size_t n, int when, const char *run,
+                                  int64_t step)
+{
+    for (size_t i = 0; i < n && i < a->questions.n; i++) {
+        const struct cli_question *q = &a->questions.items[i];
+        if (q->answers[when])
+            TUFF_TRY(tuff_fit_add_sample(a->ctx, run, step, q->text, q->answers[when]));
+    }
+    return TUFF_OK;
 }
 
 void cli_answers_fini(struct cli_answers *a)

@@ -33,6 +33,9 @@ void cli_answers_close(struct cli_answers *a);
 enum tuff_status cli_answers_ask(struct cli_answers *a, size_t n, int when);
 /* How many of those with a known answer have it, and how many those are. */
 size_t cli_answers_right(const struct cli_answers *a, int when, size_t *known);
+/* Into the run's samples: the first n as they were last answered. */
+enum tuff_status cli_answers_keep(const struct cli_answers *a, size_t n, int when, const char *run,
+                                  int64_t step);
 void cli_answers_fini(struct cli_answers *a);
 
 #endif

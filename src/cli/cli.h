@@ -21,6 +21,7 @@ struct cli {
     const char *device;  /* --device; NULL: choose */
     bool validate;       /* --validate */
     bool quiet;          /* --quiet */
+    bool background;     /* --background of commands that train */
     struct tuff_profile *profile; /* of the device that is opened; NULL: none is wanted */
     const char *kernels; /* a command's --variant: tuff_device_params.force_kernels */
 };

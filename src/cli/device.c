@@ -23,6 +23,7 @@ int cli_open_device(struct cli *cli, const struct cli_command *command, struct t
         tuff_device_create(cli->ctx,
                            &(struct tuff_device_params) {.select = cli->device,
                                                          .validate = cli->validate,
+                                                         .background = cli->background,
                                                          .force_kernels = cli->kernels,
                                                          .cache_folder = *folder ? folder : NULL},
                            device);

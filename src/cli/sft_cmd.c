@@ -20,6 +20,7 @@ struct sft {
     struct tuff_examples *examples;
     struct cli_answers answers;
     bool saved;
+    int64_t step; /* of the last checkpoint */
 };
 
 /* ---- the start ---- */
@@ -174,9 +175,11 @@ static void show(struct cli_training *t, const struct cli_question *q, int when,
 static void ask(struct cli_training *t, size_t n, int when, int64_t step)
 {
     struct sft *s = t->own;
-    if (cli_answers_ask(&s->answers, n, when) != TUFF_OK)
+    size_t shown = (size_t) s->show + s->prompts.n;
+    if (cli_answers_ask(&s->answers, n, when) != TUFF_OK ||
+        cli_answers_keep(&s->answers, shown, when, t->params.out, step) != TUFF_OK)
         cli_progress_line(&t->progress, "no answers: %s", tuff_error_text(t->cli->ctx));
-    for (size_t i = 0; i < s->answers.questions.n && i < (size_t) s->show + s->prompts.n; i++)
+    for (size_t i = 0; i < s->answers.questions.n && i < shown; i++)
         show(t, &s->answers.questions.items[i], when, step);
 }
 
@@ -188,6 +191,7 @@ static void on_event(struct cli_training *t, const struct tuff_fit_event *e)
     else if (e->kind == TUFF_FIT_EVAL && e->step < e->steps)
         ask(t, (size_t) s->show + s->prompts.n, 1, e->step);
     s->saved |= e->kind == TUFF_FIT_SAVE;
+    s->step = e->kind == TUFF_FIT_SAVE ? e->step : s->step;
 }
 
 static void print_both(const struct cli_question *q)
@@ -206,6 +210,8 @@ static void on_end(struct cli_training *t)
     size_t known, before = cli_answers_right(a, 0, &known);
     if (s->saved && cli_answers_ask(a, SIZE_MAX, 1) == TUFF_OK) {
         size_t after = cli_answers_right(a, 1, &known);
+        cli_answers_keep(a, (size_t) s->show + s->prompts.n, 1, t->params.out, s->step);
+        tuff_fit_write_report(t->cli->ctx, t->params.out);
         cli_progress_end(&t->progress);
         for (size_t i = 0; i < a->questions.n && i < (size_t) s->show + s->prompts.n && !t->json; i++)
             print_both(&a->questions.items[i]);

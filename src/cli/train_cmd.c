@@ -1,8 +1,12 @@
 /* tuff train: fit a language model to text. */
+#include "cli/answers.h"
 #include "cli/training.h"
 
 struct words {
     const char *model, *config, *preset;
+    struct cli_strings prompts;
+    struct tuff_tokenizer *tokenizer; /* of these */
+    struct cli_answers answers;
 };
 
 static bool is_family(const char *name)
@@ -49,11 +53,64 @@ static int choose_model(struct cli_training *t)
     return -1;
 }
 
+/* ---- prompts, continued at each evaluation ---- */
+
+static enum tuff_status choose_prompts(struct cli_training *t)
+{
+    struct words *w = t->own;
+    struct tuff_ctx *ctx = t->cli->ctx;
+    const char *from = t->params.tokenizer ? t->params.tokenizer : t->params.init;
+    if (!w->prompts.n)
+        return TUFF_OK;
+    if (!from)
+        return tuff_fail(ctx, TUFF_E_ARG, "--prompt needs --tokenizer");
+    TUFF_TRY(tuff_tokenizer_load(ctx, from, &w->tokenizer));
+    w->answers.ctx = ctx;
+    w->answers.tokenizer = w->tokenizer;
+    for (size_t i = 0; i < w->prompts.n; i++)
+        TUFF_TRY(cli_answers_add_text(&w->answers, w->prompts.items[i]));
+    return TUFF_OK;
+}
+
+static int prepare(struct cli_training *t)
+{
+    int code = choose_model(t);
+    return code < 0 && choose_prompts(t) != TUFF_OK ? cli_fail(t->cli, t->command) : code;
+}
+
+static enum tuff_status on_model(struct cli_training *t, struct tuff_store *store,
+                                 struct tuff_model *model)
+{
+    struct words *w = t->own;
+    return cli_answers_open(&w->answers, store, model);
+}
+
+static void on_event(struct cli_training *t, const struct tuff_fit_event *e)
+{
+    struct words *w = t->own;
+    struct cli_answers *a = &w->answers;
+    if (e->kind != TUFF_FIT_EVAL || !a->questions.n)
+        return;
+    if (cli_answers_ask(a, SIZE_MAX, 1) != TUFF_OK ||
+        cli_answers_keep(a, SIZE_MAX, 1, t->params.out, e->step) != TUFF_OK)
+        cli_progress_line(&t->progress, "no samples: %s", tuff_error_text(t->cli->ctx));
+    for (size_t i = 0; i < a->questions.n && !t->json; i++)
+        cli_progress_line(&t->progress, "  %s\n    %s", a->questions.items[i].text,
+                          a->questions.items[i].answers[1] ? a->questions.items[i].answers[1] : "");
+}
+
+static void on_end(struct cli_training *t)
+{
+    struct words *w = t->own;
+    cli_answers_close(&w->answers);
+}
+
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    struct words w = {0};
+    struct words w = {.answers = {.end_token = -1, .max_new_tokens = 48}};
     struct cli_training t = {CLI_TRAINING, .command = command, .check = check,
-                             .prepare = choose_model, .own = &w};
+                             .prepare = prepare, .on_event = on_event, .on_model = on_model,
+                             .on_end = on_end, .own = &w};
     const struct cli_option options[] = {
         {"model", CLI_STRING, &w.model, "NAME", "family: gpt2, ... (gpt2)", 0, 0},
         {"preset", CLI_STRING, &w.preset, "NAME", "size: tiny, mini, small, gpt2, ... (mini)", 0,
@@ -64,10 +121,17 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
          0, 0},
         {"tokenizer", CLI_STRING, &t.params.tokenizer, "PATH", "tokenizer.json or its folder", 0,
          0},
+        {"prompt", CLI_STRINGS, &w.prompts, "TEXT", "continued at each evaluation, for the report; "
+         "repeatable", 0, 0},
     };
     t.options = options;
     t.n_options = TUFF_COUNT(options);
-    return cli_training_run(cli, &t, argc, argv);
+    int code = cli_training_run(cli, &t, argc, argv);
+    cli_answers_close(&w.answers);
+    cli_answers_fini(&w.answers);
+    tuff_tokenizer_destroy(w.tokenizer);
+    free(w.prompts.items);
+    return code;
 }
 
 const struct cli_command cli_train = {

@@ -1,6 +1,7 @@
 /* cli/training: a thin layer over tuff_fit; see training.h. */
 #include "cli/training.h"
 #include "cli/device.h"
+#include "base/os.h"
 #include "cli/signals.h"
 
 #include <jansson.h>
@@ -36,10 +37,16 @@ static void json_event(const struct tuff_fit_event *e)
         json_object_set_new(root, "lr", number(e->lr));
         json_object_set_new(root, "tokens_per_s", number(e->tokens_per_s));
         json_object_set_new(root, "skipped", json_boolean(e->skipped));
+        if (isfinite(e->joules_per_1000_tokens))
+            json_object_set_new(root, "joules_per_1000_tokens", number(e->joules_per_1000_tokens));
+        if (isfinite(e->celsius))
+            json_object_set_new(root, "celsius", number(e->celsius));
     } else if (e->kind == TUFF_FIT_EVAL) {
         json_object_set_new(root, "val_loss", number(e->val_loss));
         json_object_set_new(root, "bits_per_byte", number(e->bits_per_byte));
         json_object_set_new(root, "whole", json_boolean(e->whole));
+        for (size_t i = 0; i < e->n_scores; i++)
+            json_object_set_new(root, e->scores[i].name, number(e->scores[i].value));
     }
     if (e->kind == TUFF_FIT_EVAL || e->kind == TUFF_FIT_SAVE)
         json_object_set_new(root, "best", json_boolean(e->best));
@@ -60,11 +67,24 @@ static void show_step(struct cli_progress *progress, const struct tuff_fit_event
     else if (seconds >= 0)
         snprintf(eta, sizeof eta, "%ld:%02ld", seconds / 60, seconds % 60);
     if (e->skipped)
-        cli_progress_line(progress, "step %lld: the gradient is not finite; skipped",
-                          (long long) e->step);
+        cli_progress_line(progress, "step %lld: the gradient norm is %s; skipped",
+                          (long long) e->step, isfinite(e->norm) ? "an outlier" : "not finite");
     snprintf(text, sizeof text, "step %lld/%lld  loss %.4f  %.0f tokens/s  ETA %s",
              (long long) e->step, (long long) e->steps, e->loss, e->tokens_per_s, eta);
     cli_progress_show(progress, e->step, e->steps, text);
+}
+
+static void show_eval(struct cli_training *t, const struct tuff_fit_event *e)
+{
+    bool text = !t->params.examples;
+    if (isfinite(e->val_loss))
+        cli_progress_line(&t->progress, "step %lld: validation loss %.4f, %s%.4f%s%s",
+                          (long long) e->step, e->val_loss, text ? "" : "perplexity ",
+                          text ? e->bits_per_byte : exp(e->val_loss), text ? " bits per byte" : "",
+                          e->whole ? "" : " (of a part of the held-out text)");
+    for (size_t i = 0; i < e->n_scores; i++)
+        cli_progress_line(&t->progress, "step %lld: %s %.4f", (long long) e->step, e->scores[i].name,
+                          e->scores[i].value);
 }
 
 static void show_event(struct cli_training *t, const struct tuff_fit_event *e)
@@ -76,12 +96,7 @@ static void show_event(struct cli_training *t, const struct tuff_fit_event *e)
         break;
     case TUFF_FIT_STEP: show_step(&t->progress, e); break;
     case TUFF_FIT_EVAL:
-        cli_progress_line(&t->progress, "step %lld: validation loss %.4f, %s%.4f%s%s",
-                          (long long) e->step, e->val_loss,
-                          t->params.examples ? "perplexity " : "",
-                          t->params.examples ? exp(e->val_loss) : e->bits_per_byte,
-                          t->params.examples ? "" : " bits per byte",
-                          e->whole ? "" : " (of a part of the held-out text)");
+        show_eval(t, e);
         break;
     case TUFF_FIT_SAVE:
         cli_progress_line(&t->progress, "saved %s%s", e->text, e->best ? " (best so far)" : "");
@@ -136,8 +151,12 @@ static void print_report(FILE *to, const struct cli_training *t,
     else if (isfinite(report->val_loss))
         fprintf(to, "validation loss %.4f, %.4f bits per byte\n", report->val_loss,
                 report->bits_per_byte);
-    fprintf(to, "checkpoint  %s\nmetrics     %s/metrics.csv\nloss curve  %s/loss.png\n",
-            report->checkpoint, p->out, p->out);
+    if (isfinite(report->joules))
+        fprintf(to, "energy %.0f J\n", report->joules);
+    fprintf(to, "checkpoint  %s\nmetrics     %s/metrics.csv\nloss curve  %s/loss.png\n"
+            "report      %s/report.html\n", report->checkpoint, p->out, p->out, p->out);
+    if (*report->best)
+        fprintf(to, "weights of  %s, the best evaluation\n", report->best);
     if (report->step < report->steps)
         fprintf(to, "go on       tuff %s --out %s --resume\n", command, p->out);
     else
@@ -155,9 +174,13 @@ static int parse(struct cli *cli, struct cli_training *t, int argc, char **argv)
 #define SETTING(kind, kept, name, field, arg, help, least, most)                                   \
     {name, CLI_##kind, &p->field, arg, help, least, most},
 #define WORD(name, member, arg, help) {name, CLI_STRING, &t->member, arg, help, 0, 0},
+#define LIST(name, member, arg, help) {name, CLI_STRINGS, &t->member, arg, help, 0, 0},
 #include "train/settings.def"
 #undef SETTING
 #undef WORD
+#undef LIST
+        {"background", CLI_FLAG, &cli->background, NULL, "leave room for other programs: low priority, "
+         "pauses", 0, 0},
     };
     size_t n = 0;
     if (t->n_options + TUFF_COUNT(options) > TUFF_COUNT(all))
@@ -167,7 +190,7 @@ static int parse(struct cli *cli, struct cli_training *t, int argc, char **argv)
     for (size_t i = 0; i < TUFF_COUNT(options); i++)
         if (options[i].help)
             all[n++] = options[i];
-    t->data.n = 0;
+    t->data.n = t->eval_data.n = 0;
     return cli_parse(cli, t->command, all, n, NULL, argc, argv);
 }
 
@@ -227,6 +250,9 @@ static int train(struct cli *cli, struct cli_training *t)
     struct tuff_fit_params *p = &t->params;
     struct tuff_device *device = NULL;
     cli_signals_install();
+    if (cli->background)
+        tuff_os_yield_to_others(); /* before there are threads, of the driver's too */
+    p->sensors = getenv("TUFF_SYS");
     int code = cli_open_device(cli, t->command, &device);
     if (code != CLI_OK)
         return code;
@@ -280,6 +306,8 @@ static int read_words(struct cli *cli, struct cli_training *t, int argc, char **
     if (code < 0)
         code = cli_amp_words(t->command, t->amp, t->amp_dtype, &t->params.amp,
                              &t->params.amp_dtype);
+    if (code < 0 && t->on_nan && !tuff_fit_on_nan_find(t->on_nan, &t->params.on_nan))
+        code = cli_error(t->command, CLI_USAGE, "--on-nan \"%s\": skip, stop or rollback", t->on_nan);
     return code < 0 ? choose_schedule(t) : code;
 }
 
@@ -296,11 +324,16 @@ int cli_training_run(struct cli *cli, struct cli_training *t, int argc, char **a
             p->data = t->data.items;
             p->n_data = t->data.n;
         }
+        if (t->eval_data.n) {
+            p->eval_data = t->eval_data.items;
+            p->n_eval_data = t->eval_data.n;
+        }
         code = t->prepare ? t->prepare(t) : -1;
     }
     if (code < 0)
         code = train(cli, t);
     tuff_fit_memory_free(t->memory);
     free(t->data.items);
+    free(t->eval_data.items);
     return code;
 }

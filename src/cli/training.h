@@ -25,8 +25,8 @@ struct cli_training {
     struct tuff_fit_params params;
     /* What is text on the command line, and what needs more than its value. */
     const char *schedule, *optimizer, *log_format, *checkpoint, *budget, *amp,
-        *amp_dtype;
-    struct cli_strings data;
+        *amp_dtype, *on_nan;
+    struct cli_strings data, eval_data;
     struct tuff_fit_memory *memory; /* a resumed run's settings; NULL: there are none */
     struct cli_progress progress;
     bool json;

@@ -102,7 +102,7 @@ static void remove_entry(struct tuff_ctx *ctx, const char *run, const char *name
  * (tuff_os_write_file). */
 static bool is_beginning(const char *name)
 {
-    static const char *const files[] = {"last", "best", "metrics.csv", "loss.png"};
+    static const char *const files[] = {"last", "best", "metrics.csv", "loss.png", "report.html"};
     for (size_t i = 0; i < TUFF_COUNT(files); i++) {
         size_t n = strlen(files[i]);
         if (!strncmp(name, files[i], n) && !strncmp(name + n, ".tmp.", 5))

@@ -41,6 +41,20 @@ static size_t kept_size(const struct tuff_map *map, uint64_t last_step)
     return kept;
 }
 
+/* A table of fewer columns than now, which are this one's first: it gets the others. Its rows stay as
+ * they are: what a row lacks at its end is empty. */
+static enum tuff_status widen_table(struct tuff_ctx *ctx, const char *path, const struct tuff_map *map,
+                                    size_t begin, size_t kept, const struct tuff_text *header)
+{
+    struct tuff_text text = {0};
+    tuff_text_add(&text, header->s, header->n);
+    tuff_text_add(&text, (const char *) map->data + begin, kept - begin);
+    enum tuff_status status = text.failed ? tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path)
+                                          : tuff_os_write_file(ctx, path, text.s, text.n);
+    tuff_text_fini(&text);
+    return status;
+}
+
 static enum tuff_status cut_table(struct tuff_ctx *ctx, const char *path,
                                   const struct tuff_text *header, uint64_t last_step)
 {
@@ -48,6 +62,14 @@ static enum tuff_status cut_table(struct tuff_ctx *ctx, const char *path,
     TUFF_TRY(tuff_os_map(ctx, path, &map));
     size_t kept = kept_size(&map, last_step), size = map.size;
     bool same = kept >= header->n && !memcmp(map.data, header->s, header->n);
+    const uint8_t *end = kept ? memchr(map.data, '\n', kept) : NULL;
+    size_t first = end ? (size_t) (end - map.data) : 0; /* bytes of the header there is */
+    if (!same && first && first < header->n && header->s[first] == ',' &&
+        !memcmp(map.data, header->s, first)) {
+        enum tuff_status status = widen_table(ctx, path, &map, first + 1, kept, header);
+        tuff_os_unmap(&map);
+        return status;
+    }
     tuff_os_unmap(&map);
     if (!kept) /* not even a header: killed while it was written */
         return tuff_os_write_file(ctx, path, header->s, header->n);

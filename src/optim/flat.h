@@ -39,7 +39,8 @@ struct tuff_optimizer {
     struct tuff_optimizer_params params;
     double *lr;
     int64_t n_corrections;
-    struct tuff_variable *applied, *rates, *correction, *groups, *scale; /* scale: NULL: none */
+    struct tuff_variable *applied, *rates, *correction, *groups;
+    struct tuff_variable *scale, *norms; /* NULL: none */
     struct tuff_factored *factored; /* Adafactor */
     size_t n_factored;
     struct tuff_hidden *hidden; /* Muon, GaLore */
@@ -79,6 +80,11 @@ bool tuff_galore_right(const struct tuff_variable *v);
 /* average.c: the moving average's step of a chunk. */
 void tuff_average_step(struct tuff_graph *g, const struct tuff_optimizer *o,
                        struct tuff_tensor *factors, uint32_t chunk);
+/* The window of gradient norms; the norm, or infinity where it is an outlier among them. */
+enum tuff_status tuff_outlier_add(struct tuff_optimizer *o);
+enum tuff_status tuff_outlier_clear(struct tuff_optimizer *o);
+struct tuff_tensor *tuff_outlier(struct tuff_graph *g, const struct tuff_optimizer *o,
+                                 struct tuff_tensor *norm);
 
 /* Adafactor: its states, of all parameters that the store has, and the steps of all. */
 enum tuff_status tuff_adafactor_add_states(struct tuff_optimizer *o);

@@ -118,6 +118,8 @@ static enum tuff_status check(struct tuff_ctx *ctx, const struct tuff_optimizer_
         wrong = "the moving average's decay must be in [0, 1)";
     else if (!(p->clip >= 0))
         wrong = "clip must be 0 or more";
+    else if (!(p->skip_outliers >= 0))
+        wrong = "skip_outliers must be 0 or more";
     else if (!(p->loss_scale >= 0) || p->loss_scale > 1e30)
         wrong = "loss_scale must be 0 to 1e30";
     else if (p->round != TUFF_F32 && !tuff_dtype_is_half(p->round))
@@ -155,7 +157,8 @@ bool tuff_optimizer_owns(const struct tuff_variable *v)
     static const char prefix[] = "optim.";
     size_t n = sizeof prefix - 1;
     return !strncmp(v->name, prefix, n) &&
-           (!strcmp(v->name + n, "loss_scale") || strchr(v->name + n, '.'));
+           (!strcmp(v->name + n, "loss_scale") || !strcmp(v->name + n, "norms") ||
+            strchr(v->name + n, '.'));
 }
 
 /* ---- the object ---- */
@@ -183,6 +186,8 @@ enum tuff_status tuff_optimizer_create(struct tuff_store *store,
     TUFF_TRY_GOTO(add(store, "optim.groups", TUFF_F32, 3 * TUFF_OPTIM_GROUPS, &o->groups));
     if (params->loss_scale > 0)
         TUFF_TRY_GOTO(add(store, "optim.loss_scale", TUFF_F32, 2, &o->scale));
+    if (params->skip_outliers > 0)
+        TUFF_TRY_GOTO(tuff_outlier_add(o));
     if (params->kind == TUFF_ADAFACTOR)
         TUFF_TRY_GOTO(tuff_adafactor_add_states(o));
     if (params->kind == TUFF_MUON || params->kind == TUFF_GALORE)
@@ -255,6 +260,8 @@ enum tuff_status tuff_optimizer_start(struct tuff_optimizer *o, uint32_t applied
         status = tuff_variable_write(o->store, o->groups, TUFF_VALUE, groups);
     if (status == TUFF_OK && o->scale)
         status = start_scale(o);
+    if (status == TUFF_OK && o->norms && !applied) /* of steps that only took the time */
+        status = tuff_outlier_clear(o);
     return status == TUFF_OK ? tuff_variable_write(o->store, o->applied, TUFF_VALUE, &applied)
                              : status;
 }
@@ -305,7 +312,8 @@ void tuff_optimizer_apply(struct tuff_graph *g, struct tuff_optimizer *o,
     struct tuff_tensor *scale = o->scale ? tuff_use(g, o->scale) : NULL;
     if (scale)
         norm = tuff_unscale(g, norm, scale);
-    struct tuff_tensor *factors = tuff_optimizer_factors(g, o, norm, applied, scale);
+    struct tuff_tensor *judged = o->norms ? tuff_outlier(g, o, norm) : norm;
+    struct tuff_tensor *factors = tuff_optimizer_factors(g, o, judged, applied, scale);
     if (o->params.kind == TUFF_ADAFACTOR)
         tuff_adafactor_steps(g, o, factors);
     for (size_t c = 0; c < store->flat_chunks && o->params.kind != TUFF_ADAFACTOR; c++)
@@ -319,7 +327,7 @@ void tuff_optimizer_apply(struct tuff_graph *g, struct tuff_optimizer *o,
     if (scale)
         tuff_loss_scale_next(g, norm, scale);
     struct tuff_tensor *next = g->status == TUFF_OK ? tuff_next_version(applied) : NULL;
-    tuff_node_add(g, &advance_op, (struct tuff_tensor *[]) {norm, applied}, 2, &next, 1, NULL, 0);
+    tuff_node_add(g, &advance_op, (struct tuff_tensor *[]) {judged, applied}, 2, &next, 1, NULL, 0);
     if (norm_out)
         *norm_out = norm;
     if (applied_out)

@@ -173,6 +173,11 @@ bool tuff_fit_validates(const struct fit *f)
     return f->held_out || f->held_out_examples;
 }
 
+bool tuff_fit_evaluates(const struct fit *f)
+{
+    return tuff_fit_validates(f) || f->n_sets;
+}
+
 uint64_t tuff_fit_epoch_steps(const struct fit *f, int64_t epochs)
 {
     const struct tuff_fit_params *p = f->params;
@@ -222,26 +227,10 @@ enum tuff_status tuff_fit_fetch(struct fit *f, const struct tuff_data_position *
     return TUFF_OK;
 }
 
-static enum tuff_status score_text(struct fit *f, struct tuff_data_position *position, double *nats,
-                                   uint64_t *counted)
-{
-    size_t n = (size_t) (f->params->batch * f->params->context);
-    uint32_t *ids = tuff_calloc(2 * n, sizeof *ids);
-    enum tuff_status status = ids ? TUFF_OK : no_memory(f);
-    if (status == TUFF_OK)
-        status = tuff_loader_fill(f->held_out, position, ids, ids + n, counted);
-    if (status == TUFF_OK)
-        status = tuff_trainer_evaluate(f->trainer, ids, ids + n, nats);
-    free(ids);
-    return status;
-}
-
-enum tuff_status tuff_fit_score(struct fit *f, struct tuff_data_position *position, double *nats,
-                                uint64_t *counted)
+enum tuff_status tuff_fit_score_examples(struct fit *f, struct tuff_data_position *position,
+                                         double *nats, uint64_t *counted)
 {
     struct tuff_micro micro;
-    if (!f->held_out_examples)
-        return score_text(f, position, nats, counted);
     TUFF_TRY(fill(f, f->held_out_examples, position, f->params->accumulate, &micro, counted));
     return tuff_trainer_evaluate_micro(f->trainer, &micro, nats);
 }

@@ -2,8 +2,11 @@
 #ifndef TUFF_TRAIN_FIT_RUN_H
 #define TUFF_TRAIN_FIT_RUN_H
 
+#include "base/sensors.h"
 #include "train/run.h"
 #include "tuff/lora.h"
+
+#define FIT_BEHIND 8 /* more than steps whose results are not there yet */
 
 struct fit {
     struct tuff_ctx *ctx;
@@ -37,6 +40,10 @@ struct fit {
         uint64_t counted;
         struct tuff_data_position next; /* behind it */
     } ready;
+    struct fit_set *sets;         /* further ones to evaluate on */
+    size_t n_sets;
+    struct tuff_fit_score *scores; /* of these, and of metrics */
+    size_t n_scores;
     int64_t eval_batches;         /* of an evaluation on the way */
     int64_t all_batches;          /* of the held-out text */
     /* the model */
@@ -56,7 +63,12 @@ struct fit {
     double eval_seconds;          /* a batch of evaluation, as last measured */
     double rate_begin, rate;      /* of the current window; tokens a second */
     int64_t rate_tokens, results; /* of the window; of this call */
+    struct tuff_sensors *sensors;
+    double rate_joules, watts, celsius, joules_per_1000; /* at the window's begin; of the last one */
     int skipped;                  /* steps in a row */
+    uint64_t anomaly;             /* a step to roll back behind; 0: none */
+    struct tuff_data_position behind[FIT_BEHIND]; /* step s at s mod FIT_BEHIND */
+    bool evaluate_wished;
 };
 
 /* The first n rates of f->lr, by the schedule as it stands. */
@@ -66,13 +78,49 @@ enum tuff_status tuff_fit_start(struct fit *f);
 /* Frees what tuff_fit_start made, after its failure too; a run folder that this call made and that
  * holds no step goes with `status` not TUFF_OK. Returns `status`, or what failed in closing. */
 enum tuff_status tuff_fit_end(struct fit *f, enum tuff_status status);
-void tuff_fit_tell(struct fit *f, struct tuff_fit_event event);
-/* Asks the caller; the strongest wish stays in f->wished until it is granted. */
-void tuff_fit_ask(struct fit *f);
 /* The next step's data, from where the loaders stand; and its step. */
 enum tuff_status tuff_fit_fetch(struct fit *f, const struct tuff_data_position *from);
 enum tuff_status tuff_fit_submit(struct fit *f);
-bool tuff_fit_validates(const struct fit *f);
+bool tuff_fit_validates(const struct fit *f); /* something is held out */
+bool tuff_fit_evaluates(const struct fit *f); /* that, or there are further sets */
+
+/* As the checkpoint f->resume_from has it: weights, optimizer; later checkpoints go. */
+enum tuff_status tuff_fit_restore(struct fit *f);
+
+/* ---- callbacks.c ---- */
+
+enum fit_moment {
+    FIT_TRAIN_BEGIN, FIT_TRAIN_END, FIT_EPOCH_BEGIN, FIT_EPOCH_END, FIT_STEP_BEGIN, FIT_STEP_END,
+    FIT_EVALUATE_BEGIN, FIT_EVALUATE, FIT_SAVE_BEGIN, FIT_SAVE, FIT_LOG
+};
+void tuff_fit_call(struct fit *f, enum fit_moment moment, const struct tuff_fit_event *event);
+void tuff_fit_tell(struct fit *f, struct tuff_fit_event event);
+/* Asks the caller; the strongest wish stays in f->wished until it is granted. */
+void tuff_fit_ask(struct fit *f);
+
+/* ---- fit_log.c ---- */
+
+/* last: as tuff_csv_open has it. */
+enum tuff_status tuff_fit_open_metrics(struct fit *f, uint64_t last);
+enum tuff_status tuff_fit_close_metrics(struct fit *f);
+enum tuff_status tuff_fit_reopen_metrics(struct fit *f, uint64_t last);
+/* The rate is of training alone: evaluation and saving begin a new window. */
+void tuff_fit_restart_rate(struct fit *f);
+enum tuff_status tuff_fit_log_step(struct fit *f, const struct tuff_step_result *r);
+enum tuff_status tuff_fit_log_eval(struct fit *f, bool best, bool whole);
+
+/* ---- anomaly.c ---- */
+
+/* What a step's result leads to: a failure, f->anomaly, or nothing. */
+enum tuff_status tuff_fit_judge(struct fit *f, const struct tuff_step_result *r);
+/* Back from step f->anomaly to the newest checkpoint; all results are taken. */
+enum tuff_status tuff_fit_roll_back(struct fit *f);
+
+/* ---- fit_eval.c ---- */
+
+enum tuff_status tuff_fit_open_sets(struct fit *f);
+void tuff_fit_close_sets(struct fit *f);
+enum tuff_status tuff_fit_evaluate(struct fit *f, bool all, bool *best);
 
 /* ---- fit_data.c ---- */
 
@@ -80,9 +128,9 @@ enum tuff_status tuff_fit_open_data(struct fit *f);
 enum tuff_status tuff_fit_open_loaders(struct fit *f);
 /* Steps that so many epochs are. */
 uint64_t tuff_fit_epoch_steps(const struct fit *f, int64_t epochs);
-/* Sum of losses and counted tokens of the i-th batch of evaluation; batches in order, from 0. */
-enum tuff_status tuff_fit_score(struct fit *f, struct tuff_data_position *position, double *nats,
-                                uint64_t *counted);
+/* Sum of losses and counted tokens of a batch of held-out examples; batches in order, from 0. */
+enum tuff_status tuff_fit_score_examples(struct fit *f, struct tuff_data_position *position,
+                                         double *nats, uint64_t *counted);
 void tuff_fit_close_data(struct fit *f);
 void tuff_fit_note(struct fit *f, const char *format, ...) TUFF_PRINTF(2, 3);
 

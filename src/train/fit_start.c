@@ -282,6 +282,7 @@ static enum tuff_status create_trainer(struct fit *f)
                                        .amp_dtype = p->amp_dtype,
                                        .checkpoint = p->checkpoint,
                                        .label_smoothing = p->label_smoothing,
+                                       .eval_logits = p->n_metrics > 0,
                                        .dropout = true,
                                        .seed = p->seed},
         &f->trainer);
@@ -344,7 +345,7 @@ static enum tuff_status choose_steps(struct fit *f)
 /* ---- the start ---- */
 
 /* Weights and optimizer as the checkpoint has them. */
-static enum tuff_status restore(struct fit *f)
+enum tuff_status tuff_fit_restore(struct fit *f)
 {
     TUFF_TRY(tuff_model_load(f->model, f->params->lora ? f->init : f->resume_from));
     if (f->params->lora)
@@ -384,19 +385,6 @@ static enum tuff_status read_checkpoint(struct fit *f, const char *config_change
         json_object_update_missing(f->settings, before);
     json_decref(before);
     return status;
-}
-
-static enum tuff_status open_metrics(struct fit *f)
-{
-    static const char *const columns[] = {"step", "loss", "grad_norm", "lr", "tokens_per_s",
-                                          "val_loss", "val_bits_per_byte"};
-    uint64_t last = f->resume_from ? f->state.step : TUFF_METRICS_NEW;
-    char *path = tuff_os_path_join(f->params->out, "metrics.csv");
-    enum tuff_status status =
-        path ? tuff_csv_open(f->ctx, path, columns, TUFF_COUNT(columns), last, &f->csv)
-             : no_memory(f);
-    free(path);
-    return status == TUFF_OK ? tuff_events_open(f->ctx, f->params->out, last, &f->events) : status;
 }
 
 /* How often, where it was left to us. A batch of evaluation costs a third of a micro-batch. */
@@ -456,18 +444,21 @@ enum tuff_status tuff_fit_start(struct fit *f)
     tuff_trainer_amp(&f->own.optimizer, f->own.amp, f->own.amp_dtype);
     TUFF_TRY(choose_memory(f));
     TUFF_TRY(tuff_fit_open_loaders(f));
+    TUFF_TRY(tuff_fit_open_sets(f));
     TUFF_TRY(f->resume_from ? read_checkpoint(f, changed) : plan_steps(f));
     if (f->resume_from && f->prefetch)
         tuff_prefetch_seek(f->prefetch, &f->state.position);
     TUFF_TRY(create_trainer(f));
     if (f->resume_from)
         TUFF_TRY(check_kernels(f));
-    TUFF_TRY(f->resume_from ? restore(f) : begin_anew(f));
+    TUFF_TRY(f->resume_from ? tuff_fit_restore(f) : begin_anew(f));
     if (!f->resume_from)
         TUFF_TRY(check_kernels(f));
     f->state.steps = f->steps;
     choose_intervals(f);
-    TUFF_TRY(open_metrics(f));
+    TUFF_TRY(tuff_sensors_create(f->ctx, f->params->sensors ? f->params->sensors : "/sys",
+                                 tuff_device_info(f->params->device)->pci, &f->sensors));
+    TUFF_TRY(tuff_fit_open_metrics(f, f->resume_from ? f->state.step : TUFF_METRICS_NEW));
     TUFF_TRY(tuff_trainer_start(f->trainer, f->state.step, f->state.applied));
     tell_ready(f);
     return TUFF_OK;

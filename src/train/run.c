@@ -19,11 +19,11 @@ static enum tuff_status no_memory(struct tuff_ctx *ctx)
 
 /* ---- settings ---- */
 
-static json_t *text_list(const struct tuff_fit_params *p)
+static json_t *text_list(const char *const *texts, size_t n)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < p->n_data; i++)
-        json_array_append_new(list, json_string(p->data[i]));
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_string(texts[i]));
     return list;
 }
 
@@ -72,7 +72,7 @@ json_t *tuff_run_settings(const struct tuff_fit_params *p, const struct tuff_tok
     if (tokenizer)
         bad |= json_object_set_new(root, "tokenizer", hash_text(tuff_run_vocabulary(tokenizer)));
     if (p->n_data && !tuff_run_is_token_file(p))
-        bad |= json_object_set_new(root, "data", text_list(p));
+        bad |= json_object_set_new(root, "data", text_list(p->data, p->n_data));
     if (!bad)
         return root;
     json_decref(root);
@@ -160,9 +160,13 @@ static enum tuff_status write_state(struct tuff_ctx *ctx, const char *folder,
     json_t *options = json_object();
     bool written = tuff_settings_write(options, p, TUFF_SETTING_OPTION);
     if (p->n_data)
-        json_object_set_new(options, "data", text_list(p));
+        json_object_set_new(options, "data", text_list(p->data, p->n_data));
+    json_object_set_new(options, "on-nan", json_string(tuff_fit_on_nan_name(p->on_nan)));
+    if (p->n_eval_data)
+        json_object_set_new(options, "eval-data", text_list(p->eval_data, p->n_eval_data));
     int bad = (!written) | json_object_set_new(root, "position", tuff_position_to_json(&state->position));
     bad |= json_object_set_new(root, "since_best", json_integer(state->since_best));
+    bad |= json_object_set_new(root, "rollbacks", json_integer(state->rollbacks));
     if (p->schedule.kind == TUFF_SCHEDULE_PLATEAU)
         bad |= json_object_set_new(root, "plateau", plateau_json(&state->plateau));
     bad |= json_object_set_new(root, "settings", json_deep_copy(params->settings));
@@ -179,7 +183,7 @@ static enum tuff_status write_state(struct tuff_ctx *ctx, const char *folder,
 static bool has_own_states(const struct tuff_optimizer_params *o)
 {
     return o->kind == TUFF_ADAFACTOR || o->kind == TUFF_MUON || o->kind == TUFF_GALORE ||
-           o->loss_scale > 0;
+           o->loss_scale > 0 || o->skip_outliers > 0;
 }
 
 static enum tuff_status save_optimizer(struct tuff_store *store, const char *folder,
@@ -263,6 +267,7 @@ static enum tuff_status parse_state(struct tuff_ctx *ctx, const char *folder, co
     TUFF_TRY(tuff_json_int(ctx, folder, root, "steps", &state->steps));
     TUFF_TRY(tuff_json_real(ctx, folder, root, "best_loss", &state->best_loss));
     TUFF_TRY(tuff_json_int(ctx, folder, root, "since_best", &state->since_best));
+    TUFF_TRY(tuff_json_int(ctx, folder, root, "rollbacks", &state->rollbacks));
     TUFF_TRY(read_plateau(ctx, folder, json_object_get(root, "plateau"), &state->plateau));
     if (step < 0 || applied < 0 || applied > step || step > state->steps ||
         state->steps > TUFF_FIT_STEPS_MAX)
@@ -292,7 +297,7 @@ enum tuff_status tuff_run_read(struct tuff_ctx *ctx, const char *folder,
 
 struct tuff_fit_memory {
     json_t *root;
-    const char **data; /* texts belong to root */
+    const char **data, **eval_data; /* texts belong to root */
 };
 
 void tuff_fit_memory_free(struct tuff_fit_memory *memory)
@@ -301,6 +306,7 @@ void tuff_fit_memory_free(struct tuff_fit_memory *memory)
         return;
     json_decref(memory->root);
     free(memory->data);
+    free(memory->eval_data);
     free(memory);
 }
 
@@ -327,22 +333,33 @@ static enum tuff_status recall_settings(struct tuff_ctx *ctx, const char *name, 
     return TUFF_OK;
 }
 
+static enum tuff_status recall_texts(struct tuff_ctx *ctx, const char *folder, const json_t *options,
+                                     const char *key, const char ***texts, size_t *n)
+{
+    const json_t *list = json_object_get(options, key);
+    *n = json_array_size(list);
+    if (!(*texts = tuff_calloc(TUFF_MAX(*n, 1), sizeof **texts)))
+        return no_memory(ctx);
+    for (size_t i = 0; i < *n; i++)
+        if (!((*texts)[i] = json_string_value(json_array_get(list, i))))
+            return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: \"%s\" must be texts", folder, key);
+    return TUFF_OK;
+}
+
 static enum tuff_status recall(struct tuff_ctx *ctx, const char *folder, struct tuff_fit_params *p,
                                struct tuff_fit_memory *memory)
 {
     TUFF_TRY(load_state(ctx, folder, &memory->root));
     const json_t *options = json_object_get(memory->root, "options");
     TUFF_TRY(recall_settings(ctx, folder, json_object_get(memory->root, "settings"), options, p));
-    const json_t *list = json_object_get(options, "data");
-    size_t n = json_array_size(list);
-    memory->data = tuff_calloc(n, sizeof *memory->data);
-    if (!memory->data)
-        return no_memory(ctx);
-    for (size_t i = 0; i < n; i++)
-        if (!(memory->data[i] = json_string_value(json_array_get(list, i))))
-            return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: \"data\" must be texts", folder);
+    const char *on_nan = NULL;
+    TUFF_TRY(tuff_json_string(ctx, folder, options, "on-nan", &on_nan));
+    if (on_nan && !tuff_fit_on_nan_find(on_nan, &p->on_nan))
+        return tuff_fail(ctx, TUFF_E_FORMAT, "%s/trainer.json: on-nan \"%s\": no such way", folder, on_nan);
+    TUFF_TRY(recall_texts(ctx, folder, options, "data", &memory->data, &p->n_data));
+    TUFF_TRY(recall_texts(ctx, folder, options, "eval-data", &memory->eval_data, &p->n_eval_data));
     p->data = memory->data;
-    p->n_data = n;
+    p->eval_data = memory->eval_data;
     return TUFF_OK;
 }
 

@@ -15,8 +15,11 @@ struct tuff_run_state {
     double best_loss;
     struct tuff_plateau plateau; /* of schedule reduce_lr_on_plateau */
     int64_t since_best; /* evaluations in a row that were not the best */
+    int64_t rollbacks;  /* so far */
     int64_t steps; /* of the schedule */
 };
+
+const char *tuff_fit_on_nan_name(enum tuff_fit_on_nan on_nan);
 
 /* ---- data ---- */
 

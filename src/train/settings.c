@@ -15,9 +15,11 @@ static const struct setting {
 #define SETTING(kind, kept, name, field, arg, help, least, most)                                   \
     {name, kind, TUFF_SETTING_##kept, offsetof(struct tuff_fit_params, field), least, most},
 #define WORD(name, member, arg, help)
+#define LIST(name, member, arg, help)
 #include "train/settings.def"
 #undef SETTING
 #undef WORD
+#undef LIST
 };
 
 static void *field(const struct setting *s, struct tuff_fit_params *params)

@@ -13,7 +13,7 @@ struct pass {
     struct tuff_program *program;
     struct tuff_train_shape shape;
     struct tuff_model_inputs in;
-    struct tuff_tensor *targets, *weight, *loss;
+    struct tuff_tensor *targets, *weight, *loss, *logits; /* logits: of evaluation, where asked for */
     uint64_t slot_step[2]; /* step whose run used the slot; 0: harvested */
     int slot;              /* that the next run will take, so the older one */
 };
@@ -35,7 +35,7 @@ struct tuff_trainer {
     struct tuff_tensor *norm, *applied;
     uint64_t apply_step[2]; /* as pass.slot_step and slot */
     int apply_slot;
-    uint64_t step, first_step, done_applied;
+    uint64_t step, first_step, done_applied, seen_applied;
     struct pending queue[PENDING]; /* oldest first */
     size_t n_queue;
     double host_seconds; /* of host_steps steps */
@@ -54,6 +54,8 @@ static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *
         tuff_model_token_loss(g, t->params.model, hidden, pass->targets, pass->weight,
                               training ? (float) t->params.label_smoothing : 0);
     pass->loss = tuff_output(g, tuff_named(loss, "loss"), "loss");
+    if (!training && t->params.eval_logits)
+        pass->logits = tuff_output(g, tuff_model_logits(g, t->params.model, hidden), "logits");
     if (training && t->params.on_graph)
         t->params.on_graph(t->params.on_graph_user, g, loss);
     if (t->params.amp)
@@ -246,7 +248,7 @@ void tuff_trainer_destroy(struct tuff_trainer *t)
 enum tuff_status tuff_trainer_start(struct tuff_trainer *t, uint64_t step, uint64_t applied)
 {
     t->step = t->first_step = step;
-    t->done_applied = applied;
+    t->done_applied = t->seen_applied = applied;
     return tuff_optimizer_start(t->optimizer, (uint32_t) applied);
 }
 
@@ -298,7 +300,8 @@ static void harvest_apply(struct tuff_trainer *t, int slot, int age)
         p->result.norm = (double) *(const float *) tuff_program_output(t->apply, t->norm, age);
         p->result.applied = *(const uint32_t *) tuff_program_output(t->apply, t->applied, age);
         t->done_applied = p->result.applied;
-        p->result.skipped = !isfinite(p->result.norm);
+        p->result.skipped = p->result.applied == t->seen_applied;
+        t->seen_applied = p->result.applied;
         p->applied = true;
     }
     t->apply_step[slot] = 0;
@@ -451,6 +454,12 @@ enum tuff_status tuff_trainer_swap_average(struct tuff_trainer *t)
     TUFF_TRY(tuff_program_begin(t->swap));
     TUFF_TRY(tuff_program_submit(t->swap));
     return tuff_program_wait(t->swap, 0);
+}
+
+const float *tuff_trainer_eval_logits(const struct tuff_trainer *t, size_t shape)
+{
+    const struct pass *pass = &t->eval[shape];
+    return pass->logits ? tuff_program_output(pass->program, pass->logits, 0) : NULL;
 }
 
 /* The i-th of 2 n + 3; NULL: there is none. */

@@ -288,6 +288,7 @@ enum tuff_status tuff_queue_submit(struct tuff_device *device, struct tuff_comma
         return tuff_vk_error(device, VK_ERROR_DEVICE_LOST, "submit");
     if (n > TUFF_COUNT(buffers))
         return tuff_fail(device->ctx, TUFF_E_RANGE, "more than 64 command buffers at once");
+    TUFF_TRY(tuff_background_pause(device));
     for (size_t i = 0; i < n; i++)
         buffers[i] = commands[i]->buffer;
     *value = device->submitted + 1;

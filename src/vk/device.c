@@ -214,10 +214,19 @@ static enum tuff_status open_device(struct tuff_device *device)
         f12.pNext = &matrix.control;
         f12.shaderFloat16 = f12.vulkanMemoryModel = VK_TRUE;
     }
+    VkDeviceQueueGlobalPriorityCreateInfoKHR low;
+    const char *extensions[TUFF_COUNT(matrix.extensions) + 1];
+    uint32_t n_extensions = matrix.n_extensions;
+    memcpy(extensions, matrix.extensions, n_extensions * sizeof *extensions);
+    extensions[n_extensions] = tuff_background_priority(device, &low);
+    if (extensions[n_extensions]) {
+        queue.pNext = &low;
+        n_extensions++;
+    }
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                .pNext = &f12,
-                               .enabledExtensionCount = matrix.n_extensions,
-                               .ppEnabledExtensionNames = matrix.extensions,
+                               .enabledExtensionCount = n_extensions,
+                               .ppEnabledExtensionNames = extensions,
                                .pEnabledFeatures = &features,
                                .queueCreateInfoCount = 1,
                                .pQueueCreateInfos = &queue};
@@ -273,8 +282,11 @@ enum tuff_status tuff_device_create(struct tuff_ctx *ctx, const struct tuff_devi
     if (params->memory_limit && params->memory_limit < device->info.memory_available)
         device->info.memory_total = device->info.memory_available = params->memory_limit;
     bool integrated = !strcmp(device->info.type, "integrated");
-    device->submit_seconds =
-        params->submit_seconds > 0 ? params->submit_seconds : integrated ? 0.03 : 0.2;
+    device->background = params->background;
+    device->submit_seconds = params->submit_seconds > 0 ? params->submit_seconds
+                             : params->background       ? 0.01
+                             : integrated               ? 0.03
+                                                        : 0.2;
     TUFF_TRY_GOTO(choose_family(device));
     TUFF_TRY_GOTO(open_device(device));
     TUFF_TRY_GOTO(tuff_cache_open(device, params->cache_folder));

@@ -46,6 +46,8 @@ struct tuff_device {
     uint64_t tick_mask; /* valid bits of a time mark */
     VkSemaphore timeline;
     uint64_t submitted; /* last value handed to the queue */
+    bool background;
+    double submitted_at; /* when, in the background */
     bool lost;
     VkPipelineCache cache;
     size_t cache_loaded_size;
@@ -65,6 +67,12 @@ struct tuff_device {
         void (*destroy)(void *);
     } attached[TUFF_ATTACHMENTS];
 };
+
+/* background.c: of a device in the background, the extension to switch on for a queue of low priority,
+ * NULL where there is none; and what comes before each submission. */
+const char *tuff_background_priority(const struct tuff_device *device,
+                                     VkDeviceQueueGlobalPriorityCreateInfoKHR *low);
+enum tuff_status tuff_background_pause(struct tuff_device *device);
 
 struct tuff_buffer_vk {
     VkBuffer buffer;

@@ -37,7 +37,7 @@ for line in '^data: [0-9]* tokens' 'bytes: parameters [0-9]*, gradients [0-9]*, 
   grep -q "$line" err || fail "no \"$line\": $(cat err)"
 done
 grep -q "$(printf '\r')\|$(printf '\033')" err && fail "a bar where there is no terminal"
-[ "$(sed -n 1p whole/metrics.csv)" = step,loss,grad_norm,lr,tokens_per_s,val_loss,val_bits_per_byte ] || fail "columns"
+[ "$(sed -n 1p whole/metrics.csv)" = step,loss,grad_norm,lr,tokens_per_s,val_loss,val_bits_per_byte,watts,celsius,joules_per_1000_tokens ] || fail "columns"
 [ "$(grep -c '^[0-9]*,[0-9]' whole/metrics.csv)" -eq 60 ] || fail "not a row a step"
 [ "$(awk -F, 'NR > 1 && $6 != "" { printf "%s ", $1 }' whole/metrics.csv)" = "20 40 60 " ] || fail "not three evaluations"
 awk -F, 'NR > 1 && $2 != "" { if (!first) first = $2; last = $2 } END { exit !(last < 0.8 * first) }' whole/metrics.csv ||

@@ -63,6 +63,12 @@ static void test_csv(void)
     CHECK(file_is(FOLDER "/odd.csv", "step,loss\n0,nan\n1,-inf\n2,-1.25e-30\n")); /* no close yet */
     CHECK_OK(ctx, tuff_csv_close(&csv));
     CHECK_OK(ctx, tuff_csv_close(&csv)); /* of NULL */
+    /* A table of an earlier version, which had fewer columns: its rows stay. */
+    static const char *const wider[] = {"step", "loss", "watts"};
+    CHECK_OK(ctx, tuff_csv_open(ctx, FOLDER "/odd.csv", wider, 3, 1, &csv));
+    CHECK_OK(ctx, tuff_csv_row(csv, 2, (double[]) {1, 2}, 3));
+    CHECK_OK(ctx, tuff_csv_close(&csv));
+    CHECK(file_is(FOLDER "/odd.csv", "step,loss,watts\n0,nan\n1,-inf\n2,1,2\n"));
 }
 
 static void test_table(void)

@@ -2,7 +2,6 @@
  * per byte are what they are called, and what cannot be done is refused, leaving no folder. */
 #define _DEFAULT_SOURCE
 #include "base/os.h"
-#include "device.h"
 #include "io/checkpoint.h"
 #include "io/metrics.h"
 #include "train/run.h"
@@ -11,9 +10,7 @@
 #include <sys/resource.h>
 
 #define FOLDER TEST_BINARY_DIR "/train.fit.scratch"
-#define RUN(name) FOLDER "/" name
-
-enum { VOCAB = 61, TRAIN = 1500, HELD_OUT = 333, BYTES = 777, STEPS = 12 };
+#include "fit_case.h"
 
 /* What the callbacks see and do. */
 struct watch {
@@ -45,52 +42,14 @@ static enum tuff_fit_wish wish(void *user)
     return ++w->step == w->stop_at ? TUFF_FIT_SAVE_AND_STOP : TUFF_FIT_GO_ON;
 }
 
-static const char *const token_file[] = {RUN("some.tok")};
-
 static struct tuff_fit_params usual(struct tuff_device *device, const char *out, struct watch *w)
 {
+    struct tuff_fit_params p = fit_case(device, out);
     *w = (struct watch) {0};
-    return (struct tuff_fit_params) {
-        .device = device,
-        .config = {.model_type = "gpt2", .max_position_embeddings = 16, .hidden_size = 32,
-                   .num_hidden_layers = 2, .num_attention_heads = 2, .norm_eps = 1e-5,
-                   .initializer_range = 0.02, .embd_pdrop = 0.1, .resid_pdrop = 0.1,
-                   .attn_pdrop = 0.1, .activation = TUFF_ACT_GELU_TANH,
-                   .tie_word_embeddings = true, .bos_token_id = -1, .eos_token_id = -1},
-        .data = token_file, .n_data = 1, .out = out, .steps = STEPS, .batch = 2, .context = 16,
-        .accumulate = 2, .schedule = {TUFF_SCHEDULE_COSINE, 1e-2, 0.1, 3, 0, 0, 0},
-        .weight_decay = 0.1, .optimizer = {.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .clip = 1},
-        .dropout = -1, .seed = 5,
-        .eval_every = 4, .save_every = 5, .eval_batches = 2, .on_event = on_event, .wish = wish,
-        .user = w};
-}
-
-static void write_tokens(struct tuff_ctx *ctx)
-{
-    struct tuff_token_writer *writer;
-    uint32_t tokens[TRAIN + HELD_OUT];
-    for (uint32_t i = 0; i < TRAIN + HELD_OUT; i++)
-        tokens[i] = (i * 7 + i / 5 * i) % VOCAB;
-    CHECK_OK(ctx, tuff_token_writer_create(ctx, token_file[0], VOCAB, 0, &writer));
-    CHECK_OK(ctx, tuff_token_writer_append(writer, tokens, TRAIN, 3000));
-    CHECK_OK(ctx, tuff_token_writer_validation(writer));
-    CHECK_OK(ctx, tuff_token_writer_append(writer, tokens + TRAIN, HELD_OUT, BYTES));
-    CHECK_OK(ctx, tuff_token_writer_finish(&writer));
-}
-
-static bool same_file(struct tuff_ctx *ctx, const char *a, const char *b, const char *name)
-{
-    char paths[2][512];
-    struct tuff_map maps[2] = {{0}, {0}};
-    snprintf(paths[0], sizeof paths[0], "%s/%s", a, name);
-    snprintf(paths[1], sizeof paths[1], "%s/%s", b, name);
-    bool same = tuff_os_map(ctx, paths[0], &maps[0]) == TUFF_OK &&
-                tuff_os_map(ctx, paths[1], &maps[1]) == TUFF_OK &&
-                maps[0].size == maps[1].size &&
-                !memcmp(maps[0].data, maps[1].data, maps[0].size);
-    tuff_os_unmap(&maps[0]);
-    tuff_os_unmap(&maps[1]);
-    return same;
+    p.on_event = on_event;
+    p.wish = wish;
+    p.user = w;
+    return p;
 }
 
 static bool same_bits(struct tuff_ctx *ctx, const char *a, const char *b)
@@ -158,63 +117,6 @@ static void test_resume(struct tuff_ctx *ctx, struct tuff_device *device)
     p.resume = true;
     CHECK_OK(ctx, tuff_fit(ctx, &p, &report));
     CHECK(w.saves == 0 && report.step == STEPS && same_bits(ctx, RUN("whole"), RUN("quiet")));
-}
-
-/* Every optimizer's states are part of a checkpoint: stopped and resumed it ends with the same bits,
- * of the weights and of all states. */
-static void test_optimizers(struct tuff_ctx *ctx, struct tuff_device *device)
-{
-    static const struct {
-        enum tuff_optimizer_kind kind;
-        double momentum;
-        const char *files[4];
-        double average; /* and the rate falls where evaluations get no better */
-    } cases[] = {{TUFF_SGD, 0, {NULL}, 0},
-                 {TUFF_SGD, 0.9, {"momentum_buffer", NULL}, 0},
-                 {TUFF_RMSPROP, 0.5, {"square_avg", "momentum_buffer", NULL}, 0},
-                 {TUFF_LION, 0, {"exp_avg", NULL}, 0},
-                 {TUFF_ADAFACTOR, 0, {"optimizer", NULL}, 0},
-                 {TUFF_MUON, 0.9, {"optimizer", "exp_avg_sq", NULL}, 0},
-                 {TUFF_GALORE, 0, {"optimizer", "exp_avg", NULL}, 0},
-                 {TUFF_ADAMW, 0, {"exp_avg", "exp_avg_sq", "ema", NULL}, 0.75}};
-    for (size_t i = 0; i < TUFF_COUNT(cases); i++) {
-        struct watch w;
-        struct tuff_fit_report report;
-        char folders[2][64], file[64];
-        for (int k = 0; k < 3; k++) { /* whole; stopped; resumed */
-            snprintf(folders[k > 0], sizeof folders[0], RUN("optimizer%zu.%d"), i, k > 0);
-            struct tuff_fit_params p = usual(device, folders[k > 0], &w);
-            p.steps = 6;
-            p.eval_every = p.save_every = 0;
-            p.optimizer = tuff_optimizer_defaults(cases[i].kind);
-            p.optimizer.momentum = cases[i].momentum;
-            p.optimizer.average = cases[i].average;
-            p.optimizer.rank = 4;
-            p.optimizer.update_proj_gap = 3; /* found again before and behind the stop */
-            p.schedule.base = cases[i].kind == TUFF_LION ? 1e-4 : 1e-3;
-            if (cases[i].average > 0) { /* no evaluation is a hundred times better */
-                p.eval_every = 1;
-                p.schedule.kind = TUFF_SCHEDULE_PLATEAU;
-                p.schedule.floor = 0;
-                p.schedule.plateau = (struct tuff_plateau_params) {0.5, 1, 0.99, 1};
-                p.groups = "*.bias:lr=0.01;*ln_?.weight:decay=0.2";
-                p.freeze = "*wpe*";
-            }
-            p.resume = k == 2;
-            w.stop_at = k == 1 ? 4 : 0;
-            CHECK_OK(ctx, tuff_fit(ctx, &p, &report));
-        }
-        CHECK_MSG(same_file(ctx, folders[0], folders[1], "step-00000006/model.safetensors"),
-                  "case %zu: other weights", i);
-        for (const char *const *name = cases[i].files; *name; name++) {
-            snprintf(file, sizeof file, "step-00000006/%s.safetensors", *name);
-            CHECK_MSG(same_file(ctx, folders[0], folders[1], file), "case %zu: other %s", i, *name);
-        }
-        if (cases[i].average > 0) {
-            CHECK(same_file(ctx, folders[0], folders[1], "step-00000006/trainer.json"));
-            CHECK(same_metrics(ctx, folders[0], folders[1]));
-        }
-    }
 }
 
 /* The one that `best` names has the lowest loss of the evaluations. */
@@ -441,7 +343,6 @@ int main(void)
     if (device) {
         write_tokens(ctx);
         test_resume(ctx, device);
-        test_optimizers(ctx, device);
         test_best(ctx);
         test_bits_per_byte(ctx, device);
         test_full_disk(ctx, device);
