@@ -27,7 +27,7 @@ static inline void write_tokens(struct tuff_ctx *ctx)
 
 static inline bool same_file(struct tuff_ctx *ctx, const char *a, const char *b, const char *name)
 {
-    char paths[2][512];
+    char paths[2][2048];
     struct tuff_map maps[2] = {{0}, {0}};
     snprintf(paths[0], sizeof paths[0], "%s/%s", a, name);
     snprintf(paths[1], sizeof paths[1], "%s/%s", b, name);

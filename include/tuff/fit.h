@@ -48,7 +48,7 @@ struct tuff_fit_score {
 struct tuff_fit_state {
     int64_t step, steps;    /* steps done, of how many */
     double epoch;           /* passes over the training part: 1.5 is in the middle of the second */
-    struct tuff_store *store; /* the weights: tuff_variable_read and _write wait for the device */
+    struct tuff_store *store; /* the weights: the device is idle, but in on_log */
     struct tuff_model *model;
     const struct tuff_fit_event *event; /* on_log, on_evaluate, on_save: what there is to tell */
 };

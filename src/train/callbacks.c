@@ -1,6 +1,7 @@
 /* train/callbacks: what a run tells, and whom it asks; see tuff/fit.h. */
 #include "base/os.h"
 #include "train/fit_run.h"
+#include "vk/vk.h"
 
 #include <stddef.h>
 
@@ -35,9 +36,13 @@ void tuff_fit_call(struct fit *f, enum fit_moment moment, const struct tuff_fit_
                                          .epoch = epoch(f), .store = f->store, .model = f->model,
                                          .event = event};
     struct tuff_fit_control control = {false, false, false};
+    bool idle = moment == FIT_LOG; /* which is told of a step while the next ones run */
     for (size_t i = 0; i < p->n_callbacks; i++) {
         tuff_fit_callback_fn fn;
         memcpy(&fn, (const char *) &p->callbacks[i] + members[moment], sizeof fn);
+        if (fn && !idle)
+            tuff_queue_idle(p->device); /* the weights are in its hand */
+        idle |= fn != NULL;
         if (fn)
             fn(p->callbacks[i].user, &state, &control);
     }

@@ -35,7 +35,7 @@ static struct tuff_examples *make_examples(struct tuff_ctx *ctx)
 static void check_same(struct tuff_ctx *ctx, const char *name, const char *a, const char *b)
 {
     struct tuff_os_list list = {0};
-    char folders[2][512];
+    char folders[2][1024];
     size_t tensors = 0;
     snprintf(folders[0], sizeof folders[0], "%s/step-%08d", a, SHORT);
     snprintf(folders[1], sizeof folders[1], "%s/step-%08d", b, SHORT);
@@ -73,7 +73,7 @@ static void test_resume(struct tuff_ctx *ctx, struct tuff_device *device)
                  {"adamw average plateau", TUFF_ADAMW, 0, 0, TUFF_F32, false, 0, 0.75}};
     struct tuff_examples *examples = make_examples(ctx);
     for (size_t i = 0; i < TUFF_COUNT(cases); i++) {
-        char folders[2][512];
+        char folders[2][256];
         for (int k = 0; k < 3; k++) { /* whole; stopped; resumed */
             struct tuff_fit_report report;
             int steps = 0;
