@@ -210,6 +210,11 @@ struct tuff_model_inputs {
     struct tuff_tensor *visible;           /* U32 [B, 2], as tuff_attention takes it; with a cache
                                               [R], as tuff_attention_cached does, of a chunk [1, 2] */
     struct tuff_tensor *seed;              /* U32 [2]: dropout is on */
+    double neftune;                        /* as asked for */
+    struct tuff_tensor *virtual_ids;       /* of soft prompts (soft_prompt.h), U32, ids' shape: which virtual
+                                              token a row is, UINT32_MAX: none; then ids have them too */
+    struct tuff_tensor *virtual_buckets;
+    struct tuff_tensor *real;              /* F32, ids' shape and 1: 0 where a row is one, else 1 */
     struct tuff_tensor *head_mask;         /* F32 [N, H]: factors of the heads' weights; N as
                                               tuff_model_attention_count has it */
     struct tuff_tensor **attentions;       /* asked for by an array of N: filled with the weights,
@@ -226,6 +231,8 @@ struct tuff_model_inputs_args {
     bool gradient;       /* a backward pass will follow */
     bool visible;        /* padded sequences: which tokens are there is an input */
     bool dropout;        /* the configuration's rates apply */
+    double neftune;      /* > 0: NEFTune's alpha: noise uniform in +-alpha / sqrt(T C) is added to the
+                            embeddings of tokens (Jain et al. 2023, arXiv:2310.05914); seed is an input */
     bool token_types;    /* an input of GPT-1, GPT-2 and GPT-Neo too (BERT always has them) */
     bool head_mask;      /* factors of heads are an input; not with a cache */
     const struct tuff_kv_cache *cache; /* then R rows, each of at most max_blocks blocks */

@@ -1,6 +1,7 @@
 /* tuff bench: speeds of kernels and of whole steps, median of repeated runs after a warm-up. */
 #include "base/os.h"
 #include "base/rng.h"
+#include "cli/bench.h"
 #include "cli/bench_memory.h"
 #include "cli/bench_tokenizer.h"
 #include "cli/cli.h"
@@ -8,30 +9,11 @@
 #include "graph/plan.h"
 #include "kernel/roof.h"
 #include "tuff/generate.h"
+#include "tuff/optim.h"
 #include "tuff/ops.h"
-#include "tuff/train.h"
 
 #include <jansson.h>
 #include <math.h>
-
-struct bench {
-    struct cli *cli;
-    const struct cli_command *command;
-    struct tuff_device *device;
-    int64_t m, n, k, batch, layers, heads, width, context, vocab, tokens, prompt, head_size, megabytes;
-    int64_t parameters;
-    int64_t channels, out_channels, height, kernel, stride, padding;
-    double seconds;
-    const char *layout, *dtype, *op, *checkpoint, *amp, *amp_dtype;
-    bool json, generic, backward, unfused;
-};
-
-struct outcome {
-    double median, least;     /* seconds a run */
-    double gflops, gbps, roof, tokens_per_s, host_ms; /* roof: bytes a second, copied */
-    uint64_t activations;     /* bytes of the plan */
-    const char *variant;
-};
 
 static int by_value(const void *a, const void *b)
 {
@@ -39,7 +21,7 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static int report(const struct bench *b, const char *what, const struct outcome *o)
+int bench_report(const struct bench *b, const char *what, const struct bench_outcome *o)
 {
     const char *name = tuff_device_info(b->device)->name;
     if (b->json) {
@@ -55,6 +37,12 @@ static int report(const struct bench *b, const char *what, const struct outcome 
             json_object_set_new(root, "host_ms_per_step", json_real(o->host_ms));
         if (o->activations)
             json_object_set_new(root, "activations", json_integer((json_int_t) o->activations));
+        if (o->planned)
+            json_object_set_new(root, "planned", json_integer((json_int_t) o->planned));
+        if (o->taken)
+            json_object_set_new(root, "allocated", json_integer((json_int_t) o->taken));
+        if (o->resident)
+            json_object_set_new(root, "resident", json_integer((json_int_t) o->resident));
         if (o->variant)
             json_object_set_new(root, "variant", json_string(o->variant));
         char *text = json_dumps(root, JSON_COMPACT);
@@ -88,9 +76,14 @@ static double median(double *values, size_t n)
     return values[n / 2];
 }
 
-/* Calls run() until `seconds` have passed, at least 5 times, and takes median and least. */
-static enum tuff_status measure(const struct bench *b, enum tuff_status (*run)(void *), void *user,
-                                struct outcome *o)
+/* Runs there must be: few where each takes long. */
+static size_t least(const struct bench *b, double start)
+{
+    return tuff_os_now() - start < 4 * b->seconds ? 5 : 3;
+}
+
+enum tuff_status bench_measure(const struct bench *b, enum tuff_status (*run)(void *), void *user,
+                               struct bench_outcome *o)
 {
     double *times = tuff_calloc(RUNS_MOST, sizeof *times), start = 0;
     size_t n = 0;
@@ -99,7 +92,7 @@ static enum tuff_status measure(const struct bench *b, enum tuff_status (*run)(v
     for (int i = 0; i < RUNS_WARM_UP && status == TUFF_OK; i++)
         status = run(user);
     start = tuff_os_now();
-    while (status == TUFF_OK && n < RUNS_MOST && (n < 5 || tuff_os_now() - start < b->seconds)) {
+    while (status == TUFF_OK && n < RUNS_MOST && (n < least(b, start) || tuff_os_now() - start < b->seconds)) {
         double begin = tuff_os_now();
         status = run(user);
         times[n++] = tuff_os_now() - begin;
@@ -235,7 +228,7 @@ static int bench_op(struct bench *b, const char *what,
     struct tuff_store *store = NULL;
     struct tuff_graph *g = NULL;
     struct tuff_program *program = NULL;
-    struct outcome o = {0};
+    struct bench_outcome o = {0};
     enum tuff_status status = tuff_store_create(b->cli->ctx, b->device, &store);
     if (status == TUFF_OK)
         status = tuff_graph_create(b->cli->ctx, &g);
@@ -252,7 +245,7 @@ static int bench_op(struct bench *b, const char *what,
     if (status == TUFF_OK)
         status = fill_random(store);
     if (status == TUFF_OK)
-        status = measure(b, run_program, program, &o);
+        status = bench_measure(b, run_program, program, &o);
     if (status == TUFF_OK) {
         o.gflops = flops / o.median * 1e-9;
         struct tuff_roofs roofs = {0};
@@ -263,7 +256,7 @@ static int bench_op(struct bench *b, const char *what,
         struct tuff_plan_sizes sizes;
         tuff_program_sizes(program, &sizes);
         o.activations = sizes.activations;
-        report(b, what, &o);
+        bench_report(b, what, &o);
     }
     tuff_program_destroy(program);
     tuff_store_destroy(store);
@@ -301,7 +294,7 @@ static int bench_adamw(struct bench *b)
     struct tuff_graph *g = NULL;
     struct tuff_optimizer *adamw = NULL;
     struct tuff_program *program = NULL;
-    struct outcome o = {0};
+    struct bench_outcome o = {0};
     enum tuff_status status = tuff_store_create(b->cli->ctx, b->device, &store);
     if (status == TUFF_OK)
         status = tuff_graph_create(b->cli->ctx, &g);
@@ -318,11 +311,11 @@ static int bench_adamw(struct bench *b)
     if (status == TUFF_OK)
         status = tuff_optimizer_start(adamw, 0);
     if (status == TUFF_OK)
-        status = measure(b, run_program, program, &o);
+        status = bench_measure(b, run_program, program, &o);
     if (status == TUFF_OK) {
         o.gbps = 32.0 * (double) b->parameters / o.median * 1e-9;
         o.variant = program->launches[0].items[program->launches[0].n - 2].kernel;
-        report(b, "adamw", &o);
+        bench_report(b, "adamw", &o);
     }
     tuff_program_destroy(program);
     tuff_optimizer_destroy(adamw);
@@ -332,7 +325,7 @@ static int bench_adamw(struct bench *b)
 
 /* ---- whole models ---- */
 
-static void model_config(const struct bench *b, struct tuff_model_config *config)
+void bench_model_config(const struct bench *b, struct tuff_model_config *config)
 {
     *config = (struct tuff_model_config) {.model_type = "gpt2",
                                           .vocab_size = b->vocab,
@@ -344,94 +337,6 @@ static void model_config(const struct bench *b, struct tuff_model_config *config
                                           .initializer_range = 0.02,
                                           .activation = TUFF_ACT_GELU_TANH,
                                           .tie_word_embeddings = true};
-}
-
-struct training {
-    struct tuff_trainer *trainer;
-    uint32_t *ids, *targets;
-    uint64_t counted;
-    double loss;
-};
-
-/* One step, waited for, so that its time is its own. */
-static enum tuff_status run_step(void *user)
-{
-    struct training *t = user;
-    struct tuff_step_result result;
-    bool have;
-    TUFF_TRY(tuff_trainer_step(t->trainer, (const uint32_t *const *) &t->ids,
-                               (const uint32_t *const *) &t->targets, 1, t->counted));
-    TUFF_TRY(tuff_trainer_result(t->trainer, true, &have, &result));
-    t->loss = result.loss;
-    return TUFF_OK;
-}
-
-static int bench_train(struct bench *b)
-{
-    struct tuff_ctx *ctx = b->cli->ctx;
-    struct tuff_model_config config;
-    struct tuff_store *store = NULL;
-    struct tuff_model *model = NULL;
-    struct training t = {.counted = (uint64_t) (b->batch * b->context)};
-    struct outcome o = {0};
-    double rate = 3e-4;
-    uint64_t memory;
-    int blocks, code = cli_memory_words(b->command, b->checkpoint, NULL, &blocks, &memory);
-    enum tuff_dtype amp_dtype = TUFF_F32;
-    int amp = 0;
-    if (code < 0)
-        code = cli_amp_words(b->command, b->amp, b->amp_dtype, &amp, &amp_dtype);
-    if (code >= 0)
-        return code;
-    model_config(b, &config);
-    enum tuff_status status = tuff_store_create(ctx, b->device, &store);
-    if (status == TUFF_OK)
-        status = tuff_model_create(store, &config, &model);
-    if (status == TUFF_OK)
-        status = tuff_trainer_create(
-            ctx,
-            &(struct tuff_trainer_params) {.store = store,
-                                           .model = model,
-                                           .batch = b->batch,
-                                           .context = b->context,
-                                           .eval_batch = 1,
-                                           .unfused = b->unfused,
-                                           .checkpoint = blocks,
-                                           .amp = amp,
-                                           .amp_dtype = amp_dtype,
-                                           .generic = b->generic,
-                                           .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
-                                                     .clip = 1, .lr = &rate, .lr_count = 1,
-                                                     .weight_decay = {0.1}}},
-            &t.trainer);
-    if (status == TUFF_OK)
-        status = tuff_model_init(model, 1);
-    if (status == TUFF_OK)
-        status = tuff_trainer_start(t.trainer, 0, 0);
-    t.ids = tuff_calloc(2 * t.counted, sizeof *t.ids);
-    t.targets = t.ids ? t.ids + t.counted : NULL;
-    struct tuff_rng rng;
-    tuff_rng_init(&rng, 2, 0);
-    for (uint64_t i = 0; t.ids && i < 2 * t.counted; i++)
-        t.ids[i] = (uint32_t) tuff_rng_below(&rng, (uint64_t) b->vocab);
-    if (status == TUFF_OK && t.ids)
-        status = measure(b, run_step, &t, &o);
-    if (status == TUFF_OK) {
-        struct tuff_plan_sizes sizes;
-        tuff_trainer_sizes(t.trainer, &sizes);
-        o.tokens_per_s = (double) t.counted / o.median;
-        o.gflops = sizes.flops / o.median * 1e-9;
-        o.host_ms = tuff_trainer_host_seconds(t.trainer) * 1e3;
-        report(b, "train", &o);
-        if (!b->json)
-            printf("loss after the last step %.4f; activations %.1f MiB\n", t.loss,
-                   (double) sizes.activations / 1048576);
-    }
-    free(t.ids);
-    tuff_trainer_destroy(t.trainer);
-    tuff_model_destroy(model);
-    tuff_store_destroy(store);
-    return status == TUFF_OK ? CLI_OK : cli_fail(b->cli, b->command);
 }
 
 struct decoding {
@@ -474,9 +379,9 @@ static int bench_decode(struct bench *b)
     struct decoding d = {.n = (size_t) b->batch,
                          .firsts = tuff_calloc(RUNS, sizeof *d.firsts),
                          .rests = tuff_calloc(RUNS, sizeof *d.rests)};
-    struct outcome o = {0};
+    struct bench_outcome o = {0};
     uint32_t *prompt = tuff_calloc((size_t) b->prompt, sizeof *prompt);
-    model_config(b, &config);
+    bench_model_config(b, &config);
     int64_t tokens = TUFF_MIN(b->tokens, b->context - b->prompt);
     enum tuff_status status = tuff_store_create(ctx, b->device, &store);
     if (status == TUFF_OK)
@@ -499,7 +404,7 @@ static int bench_decode(struct bench *b)
         d.prompts[i] = (struct tuff_prompt) {
             .ids = prompt, .n = (size_t) b->prompt, .sampling = {.greedy = true}, .max_new_tokens = tokens};
     if (status == TUFF_OK)
-        status = measure(b, run_decode, &d, &o);
+        status = bench_measure(b, run_decode, &d, &o);
     if (status == TUFF_OK) {
         /* Without the prefill step that gave the first token, run by run. */
         size_t n = d.runs - RUNS_WARM_UP;
@@ -508,7 +413,7 @@ static int bench_decode(struct bench *b)
         o.tokens_per_s = (double) (d.n * (size_t) TUFF_MAX(tokens - 1, 1)) / seconds;
         o.gbps = (double) tuff_model_parameter_count(&config) * 4 * (double) (tokens - 1) / seconds *
                  1e-9;
-        report(b, "decode", &o);
+        bench_report(b, "decode", &o);
         /* With several, the first token comes before the other prompts are in. */
         if (d.n == 1 && !b->json)
             printf("prefill: %lld tokens in %.1f ms, %.1f tokens/s\n", (long long) b->prompt,
@@ -540,8 +445,10 @@ static int check(const struct bench *b)
             return cli_error(b->command, CLI_USAGE, "--variant \"%s\": generic, cpu, packed, tiled, "
                              "tiled.s, .m or .l, coopmat, coopmat.s, .m or .l", b->cli->kernels);
     }
-    if (strcmp(b->dtype, "f32"))
-        return cli_error(b->command, CLI_USAGE, "--dtype \"%s\": only f32 is supported", b->dtype);
+    bool half = b->lora && (!strcmp(b->dtype, "bf16") || !strcmp(b->dtype, "f16"));
+    if (strcmp(b->dtype, "f32") && !half)
+        return cli_error(b->command, CLI_USAGE, "--dtype \"%s\": f32, or with --lora f16 or bf16",
+                         b->dtype);
     return CLI_OK;
 }
 
@@ -560,11 +467,14 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"n", CLI_INT, &b.n, "N", "matmul, op: columns", 1, 1 << 20},
         {"k", CLI_INT, &b.k, "N", "matmul: inner size", 1, 1 << 20},
         {"layout", CLI_STRING, &b.layout, "L", "matmul: nn, nt, tn or tt (t: transposed)", 0, 0},
-        {"dtype", CLI_STRING, &b.dtype, "T", "matmul: f32", 0, 0},
+        {"dtype", CLI_STRING, &b.dtype, "T", "matmul: f32; train --lora: of frozen matrices, f16 or "
+         "bf16 too", 0, 0},
         {"op", CLI_STRING, &b.op, "NAME", "op: add, gelu, layer_norm, softmax, ...", 0, 0},
         {"amp", CLI_STRING, &b.amp, "O1", "train: see tuff train", 0, 0},
         {"amp-dtype", CLI_STRING, &b.amp_dtype, "T", "train: see tuff train", 0, 0},
         {"checkpoint", CLI_STRING, &b.checkpoint, "block", "train: see tuff train", 0, 0},
+        {"config", CLI_STRING, &b.config, "FILE", "train: a model of that config.json", 0, 0},
+        {"lora", CLI_STRING, &b.lora, "WHAT", "train: adapters, as tuff train has them", 0, 0},
         {"no-fuse", CLI_FLAG, &b.unfused, NULL, "train: every op by itself", 0, 0},
         {"batch", CLI_INT, &b.batch, "N", "matrices, rows, sequences or images", 1, 65535},
         {"layers", CLI_INT, &b.layers, "N", "train, decode: blocks", 1, 4096},

@@ -256,6 +256,17 @@ static void put(struct tuff_bucket *b, const struct tuff_tensor *input, int64_t 
         to[row] = value;
 }
 
+/* Whether the row is one of the model's virtual tokens, which come first. */
+static void put_virtual(const struct tuff_generator *gen, struct tuff_bucket *b, int64_t row,
+                        size_t position)
+{
+    float *real = b->in.real ? tuff_program_input(b->program, b->in.real) : NULL;
+    bool is_virtual = position < (size_t) tuff_model_virtual_tokens(gen->params.model);
+    put(b, b->in.virtual_ids, row, is_virtual ? (uint32_t) position : UINT32_MAX);
+    if (real)
+        real[row] = is_virtual ? 0 : 1;
+}
+
 static void put_row(struct tuff_generator *gen, struct tuff_bucket *b, int64_t row,
                     struct tuff_feed *feed, uint32_t slot)
 {
@@ -263,6 +274,7 @@ static void put_row(struct tuff_generator *gen, struct tuff_bucket *b, int64_t r
     put(b, b->in.ids, row, feed->id);
     put(b, b->in.positions, row, (uint32_t) track->length);
     put(b, b->in.slots, row, slot);
+    put_virtual(gen, b, row, track->length);
     track->length++;
     if (b->window)
         return;
@@ -287,13 +299,14 @@ static void put_window(struct tuff_bucket *b, const struct tuff_track *track)
     }
 }
 
-static void clear_rows(struct tuff_bucket *b, int64_t from)
+static void clear_rows(const struct tuff_generator *gen, struct tuff_bucket *b, int64_t from)
 {
     for (int64_t row = from; row < b->rows; row++) {
         put(b, b->in.ids, row, 0);
         put(b, b->in.positions, row, 0);
         put(b, b->in.visible, row, 0);
         put(b, b->in.slots, row, NO_SLOT);
+        put_virtual(gen, b, row, SIZE_MAX);
     }
 }
 
@@ -345,7 +358,7 @@ static enum tuff_status run_rows(struct tuff_generator *gen, struct tuff_bucket 
     if (b->window)
         put_window(b, feeds[0].track);
     else
-        clear_rows(b, (int64_t) n);
+        clear_rows(gen, b, (int64_t) n);
     for (int64_t i = picks; pick && i < b->picks; i++)
         pick[i] = 0;
     TUFF_TRY(tuff_program_submit(b->program));
@@ -389,6 +402,35 @@ enum tuff_status tuff_engine_run_chunk(struct tuff_generator *gen, struct tuff_f
 }
 
 /* ---- checks ---- */
+
+const struct tuff_prompt *tuff_engine_prompts(struct tuff_generator *gen,
+                                              const struct tuff_prompt *prompts, size_t n,
+                                              void **memory)
+{
+    size_t before = (size_t) tuff_model_virtual_tokens(gen->params.model), total = 0;
+    *memory = NULL;
+    if (!before)
+        return prompts;
+    for (size_t i = 0; i < n; i++)
+        total += before + prompts[i].n;
+    struct tuff_prompt *list = *memory = tuff_calloc(1, n * sizeof *list + total * sizeof(uint32_t));
+    if (!list) {
+        tuff_fail(gen->ctx, TUFF_E_NOMEM, "generate: out of host memory");
+        return NULL;
+    }
+    uint32_t *ids = (uint32_t *) (void *) (list + n);
+    for (size_t i = 0; i < n; i++) {
+        list[i] = prompts[i];
+        list[i].ids = ids;
+        list[i].n += before;
+        /* Ids of virtual tokens are not looked up; one of the prompt's own changes no penalty. */
+        for (size_t k = 0; k < before; k++)
+            *ids++ = prompts[i].n ? prompts[i].ids[0] : 0;
+        for (size_t k = 0; k < prompts[i].n; k++)
+            *ids++ = prompts[i].ids[k];
+    }
+    return list;
+}
 
 enum tuff_status tuff_engine_check(struct tuff_generator *gen, const struct tuff_prompt *prompts,
                                    size_t n, size_t rows)

@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "tuff/generate.h"
 #include "tuff/ops.h"
+#include "tuff/soft_prompt.h"
 
 enum {
     TUFF_DECODE_BUCKETS = 8,
@@ -90,6 +91,11 @@ void tuff_engine_limits(const struct tuff_generator *gen, bool prompt, size_t *f
 /* Runs them together, in the order given. `prompt`: they are prompts' tokens. */
 enum tuff_status tuff_engine_run(struct tuff_generator *gen, struct tuff_feed *feeds, size_t n,
                                  bool prompt);
+/* The prompts with room before them for the model's virtual tokens, if it has any; *memory is the caller's to
+ * free. NULL, with the failure told: out of memory. */
+const struct tuff_prompt *tuff_engine_prompts(struct tuff_generator *gen,
+                                              const struct tuff_prompt *prompts, size_t n,
+                                              void **memory);
 /* Prompts and their samplings make sense for this generator, `rows` a prompt. */
 enum tuff_status tuff_engine_check(struct tuff_generator *gen, const struct tuff_prompt *prompts,
                                    size_t n, size_t rows);

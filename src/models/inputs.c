@@ -10,6 +10,7 @@ static void add_rows(struct tuff_graph *g, const struct tuff_model *m,
     if (m->family->needs & TUFF_NEEDS_POSITIONS)
         in->positions = tuff_input(g, "positions", TUFF_U32, 1, rows);
     in->slots = tuff_input(g, "slots", TUFF_U32, 1, rows);
+    tuff_soft_prompt_inputs(g, m, in, false);
     if (args->window) {
         in->window = tuff_input(g, "window", TUFF_U32, 1, &args->window);
         in->visible = tuff_input(g, "visible", TUFF_U32, 2, (int64_t[]) {1, 2});
@@ -41,8 +42,8 @@ void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *m
         add_rows(g, m, in, args);
         return;
     }
-    int64_t dims[2] = {args->batch, args->time};
-    int64_t words = (int64_t) TUFF_EMBEDDING_BUCKET_WORDS(args->batch * args->time);
+    int64_t dims[2] = {args->batch, args->time + tuff_model_virtual_tokens(m)};
+    int64_t words = (int64_t) TUFF_EMBEDDING_BUCKET_WORDS(dims[0] * dims[1]);
     in->ids = tuff_input(g, "ids", TUFF_U32, 2, dims);
     if (m->family->needs & TUFF_NEEDS_POSITIONS)
         in->positions = tuff_input(g, "positions", TUFF_U32, 2, dims);
@@ -60,8 +61,10 @@ void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *m
         add_source(g, in, args);
     if (args->visible)
         in->visible = tuff_input(g, "visible", TUFF_U32, 2, (int64_t[]) {args->batch, 2});
+    tuff_soft_prompt_inputs(g, m, in, args->gradient);
+    in->neftune = args->neftune;
     bool drops = tuff_model_has_dropout(&m->config) || (m->lora && m->lora->params.dropout > 0);
-    if (args->dropout && drops)
+    if ((args->dropout && drops) || args->neftune > 0)
         in->seed = tuff_input(g, "seed", TUFF_U32, 1, (int64_t[]) {2});
     if (args->head_mask)
         in->head_mask = tuff_input(g, "head_mask", TUFF_F32, 2,
@@ -101,11 +104,21 @@ static enum tuff_status write_ids_buckets(struct tuff_program *p, const struct t
 }
 
 static void write_visible(struct tuff_program *p, const struct tuff_tensor *input,
-                          const uint32_t *visible, int64_t rows, int64_t time)
+                          const uint32_t *visible, int64_t rows, int64_t time, int64_t before)
 {
     uint32_t *to = input ? tuff_program_input(p, input) : NULL;
     for (int64_t i = 0; to && i < 2 * rows; i++)
-        to[i] = visible ? visible[i] : i % 2 ? (uint32_t) time : 0;
+        to[i] = !visible ? (i % 2 ? (uint32_t) time : 0)
+                         : visible[i] + (i % 2 || visible[i] ? (uint32_t) before : 0);
+}
+
+/* Rows of `time` values, of which the first `before` stay as they are, those behind them more by `add`. */
+static void spread(uint32_t *to, const uint32_t *from, int64_t rows, int64_t time, int64_t before,
+                   uint32_t add)
+{
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t i = before; i < time; i++)
+            to[row * time + i] = *from++ + add;
 }
 
 enum tuff_status tuff_model_inputs_write(struct tuff_program *p, const struct tuff_model *m,
@@ -113,27 +126,34 @@ enum tuff_status tuff_model_inputs_write(struct tuff_program *p, const struct tu
                                          const struct tuff_model_batch *batch)
 {
     int64_t rows = tuff_dims(in->ids)[0], time = tuff_dims(in->ids)[1];
+    int64_t before = tuff_model_virtual_tokens(m); /* of each row's `time` */
     size_t n = (size_t) (rows * time);
     uint32_t *to = tuff_program_input(p, in->ids);
-    if (to)
-        memcpy(to, batch->ids, n * sizeof *to);
-    TUFF_TRY(write_ids_buckets(p, m, in->ids_buckets, batch->ids, n));
+    if (to) {
+        memset(to, 0, n * sizeof *to);
+        spread(to, batch->ids, rows, time, before, 0);
+    }
+    TUFF_TRY(write_ids_buckets(p, m, in->ids_buckets, before ? to : batch->ids, n));
+    TUFF_TRY(tuff_soft_prompt_write(p, m, in));
     if (in->positions && (to = tuff_program_input(p, in->positions))) {
         for (size_t i = 0; i < n; i++)
-            to[i] = batch->positions ? batch->positions[i] : (uint32_t) (i % (size_t) time);
+            to[i] = (uint32_t) (i % (size_t) time);
+        if (batch->positions)
+            spread(to, batch->positions, rows, time, before, (uint32_t) before);
         TUFF_TRY(write_buckets(p, m, in->positions_buckets, to, n));
     }
     if (in->token_types && (to = tuff_program_input(p, in->token_types))) {
-        for (size_t i = 0; i < n; i++)
-            to[i] = batch->token_types ? batch->token_types[i] : 0;
+        memset(to, 0, n * sizeof *to);
+        if (batch->token_types)
+            spread(to, batch->token_types, rows, time, before, 0);
         TUFF_TRY(write_buckets(p, m, in->token_types_buckets, to, n));
     }
-    write_visible(p, in->visible, batch->visible, rows, time);
+    write_visible(p, in->visible, batch->visible, rows, time, before);
     if (in->source && (to = tuff_program_input(p, in->source))) {
         time = tuff_dims(in->source)[1];
         memcpy(to, batch->source, (size_t) (rows * time) * sizeof *to);
         TUFF_TRY(write_ids_buckets(p, m, in->source_buckets, to, (size_t) (rows * time)));
-        write_visible(p, in->source_visible, batch->source_visible, rows, time);
+        write_visible(p, in->source_visible, batch->source_visible, rows, time, 0);
     }
     if (in->seed && (to = tuff_program_input(p, in->seed)))
         for (int i = 0; i < 2; i++)

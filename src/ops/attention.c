@@ -324,7 +324,8 @@ static void grad_cost(const struct tuff_node *node, struct tuff_cost *cost)
 static const struct tuff_op attention_grad_op = {.name = "attention_grad",
                                                  .record = grad_record,
                                                  .scratch = grad_scratch,
-                                                 .cost = grad_cost};
+                                                 .cost = grad_cost,
+                                                 .writes_all = true}; /* queries of frozen layers */
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                  struct tuff_tensor *dx[])
