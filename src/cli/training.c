@@ -2,6 +2,7 @@
 #include "cli/training.h"
 #include "cli/device.h"
 #include "cli/signals.h"
+#include "tuff/soft_prompt.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -3,7 +3,7 @@
 #define TUFF_TRAIN_FIT_RUN_H
 
 #include "train/run.h"
-#include "tuff/lora.h"
+#include "tuff/soft_prompt.h"
 
 struct fit {
     struct tuff_ctx *ctx;
@@ -18,6 +18,7 @@ struct fit {
     char *init;        /* checkpoint to take the weights of; NULL: new ones */
     struct tuff_lora_params lora; /* where params->lora */
     char *lora_memory;
+    struct tuff_soft_prompt_params soft_prompt; /* where its virtual_tokens are not 0 */
     json_t *settings;
     struct tuff_run_state state;
     struct tuff_csv *csv;
