@@ -128,6 +128,8 @@ struct tuff_fit_params {
                                        weights of `init`; NULL: the weights. Checkpoints then hold an
                                        adapter instead of a model */
     double lora_plus;               /* rate of B over that of A; 0: 1 */
+    int64_t prompt_tuning, prefix_tuning; /* instead: train so many virtual tokens (soft_prompt.h); 0: none */
+    double neftune;                 /* tuff_trainer_params.neftune */
     uint64_t seed;                  /* of weights, order of the data, dropout */
     int64_t eval_every, save_every; /* steps. 0: at the end only. < 0: some ten times a run, and
                                        evaluation no more than a twentieth of the time */

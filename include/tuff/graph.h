@@ -190,6 +190,7 @@ TUFF_API uint64_t tuff_program_numerics(const struct tuff_program *program);
  * buffers) are all that is not counted. */
 struct tuff_plan_sizes {
     uint64_t parameters, frozen, gradients, states, activations;
+    uint64_t trainable; /* elements, not bytes: what `parameters` holds without padding */
     uint64_t inputs;    /* and outputs, two slots each */
     uint64_t tables;    /* which parameter 256 elements of an arena belong to */
     uint64_t constants; /* what kernels are told, two slots */

@@ -222,6 +222,11 @@ struct tuff_model_inputs {
                                               [R], as tuff_attention_cached does, of a chunk [1, 2] */
     struct tuff_tensor *segments;          /* U32 [B, T, 2], as tuff_attention takes it */
     struct tuff_tensor *seed;              /* U32 [2]: dropout is on */
+    double neftune;                        /* as asked for */
+    struct tuff_tensor *virtual_ids;       /* of soft prompts (soft_prompt.h), U32, ids' shape: which virtual
+                                              token a row is, UINT32_MAX: none; then ids have them too */
+    struct tuff_tensor *virtual_buckets;
+    struct tuff_tensor *real;              /* F32, ids' shape and 1: 0 where a row is one, else 1 */
     struct tuff_tensor *head_mask;         /* F32 [N, H]: factors of the heads' weights; N as
                                               tuff_model_attention_count has it */
     struct tuff_tensor **attentions;       /* asked for by an array of N: filled with the weights,
@@ -243,6 +248,8 @@ struct tuff_model_inputs_args {
     bool segments;       /* several texts in a row: where each token's begins and ends is an input; not
                             of encoder-decoders, not with a cache */
     bool dropout;        /* the configuration's rates apply */
+    double neftune;      /* > 0: NEFTune's alpha: noise uniform in +-alpha / sqrt(T C) is added to the
+                            embeddings of tokens (Jain et al. 2023, arXiv:2310.05914); seed is an input */
     bool token_types;    /* an input of GPT-1, GPT-2 and GPT-Neo too (BERT always has them); of rows
                             [R] */
     bool head_mask;      /* factors of heads are an input; not with a cache */

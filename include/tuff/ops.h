@@ -87,6 +87,19 @@ TUFF_API struct tuff_tensor *tuff_tanh(struct tuff_graph *g, struct tuff_tensor 
 TUFF_API struct tuff_tensor *tuff_dropout(struct tuff_graph *g, struct tuff_tensor *x, float p,
                                           struct tuff_tensor *seed, uint32_t stream);
 
+/* y = x + scale u, u uniform in [-1, 1): 2^-23 times the upper 24 bits of the word that tuff_dropout has for
+ * the element, less 1. scale >= 0. grad: x's is dy. */
+TUFF_API struct tuff_tensor *tuff_noise(struct tuff_graph *g, struct tuff_tensor *x, float scale,
+                                        struct tuff_tensor *seed, uint32_t stream);
+/* What DoRA multiplies outputs of a linear layer with: y[o] = magnitude[o] / |row o of W + scale B A|,
+ * the length from parts that cost no product of W's size squared: |w + scale b A|^2 = |w|^2 + scale b . (2 A w +
+ * scale A A^T b). magnitude [n]; base [n], |w|^2 of each row; b [n, r]; change [n, r] = 2 W A^T + scale B (A
+ * A^T). y [n], 0 where a row has no length. Liu et al. 2024, arXiv:2402.09353.
+ * grad: magnitude alone, lengths being constants there (section 4.3). saves 1 / lengths. */
+TUFF_API struct tuff_tensor *tuff_dora_scale(struct tuff_graph *g, struct tuff_tensor *magnitude,
+                                             struct tuff_tensor *base, struct tuff_tensor *b,
+                                             struct tuff_tensor *change, float scale);
+
 /* ---- sums ---- */
 
 /* The sum of all elements, shape [1]. */

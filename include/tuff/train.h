@@ -4,8 +4,10 @@
 #define TUFF_TRAIN_H
 
 #include "tuff/data.h"
+#include "tuff/lora.h"
 #include "tuff/models.h"
 #include "tuff/optim.h"
+#include "tuff/soft_prompt.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -14,6 +16,8 @@ extern "C" {
 struct tuff_trainer_params {
     struct tuff_store *store;  /* with the model's parameters added, not yet allocated */
     struct tuff_model *model;
+    const struct tuff_lora_params *lora; /* of plans, which have no model: adapters to count; NULL: none */
+    const struct tuff_soft_prompt_params *soft_prompt; /* the same */
     int64_t batch, context;    /* of a micro-batch: B and T */
     /* Instead of these two and eval_batch: the shapes a micro-batch may have, each with programs of
      * its own, of training and evaluation. They share one arena of activations. */
@@ -32,7 +36,8 @@ struct tuff_trainer_params {
     bool packed;               /* micro-batches have segments */
     bool eval_logits;          /* tuff_trainer_eval_logits will be asked for */
     bool dropout;              /* the configuration's rates apply */
-    uint64_t seed;             /* of dropout */
+    double neftune;            /* noise on embeddings while training, see tuff_model_inputs_args; 0: none */
+    uint64_t seed;             /* of dropout and noise */
     bool unfused;              /* no tuff_fuse: same bits, to compare
                                 * speeds */
     bool generic;              /* tests: kernels that run anywhere only */

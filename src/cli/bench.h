@@ -1,10 +1,11 @@
-/* cli/bench.h: what the benches of tuff bench share: one file a kind (bench_op.c, bench_model.c;
- * bench_memory.h, bench_tokenizer.h), the options in bench_cmd.c. */
+/* cli/bench.h: what the benches of tuff bench share: one file a kind (bench_op.c, bench_train.c,
+ * bench_decode.c; bench_memory.h, bench_tokenizer.h), the options in bench_cmd.c. */
 #ifndef TUFF_CLI_BENCH_H
 #define TUFF_CLI_BENCH_H
 
 #include "cli/cli.h"
 #include "tuff/graph.h"
+#include "tuff/models.h"
 
 /* The command line. */
 struct bench {
@@ -15,7 +16,7 @@ struct bench {
     int64_t parameters;
     int64_t channels, out_channels, height, kernel, stride, padding;
     double seconds;
-    const char *layout, *dtype, *op, *checkpoint, *amp, *amp_dtype;
+    const char *layout, *dtype, *op, *checkpoint, *amp, *amp_dtype, *config, *lora;
     enum tuff_dtype half; /* of --dtype: F32 too */
     bool json, generic, backward, unfused;
 };
@@ -24,6 +25,7 @@ struct bench_outcome {
     double median, least;     /* seconds a run */
     double gflops, gbps, roof, tokens_per_s, host_ms; /* roof: bytes a second, copied */
     uint64_t activations;     /* bytes of the plan */
+    uint64_t planned, taken, resident; /* all of them; allocated of the device; what the process held at most */
     const char *variant;
 };
 
@@ -31,7 +33,8 @@ struct bench_outcome {
 
 enum { BENCH_RUNS = 10000, BENCH_WARM_UP = 2 }; /* at most; from the second run on caches are warm */
 
-/* Calls run() until `seconds` have passed, at least 5 times, and takes median and least. */
+/* Calls run() until `seconds` have passed, at least 5 times (3 where that takes four times
+ * as long), and takes median and least. */
 enum tuff_status bench_measure(const struct bench *b, enum tuff_status (*run)(void *), void *user,
                                struct bench_outcome *o);
 /* Sorts the values. */
@@ -49,8 +52,10 @@ int bench_copy(struct bench *b);
 int bench_memory(struct bench *b);
 int bench_adamw(struct bench *b);
 
-/* ---- bench_model.c ---- */
+/* ---- bench_train.c, bench_decode.c ---- */
 
+/* The shape of GPT-2 that options say. */
+void bench_model_config(const struct bench *b, struct tuff_model_config *config);
 int bench_train(struct bench *b);
 int bench_decode(struct bench *b);
 

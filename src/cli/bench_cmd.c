@@ -17,10 +17,10 @@ static int check_dtype(struct bench *b, const char *what)
         return cli_error(b->command, CLI_USAGE, "--dtype \"%s\": f32, f16 or bf16", b->dtype);
     b->half = dtypes[i].dtype;
     bool can = !strcmp(what, "matmul") || !strcmp(what, "attention") ||
-               (!strcmp(what, "op") && !b->backward);
+               (!strcmp(what, "op") && !b->backward) || (!strcmp(what, "train") && b->lora);
     if (i && !can)
-        return cli_error(b->command, CLI_USAGE, "--dtype %s: for matmul, attention, and op without "
-                         "--backward; train has --amp", b->dtype);
+        return cli_error(b->command, CLI_USAGE, "--dtype %s: for matmul, attention, op without "
+                         "--backward, and train --lora; train has --amp", b->dtype);
     return CLI_OK;
 }
 
@@ -65,11 +65,14 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"n", CLI_INT, &b.n, "N", "matmul, op: columns", 1, 1 << 20},
         {"k", CLI_INT, &b.k, "N", "matmul: inner size", 1, 1 << 20},
         {"layout", CLI_STRING, &b.layout, "L", "matmul: nn, nt, tn or tt (t: transposed)", 0, 0},
-        {"dtype", CLI_STRING, &b.dtype, "T", "matmul, attention, op: f32, f16 or bf16", 0, 0},
+        {"dtype", CLI_STRING, &b.dtype, "T", "matmul, attention, op; of frozen matrices of train "
+         "--lora: f32, f16 or bf16", 0, 0},
         {"op", CLI_STRING, &b.op, "NAME", "op: add, gelu, layer_norm, softmax, ...", 0, 0},
         {"amp", CLI_STRING, &b.amp, "O1", "train: see tuff train", 0, 0},
         {"amp-dtype", CLI_STRING, &b.amp_dtype, "T", "train: see tuff train", 0, 0},
         {"checkpoint", CLI_STRING, &b.checkpoint, "block", "train: see tuff train", 0, 0},
+        {"config", CLI_STRING, &b.config, "FILE", "train: a model of that config.json", 0, 0},
+        {"lora", CLI_STRING, &b.lora, "WHAT", "train: adapters, as tuff train has them", 0, 0},
         {"no-fuse", CLI_FLAG, &b.unfused, NULL, "train: every op by itself", 0, 0},
         {"batch", CLI_INT, &b.batch, "N", "matrices, rows, sequences or images", 1, 65535},
         {"layers", CLI_INT, &b.layers, "N", "train, decode: blocks", 1, 4096},

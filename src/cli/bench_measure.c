@@ -26,6 +26,12 @@ int bench_report(const struct bench *b, const char *what, const struct bench_out
             json_object_set_new(root, "host_ms_per_step", json_real(o->host_ms));
         if (o->activations)
             json_object_set_new(root, "activations", json_integer((json_int_t) o->activations));
+        if (o->planned)
+            json_object_set_new(root, "planned", json_integer((json_int_t) o->planned));
+        if (o->taken)
+            json_object_set_new(root, "allocated", json_integer((json_int_t) o->taken));
+        if (o->resident)
+            json_object_set_new(root, "resident", json_integer((json_int_t) o->resident));
         if (o->variant)
             json_object_set_new(root, "variant", json_string(o->variant));
         char *text = json_dumps(root, JSON_COMPACT);
@@ -57,6 +63,12 @@ double bench_median(double *values, size_t n)
     return values[n / 2];
 }
 
+/* Runs there must be: few where each takes long. */
+static size_t least(const struct bench *b, double start)
+{
+    return tuff_os_now() - start < 4 * b->seconds ? 5 : 3;
+}
+
 enum tuff_status bench_measure(const struct bench *b, enum tuff_status (*run)(void *), void *user,
                                struct bench_outcome *o)
 {
@@ -67,7 +79,8 @@ enum tuff_status bench_measure(const struct bench *b, enum tuff_status (*run)(vo
     for (int i = 0; i < BENCH_WARM_UP && status == TUFF_OK; i++)
         status = run(user);
     start = tuff_os_now();
-    while (status == TUFF_OK && n < BENCH_RUNS && (n < 5 || tuff_os_now() - start < b->seconds)) {
+    while (status == TUFF_OK && n < BENCH_RUNS &&
+           (n < least(b, start) || tuff_os_now() - start < b->seconds)) {
         double begin = tuff_os_now();
         status = run(user);
         times[n++] = tuff_os_now() - begin;

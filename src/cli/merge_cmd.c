@@ -13,6 +13,9 @@ static int merge(struct cli *cli, const struct cli_command *command, struct cli_
     int code = cli_text_load(cli, command, t);
     if (code != CLI_OK)
         return code;
+    if (t->soft)
+        return cli_error(command, CLI_FAILED, "%s: a soft prompt is no change of weights: give it as "
+                         "--adapter to tuff generate or chat", t->soft);
     if (cli_folder_prepare(cli->ctx, out) != TUFF_OK ||
         cli_folder_copy(cli->ctx, t->weights, out, NULL, 1) != TUFF_OK ||
         (t->adapted && cli_folder_copy(cli->ctx, t->folder, out, NULL, 1) != TUFF_OK) ||

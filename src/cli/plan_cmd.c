@@ -1,20 +1,24 @@
 /* tuff plan: what training a model takes, to the byte, before anything is allocated, beside what a
  * device has; and where it does not fit, what would. */
+#include "base/os.h"
 #include "cli/caps.h"
 #include "cli/cli.h"
 #include "cli/model.h"
 #include "tuff/fit.h"
+#include "tuff/lora.h"
 #include "tuff/train.h"
 
 struct plan {
     struct cli *cli;
     struct cli_model model;
     const char *caps, *checkpoint_word, *memory_word, *amp_word, *amp_dtype_word, *optimizer_word,
-        *offload_word, *freeze_word;
+        *offload_word, *freeze_word, *lora_word, *dtype;
     struct tuff_optimizer_params optimizer;
     struct tuff_parameter_rule *rules;
     size_t n_rules;
     unsigned offload;
+    struct tuff_lora_params lora; /* where lora_word */
+    char *lora_memory;
     int64_t batch, context, steps;
     int checkpoint, amp;
     enum tuff_dtype amp_dtype;
@@ -58,6 +62,7 @@ static enum tuff_status make(const struct plan *p, int64_t batch, int64_t contex
         .checkpoint = p->checkpoint,
         .amp = p->amp,
         .amp_dtype = p->amp_dtype,
+        .lora = p->lora_word ? &p->lora : NULL,
         .optimizer = p->optimizer,
         .rules = p->rules,
         .n_rules = p->n_rules,
@@ -126,8 +131,9 @@ static int print_json(const struct plan *p, const struct tuff_plan_sizes *s, con
                       size_t n, bool ok, const char *advice,
                       const struct tuff_memory_choice *choice)
 {
-    json_t *root = json_pack("{s:I, s:I, s:I, s:I, s:i, s:i, s:f, s:b}", "parameter_count",
-                             (json_int_t) tuff_model_parameter_count(&p->config), "batch",
+    json_t *root = json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:f, s:b}", "parameter_count",
+                             (json_int_t) tuff_model_parameter_count(&p->config), "trainable",
+                             (json_int_t) s->trainable, "batch",
                              (json_int_t) choice->batch, "accumulate",
                              (json_int_t) choice->accumulate, "context", (json_int_t) p->context,
                              "checkpoint", choice->checkpoint, "blocks", choice->blocks,
@@ -213,6 +219,9 @@ static int report(const struct plan *p, const struct cli_command *command,
     printf("%lld parameters, batch %lld, context %lld: %.2f GFLOP a step, %zu nodes\n",
            (long long) tuff_model_parameter_count(&p->config), (long long) p->batch,
            (long long) p->context, s->flops * 1e-9, s->nodes);
+    if (p->lora_word)
+        printf("adapters: %llu parameters learn, the rest is frozen\n",
+               (unsigned long long) s->trainable);
     print_choice(p, choice);
     if (chunk)
         printf("logits would take %.1f MiB: made in chunks of %lld rows, twice\n",
@@ -229,33 +238,53 @@ static int report(const struct plan *p, const struct cli_command *command,
     return ok ? CLI_OK : cli_error(command, CLI_FAILED, "it does not fit; %s", advice);
 }
 
+/* The model, and where there are adapters the type of what they leave frozen: as --dtype says, else as
+ * a checkpoint has it. */
+static int read_model(struct plan *p, const struct cli_command *command)
+{
+    struct tuff_ctx *ctx = p->cli->ctx;
+    int code = cli_model_config(p->cli, command, &p->model, "gpt2", &p->config);
+    if (code < 0 && !p->lora_word && p->dtype)
+        code = cli_error(command, CLI_USAGE, "--dtype is that of weights that --lora leaves frozen");
+    if (code >= 0 || !p->lora_word)
+        return code;
+    const char *folder = p->model.model && tuff_os_path_kind(p->model.model) == TUFF_PATH_DIR
+                             ? p->model.model
+                             : NULL;
+    if (tuff_lora_parse(ctx, p->lora_word, &p->lora, &p->lora_memory) != TUFF_OK ||
+        (folder && !p->dtype &&
+         tuff_model_file_dtype(ctx, folder, &p->config.frozen_dtype) != TUFF_OK))
+        return cli_fail(p->cli, command);
+    return cli_dtype(command, p->dtype, &p->config.frozen_dtype);
+}
+
 static int plan(struct plan *p, const struct cli_command *command)
 {
-    struct cli *cli = p->cli;
     struct tuff_memory_choice choice;
     struct tuff_plan_sizes sizes;
     int64_t chunk;
-    int code = cli_model_config(cli, command, &p->model, "gpt2", &p->config);
+    int code = read_model(p, command);
     if (code >= 0)
         return code;
     if (!p->context)
         p->context = p->config.max_position_embeddings;
     if (choose_device(p) != TUFF_OK)
-        return cli_fail(cli, command);
+        return cli_fail(p->cli, command);
     if (p->has_device && !p->device.usable)
         return cli_error(command, CLI_FAILED, "device %s is not usable: %s", p->device.name,
                          p->device.unusable_reason);
     enum tuff_status status = make(p, p->batch, p->context, &sizes, &chunk, &choice);
     if (status == TUFF_E_DEVICE_MEMORY && !p->memory) { /* one value is larger than the largest allocation */
         char why[512], advice[160];
-        snprintf(why, sizeof why, "%s", tuff_error_text(cli->ctx));
+        snprintf(why, sizeof why, "%s", tuff_error_text(p->cli->ctx));
         char *general = strstr(why, "; a smaller"); /* the remedy below is more exact */
         if (general)
             *general = 0;
         remedy(p, advice, sizeof advice);
         return cli_error(command, CLI_FAILED, "%s; %s", why, advice);
     }
-    return status == TUFF_OK ? report(p, command, &sizes, chunk, &choice) : cli_fail(cli, command);
+    return status == TUFF_OK ? report(p, command, &sizes, chunk, &choice)
+                             : cli_fail(p->cli, command);
 }
 
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
@@ -276,6 +305,10 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"freeze", CLI_STRING, &p.freeze_word, "PATTERN", "parameters that do not learn", 0, 0},
         {"offload", CLI_STRING, &p.offload_word, "WHAT", "states, frozen or all in host memory", 0,
          0},
+        {"lora", CLI_STRING, &p.lora_word, "WHAT", "adapters, as tuff train has them; the rest is "
+         "frozen", 0, 0},
+        {"dtype", CLI_STRING, &p.dtype, "TYPE", "of frozen matrices: f32, f16 or bf16; else as the "
+         "checkpoint has them", 0, 0},
         {"amp", CLI_STRING, &p.amp_word, "O1", "mixed precision: O0 (none) to O3", 0, 0},
         {"amp-dtype", CLI_STRING, &p.amp_dtype_word, "T", "f16 or bf16", 0, 0},
         {"steps", CLI_INT, &p.steps, "N", "of the run: each has its learning rate in a table", 1,
@@ -295,6 +328,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     if (code < 0)
         code = plan(&p, command);
     free(p.rules);
+    free(p.lora_memory);
     return code;
 }
 

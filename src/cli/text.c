@@ -4,6 +4,9 @@
 #include "base/os.h"
 #include "cli/device.h"
 #include "tuff/lora.h"
+#include "tuff/soft_prompt.h"
+
+#include <math.h>
 
 static char *model_folder(struct cli *cli, const char *path)
 {
@@ -102,20 +105,21 @@ static bool has_file(const char *folder, const char *name)
 /* An adapter's folder names the model it is for. */
 static enum tuff_status find_weights(struct cli *cli, struct cli_text *t)
 {
-    struct tuff_lora_params params;
+    struct tuff_adapter_info info = {0};
     const char *base = t->folder;
-    char *memory = NULL;
     t->adapted = has_file(t->folder, "adapter_config.json") &&
                  !has_file(t->folder, "model.safetensors");
-    if (t->adapted)
-        TUFF_TRY(tuff_lora_config(cli->ctx, t->folder, &params, &base, &memory));
+    if (t->adapted) {
+        TUFF_TRY(tuff_adapter_read(cli->ctx, t->folder, &info));
+        base = info.base;
+    }
     enum tuff_status status = TUFF_OK;
     if (!base)
         status = tuff_fail(cli->ctx, TUFF_E_ARG, "%s: does not say which model it is for: give that "
                            "as --model and this as --adapter", t->folder);
     else if (!(t->weights = model_folder(cli, base)))
         status = tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
-    free(memory);
+    free(info.base);
     return status;
 }
 
@@ -135,17 +139,63 @@ enum tuff_status cli_text_open(struct cli *cli, struct cli_text *t, const char *
     return read_ends(cli, t);
 }
 
+/* "DIR", or "DIR=WEIGHT". */
+static enum tuff_status merge_adapter(struct cli *cli, struct cli_text *t, const char *word)
+{
+    char *path = strdup(word), *equals = path ? strrchr(path, '=') : NULL, *end = NULL;
+    double weight = equals ? strtod(equals + 1, &end) : 1;
+    if (end && end > equals + 1 && !*end && isfinite(weight))
+        *equals = 0;
+    else
+        weight = 1;
+    char *folder = path ? model_folder(cli, path) : NULL;
+    bool is_soft = folder && t->soft && !strcmp(t->soft, folder);
+    enum tuff_status status = is_soft  ? TUFF_OK
+                              : folder ? tuff_lora_merge(t->model, folder, weight)
+                                       : tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
+    free(folder);
+    free(path);
+    return status;
+}
+
 static enum tuff_status load_weights(struct cli *cli, struct cli_text *t)
 {
     TUFF_TRY(tuff_model_load(t->model, t->weights));
-    if (t->adapted)
-        TUFF_TRY(tuff_lora_merge(t->model, t->folder));
-    for (size_t i = 0; i < t->adapters.n; i++) {
-        char *folder = model_folder(cli, t->adapters.items[i]);
-        enum tuff_status status = folder ? tuff_lora_merge(t->model, folder)
-                                         : tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
-        free(folder);
-        TUFF_TRY(status);
+    if (t->soft)
+        TUFF_TRY(tuff_soft_prompt_load(t->model, t->soft));
+    if (t->adapted && !(t->soft && !strcmp(t->soft, t->folder)))
+        TUFF_TRY(tuff_lora_merge(t->model, t->folder, 1));
+    for (size_t i = 0; i < t->adapters.n; i++)
+        TUFF_TRY(merge_adapter(cli, t, t->adapters.items[i]));
+    return TUFF_OK;
+}
+
+/* The soft prompt among the adapters, if there is one: the model is made with it. */
+static enum tuff_status find_soft_prompt(struct cli *cli, struct cli_text *t,
+                                         struct tuff_soft_prompt_params *soft)
+{
+    for (size_t i = 0; i < t->adapters.n + t->adapted; i++) {
+        struct tuff_adapter_info info;
+        char *folder = i < t->adapters.n ? model_folder(cli, t->adapters.items[i]) : strdup(t->folder);
+        if (!folder)
+            return tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
+        if (i < t->adapters.n && !has_file(folder, "adapter_config.json")) { /* "=WEIGHT", or nothing */
+            free(folder);
+            continue;
+        }
+        enum tuff_status status = tuff_adapter_read(cli->ctx, folder, &info);
+        free(info.base);
+        bool is_soft = status == TUFF_OK && info.kind != TUFF_ADAPTER_LORA;
+        if (is_soft && t->soft)
+            status = tuff_fail(cli->ctx, TUFF_E_ARG, "%s: a second soft prompt, after %s: one at a time "
+                               "is possible", folder, t->soft);
+        if (status != TUFF_OK || !is_soft) {
+            free(folder);
+            TUFF_TRY(status);
+            continue;
+        }
+        t->soft = folder;
+        *soft = (struct tuff_soft_prompt_params) {info.kind, info.virtual_tokens};
     }
     return TUFF_OK;
 }
@@ -162,8 +212,12 @@ static int start(struct cli *cli, const struct cli_command *command, struct cli_
     enum tuff_status status = tuff_store_create(cli->ctx, t->device, &t->store);
     if (status == TUFF_OK && !t->dtype)
         status = tuff_model_file_dtype(cli->ctx, t->weights, &t->config.frozen_dtype);
+    struct tuff_soft_prompt_params soft;
     if (status == TUFF_OK)
-        status = tuff_model_create(t->store, &t->config, &t->model);
+        status = find_soft_prompt(cli, t, &soft);
+    if (status == TUFF_OK)
+        status = t->soft ? tuff_soft_prompt_create(t->store, &t->config, &soft, &t->model)
+                         : tuff_model_create(t->store, &t->config, &t->model);
     if (params) {
         params->store = t->store;
         params->model = t->model;
@@ -199,6 +253,7 @@ void cli_text_close(struct cli_text *t)
     free(t->end_ids);
     free(t->folder);
     free(t->weights);
+    free(t->soft);
     free(t->adapters.items);
 }
 

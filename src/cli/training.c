@@ -3,6 +3,7 @@
 #include "cli/device.h"
 #include "base/os.h"
 #include "cli/signals.h"
+#include "tuff/soft_prompt.h"
 
 #include <jansson.h>
 #include <math.h>

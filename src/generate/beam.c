@@ -390,9 +390,9 @@ static enum tuff_status check(struct tuff_generator *gen, const struct tuff_prom
     return tuff_engine_check(gen, prompts, n, (size_t) p->num_beams);
 }
 
-enum tuff_status tuff_beam_search(struct tuff_generator *gen, const struct tuff_prompt *prompts,
-                                  size_t n, const struct tuff_beam_params *params,
-                                  tuff_token_fn on_token, void *user, struct tuff_hypothesis *out)
+static enum tuff_status search(struct tuff_generator *gen, const struct tuff_prompt *prompts,
+                               size_t n, const struct tuff_beam_params *params,
+                               tuff_token_fn on_token, void *user, struct tuff_hypothesis *out)
 {
     size_t wanted = (size_t) TUFF_MAX(params->num_return_sequences, 1);
     memset(out, 0, n * wanted * sizeof *out);
@@ -425,5 +425,17 @@ enum tuff_status tuff_beam_search(struct tuff_generator *gen, const struct tuff_
         free(out[i].ids);
         out[i] = (struct tuff_hypothesis) {0};
     }
+    return status;
+}
+
+enum tuff_status tuff_beam_search(struct tuff_generator *gen, const struct tuff_prompt *prompts,
+                                  size_t n, const struct tuff_beam_params *params,
+                                  tuff_token_fn on_token, void *user, struct tuff_hypothesis *out)
+{
+    void *memory;
+    prompts = tuff_engine_prompts(gen, prompts, n, &memory);
+    enum tuff_status status =
+        prompts || !n ? search(gen, prompts, n, params, on_token, user, out) : TUFF_E_NOMEM;
+    free(memory);
     return status;
 }

@@ -286,6 +286,17 @@ static void put_angles(struct tuff_generator *gen, struct tuff_bucket *b, int64_
                           to + row * tuff_dims(b->in.angles)[1]);
 }
 
+/* Whether the row is one of the model's virtual tokens, which come first. */
+static void put_virtual(const struct tuff_generator *gen, struct tuff_bucket *b, int64_t row,
+                        size_t position)
+{
+    float *real = b->in.real ? tuff_program_input(b->program, b->in.real) : NULL;
+    bool is_virtual = position < (size_t) tuff_model_virtual_tokens(gen->params.model);
+    put(b, b->in.virtual_ids, row, is_virtual ? (uint32_t) position : UINT32_MAX);
+    if (real)
+        real[row] = is_virtual ? 0 : 1;
+}
+
 static void put_row(struct tuff_generator *gen, struct tuff_bucket *b, int64_t row,
                     struct tuff_feed *feed, uint32_t slot)
 {
@@ -297,6 +308,7 @@ static void put_row(struct tuff_generator *gen, struct tuff_bucket *b, int64_t r
     if (gen->sources)
         tuff_sources_put(gen, b, row, (int64_t) track->source);
     put(b, b->in.slots, row, slot);
+    put_virtual(gen, b, row, track->length);
     track->length++;
     if (b->window)
         return;
@@ -331,6 +343,7 @@ static void clear_rows(struct tuff_generator *gen, struct tuff_bucket *b, int64_
         put(b, b->in.positions, row, 0);
         put(b, b->in.visible, row, 0);
         put(b, b->in.slots, row, NO_SLOT);
+        put_virtual(gen, b, row, SIZE_MAX);
     }
 }
 
@@ -426,6 +439,46 @@ enum tuff_status tuff_engine_run_chunk(struct tuff_generator *gen, struct tuff_f
 }
 
 /* ---- checks ---- */
+
+/* The values behind `before` times another; returns the end. */
+static uint32_t *put_before(uint32_t *to, size_t before, uint32_t first, const uint32_t *from, size_t n)
+{
+    for (size_t i = 0; i < before; i++)
+        *to++ = first;
+    for (size_t i = 0; i < n; i++)
+        *to++ = from[i];
+    return to;
+}
+
+const struct tuff_prompt *tuff_engine_prompts(struct tuff_generator *gen,
+                                              const struct tuff_prompt *prompts, size_t n,
+                                              void **memory)
+{
+    size_t before = (size_t) tuff_model_virtual_tokens(gen->params.model), total = 0;
+    *memory = NULL;
+    if (!before)
+        return prompts;
+    for (size_t i = 0; i < n; i++)
+        total += (before + prompts[i].n) * (prompts[i].token_types ? 2 : 1);
+    struct tuff_prompt *list = *memory = tuff_calloc(1, n * sizeof *list + total * sizeof(uint32_t));
+    if (!list) {
+        tuff_fail(gen->ctx, TUFF_E_NOMEM, "generate: out of host memory");
+        return NULL;
+    }
+    uint32_t *ids = (uint32_t *) (void *) (list + n);
+    for (size_t i = 0; i < n; i++) {
+        list[i] = prompts[i];
+        list[i].n += before;
+        list[i].ids = ids;
+        /* Ids of virtual tokens are not looked up; one of the prompt's own changes no penalty. */
+        ids = put_before(ids, before, prompts[i].n ? prompts[i].ids[0] : 0, prompts[i].ids, prompts[i].n);
+        if (!prompts[i].token_types)
+            continue;
+        list[i].token_types = ids; /* 0, as in training */
+        ids = put_before(ids, before, 0, prompts[i].token_types, prompts[i].n);
+    }
+    return list;
+}
 
 enum tuff_status tuff_engine_check(struct tuff_generator *gen, const struct tuff_prompt *prompts,
                                    size_t n, size_t rows)

@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "tuff/generate.h"
 #include "tuff/ops.h"
+#include "tuff/soft_prompt.h"
 
 enum {
     TUFF_DECODE_BUCKETS = 8,
@@ -112,6 +113,11 @@ enum tuff_status tuff_sources_check(const struct tuff_generator *gen,
 /* Tracks i * each ... of prompt i are told whose they are; sources are encoded. */
 enum tuff_status tuff_engine_begin(struct tuff_generator *gen, const struct tuff_prompt *prompts,
                                    size_t n, struct tuff_track *tracks, size_t each);
+/* The prompts with room before them for the model's virtual tokens, if it has any; *memory is the caller's to
+ * free. NULL, with the failure told: out of memory. */
+const struct tuff_prompt *tuff_engine_prompts(struct tuff_generator *gen,
+                                              const struct tuff_prompt *prompts, size_t n,
+                                              void **memory);
 /* Prompts and their samplings make sense for this generator, `rows` a prompt. */
 enum tuff_status tuff_engine_check(struct tuff_generator *gen, const struct tuff_prompt *prompts,
                                    size_t n, size_t rows);

@@ -131,8 +131,8 @@ static enum tuff_status begin(struct call *c, const struct tuff_prompt *prompts)
     return tuff_engine_begin(gen, prompts, c->n, c->tracks, 1);
 }
 
-enum tuff_status tuff_generate(struct tuff_generator *gen, const struct tuff_prompt *prompts,
-                               size_t n, tuff_token_fn on_token, void *user)
+static enum tuff_status generate(struct tuff_generator *gen, const struct tuff_prompt *prompts,
+                                 size_t n, tuff_token_fn on_token, void *user)
 {
     struct call c = {.gen = gen, .n = n, .on_token = on_token, .user = user};
     bool idle = n == 0;
@@ -146,5 +146,15 @@ enum tuff_status tuff_generate(struct tuff_generator *gen, const struct tuff_pro
         tuff_tracks_destroy(c.tracks);
     free(c.ids);
     free(c.list);
+    return status;
+}
+
+enum tuff_status tuff_generate(struct tuff_generator *gen, const struct tuff_prompt *prompts,
+                               size_t n, tuff_token_fn on_token, void *user)
+{
+    void *memory;
+    prompts = tuff_engine_prompts(gen, prompts, n, &memory);
+    enum tuff_status status = prompts || !n ? generate(gen, prompts, n, on_token, user) : TUFF_E_NOMEM;
+    free(memory);
     return status;
 }

@@ -117,6 +117,8 @@ struct tuff_op {
     bool (*fuse_add)(struct tuff_node *node, int index, struct tuff_tensor *other);
     /* Writes variables or outputs: alive though nobody reads its results. */
     bool effect;
+    /* Its kernels write all results, also those that nobody reads: these have a place too. */
+    bool writes_all;
 };
 
 #define TUFF_OP(name) extern const struct tuff_op tuff_op_##name;

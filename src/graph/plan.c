@@ -10,7 +10,9 @@ struct tuff_storage *tuff_storage_root(struct tuff_storage *s)
 
 bool tuff_needed(const struct tuff_tensor *t)
 {
-    return t->uses > 0 || t->storage->keep || t->storage->kind != TUFF_STORAGE_ACTIVATION;
+    const struct tuff_node *made = t->producer;
+    return t->uses > 0 || t->storage->keep || t->storage->kind != TUFF_STORAGE_ACTIVATION ||
+           (made && made->live && made->op->writes_all);
 }
 
 static bool is_root(const struct tuff_node *node)

@@ -315,6 +315,8 @@ void tuff_program_sizes(const struct tuff_program *p, struct tuff_plan_sizes *si
           : moved                   ? &sizes->host
           : v->role == TUFF_FROZEN  ? &sizes->frozen
                                     : &sizes->states) += bytes;
+        if (v->role == TUFF_TRAINABLE)
+            sizes->trainable += (uint64_t) v->elements;
     }
     if (p->graph->has_backward)
         sizes->gradients = sizes->parameters;

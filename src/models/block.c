@@ -113,6 +113,7 @@ struct tuff_tensor *tuff_block_attend(struct tuff_graph *g, struct tuff_model *m
                                       const struct tuff_attention_args *args)
 {
     const struct tuff_kv_cache *cache = in->cache;
+    tuff_soft_prompt_keys(g, m, layer, in, &q, &k, &v);
     if (cache && (in->head_mask || in->attentions))
         return tuff_graph_fail(g, TUFF_E_UNSUPPORTED, "attention: head_mask and weights are those "
                                "of whole sequences, not of a cache");

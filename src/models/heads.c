@@ -173,7 +173,8 @@ void tuff_model_targets_add(struct tuff_graph *g, const struct tuff_model *m,
     *t = (struct tuff_model_targets) {0};
     if (!in->ids)
         return;
-    const int64_t *dims = tuff_dims(in->ids);
+    const int64_t dims[2] = {tuff_dims(in->ids)[0],
+                             tuff_dims(in->ids)[1] - tuff_model_virtual_tokens(m)};
     if (target_kind(m) == NUMBERS)
         t->values = tuff_input(g, "targets", TUFF_F32, 2,
                                (int64_t[]) {dims[0], m->config.num_labels});

@@ -38,6 +38,7 @@ static void add_rows(struct tuff_graph *g, const struct tuff_model *m,
         in->source_visible = tuff_input(g, "source.visible", TUFF_U32, 1, rows);
     }
     in->slots = tuff_input(g, "slots", TUFF_U32, 1, rows);
+    tuff_soft_prompt_inputs(g, m, in, false);
     if (args->window) {
         in->window = tuff_input(g, "window", TUFF_U32, 1, &args->window);
         in->visible = tuff_input(g, "visible", TUFF_U32, 2, (int64_t[]) {1, 2});
@@ -76,13 +77,13 @@ void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *m
         add_source(g, in, args);
         return;
     }
-    int64_t dims[2] = {args->batch, args->time};
-    int64_t words = (int64_t) TUFF_EMBEDDING_BUCKET_WORDS(args->batch * args->time);
+    int64_t dims[2] = {args->batch, args->time + tuff_model_virtual_tokens(m)};
+    int64_t words = (int64_t) TUFF_EMBEDDING_BUCKET_WORDS(dims[0] * dims[1]);
     in->ids = tuff_input(g, "ids", TUFF_U32, 2, dims);
     if (m->family->needs & TUFF_NEEDS_POSITIONS)
         in->positions = tuff_input(g, "positions", TUFF_U32, 2, dims);
-    if (dynamic_rope(m) && args->time > m->config.max_position_embeddings)
-        add_angles(g, m, in, args->time);
+    if (dynamic_rope(m) && dims[1] > m->config.max_position_embeddings)
+        add_angles(g, m, in, dims[1]);
     if (args->gradient)
         in->ids_buckets = tuff_input(g, "ids.buckets", TUFF_U32, 1, &words);
     if (args->gradient && (m->family->needs & TUFF_NEEDS_POSITION_BUCKETS))
@@ -97,13 +98,15 @@ void tuff_model_inputs_add_with(struct tuff_graph *g, const struct tuff_model *m
         add_source(g, in, args);
     if (args->visible)
         in->visible = tuff_input(g, "visible", TUFF_U32, 2, (int64_t[]) {args->batch, 2});
-    if (args->segments && (m->family->needs & TUFF_NEEDS_SOURCE))
+    if (args->segments && ((m->family->needs & TUFF_NEEDS_SOURCE) || tuff_model_virtual_tokens(m)))
         tuff_graph_fail(g, TUFF_E_UNSUPPORTED, "%s: several texts in a row are for models without "
-                        "an encoder", m->config.model_type);
+                        "an encoder or a soft prompt", m->config.model_type);
     else if (args->segments)
         in->segments = tuff_input(g, "segments", TUFF_U32, 3, (int64_t[]) {dims[0], dims[1], 2});
+    tuff_soft_prompt_inputs(g, m, in, args->gradient);
+    in->neftune = args->neftune;
     bool drops = tuff_model_has_dropout(&m->config) || (m->lora && m->lora->params.dropout > 0);
-    if (args->dropout && drops)
+    if ((args->dropout && drops) || args->neftune > 0)
         in->seed = tuff_input(g, "seed", TUFF_U32, 1, (int64_t[]) {2});
     if (args->head_mask)
         in->head_mask = tuff_input(g, "head_mask", TUFF_F32, 2,
@@ -143,26 +146,38 @@ static enum tuff_status write_ids_buckets(struct tuff_program *p, const struct t
 }
 
 static void write_visible(struct tuff_program *p, const struct tuff_tensor *input,
-                          const uint32_t *visible, int64_t rows, int64_t time)
+                          const uint32_t *visible, int64_t rows, int64_t time, int64_t before)
 {
     uint32_t *to = input ? tuff_program_input(p, input) : NULL;
     for (int64_t i = 0; to && i < 2 * rows; i++)
-        to[i] = visible ? visible[i] : i % 2 ? (uint32_t) time : 0;
+        to[i] = !visible ? (i % 2 ? (uint32_t) time : 0)
+                         : visible[i] + (i % 2 || visible[i] ? (uint32_t) before : 0);
+}
+
+/* Rows of `time` values, of which the first `before` stay as they are, those behind them more by `add`. */
+static void spread(uint32_t *to, const uint32_t *from, int64_t rows, int64_t time, int64_t before,
+                   uint32_t add)
+{
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t i = before; i < time; i++)
+            to[row * time + i] = *from++ + add;
 }
 
 /* One table for all: made for the longest of them. */
 static void write_angles(struct tuff_program *p, const struct tuff_model *m,
-                         const struct tuff_model_inputs *in, const struct tuff_model_batch *batch)
+                         const struct tuff_model_inputs *in, const struct tuff_model_batch *batch,
+                         int64_t before)
 {
     float *to = in->angles ? tuff_program_input(p, in->angles) : NULL;
     int64_t rows = tuff_dims(in->ids)[0], time = tuff_dims(in->ids)[1], length = 0;
+    int64_t own = time - before; /* tokens that are not virtual */
     for (int64_t i = 0; to && i < rows; i++) {
-        int64_t end = batch->visible ? (int64_t) batch->visible[2 * i + 1] : time;
-        int64_t last = i * time + TUFF_MAX(end, 1) - 1;
+        int64_t end = batch->visible ? (int64_t) batch->visible[2 * i + 1] : own;
+        int64_t last = i * own + TUFF_MAX(end, 1) - 1;
         length = TUFF_MAX(length, batch->positions ? (int64_t) batch->positions[last] + 1 : end);
     }
     if (to)
-        tuff_model_angles(m, length, 0, time, to);
+        tuff_model_angles(m, before + length, 0, time, to);
 }
 
 static void write_segments(uint32_t *to, const uint32_t *segments, int64_t rows, int64_t time)
@@ -176,31 +191,37 @@ enum tuff_status tuff_model_inputs_write(struct tuff_program *p, const struct tu
                                          const struct tuff_model_batch *batch)
 {
     int64_t rows = tuff_dims(in->ids)[0], time = tuff_dims(in->ids)[1];
+    int64_t before = tuff_model_virtual_tokens(m); /* of each row's `time` */
     size_t n = (size_t) (rows * time);
     uint32_t *to = tuff_program_input(p, in->ids);
-    if (to)
-        memcpy(to, batch->ids, n * sizeof *to);
-    TUFF_TRY(write_ids_buckets(p, m, in->ids_buckets, batch->ids, n));
+    if (to) {
+        memset(to, 0, n * sizeof *to);
+        spread(to, batch->ids, rows, time, before, 0);
+    }
+    TUFF_TRY(write_ids_buckets(p, m, in->ids_buckets, before ? to : batch->ids, n));
+    TUFF_TRY(tuff_soft_prompt_write(p, m, in));
     if (in->positions && (to = tuff_program_input(p, in->positions))) {
         for (size_t i = 0; i < n; i++)
-            to[i] = batch->positions ? batch->positions[i]
-                    : (uint32_t) (i % (size_t) time) - (batch->segments ? batch->segments[2 * i] : 0);
+            to[i] = (uint32_t) (i % (size_t) time) - (batch->segments ? batch->segments[2 * i] : 0);
+        if (batch->positions)
+            spread(to, batch->positions, rows, time, before, (uint32_t) before);
         TUFF_TRY(write_buckets(p, m, in->positions_buckets, to, n));
     }
     if (in->token_types && (to = tuff_program_input(p, in->token_types))) {
-        for (size_t i = 0; i < n; i++)
-            to[i] = batch->token_types ? batch->token_types[i] : 0;
+        memset(to, 0, n * sizeof *to);
+        if (batch->token_types)
+            spread(to, batch->token_types, rows, time, before, 0);
         TUFF_TRY(write_buckets(p, m, in->token_types_buckets, to, n));
     }
-    write_visible(p, in->visible, batch->visible, rows, time);
-    write_angles(p, m, in, batch);
+    write_visible(p, in->visible, batch->visible, rows, time, before);
+    write_angles(p, m, in, batch, before);
     if (in->segments && (to = tuff_program_input(p, in->segments)))
         write_segments(to, batch->segments, rows, time);
     if (in->source && (to = tuff_program_input(p, in->source))) {
         time = tuff_dims(in->source)[1];
         memcpy(to, batch->source, (size_t) (rows * time) * sizeof *to);
         TUFF_TRY(write_ids_buckets(p, m, in->source_buckets, to, (size_t) (rows * time)));
-        write_visible(p, in->source_visible, batch->source_visible, rows, time);
+        write_visible(p, in->source_visible, batch->source_visible, rows, time, 0);
     }
     if (in->seed && (to = tuff_program_input(p, in->seed)))
         for (int i = 0; i < 2; i++)

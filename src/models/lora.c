@@ -1,14 +1,11 @@
-/* models/lora: low-rank adapters beside a model's frozen linear layers; see tuff/lora.h. */
+/* models/lora: low-rank adapters beside a model's frozen linear layers; see tuff/lora.h. Their files are
+ * lora_file.c's. */
 #include "tuff/lora.h"
-#include "base/json.h"
-#include "base/os.h"
 #include "base/rng.h"
 #include "graph/op.h"
-#include "io/weights_file.h"
 #include "models/model.h"
 
-#define PREFIX "base_model.model."
-#define FILE_NAME "adapter_model.safetensors"
+#define PREFIX TUFF_LORA_PREFIX
 #define STREAM 0x10000u /* dropouts of adapters, apart from the model's own */
 #define INIT_STREAM ((uint64_t) 0x6c6f7261 << 32)
 
@@ -17,9 +14,9 @@ static enum tuff_status no_memory(struct tuff_ctx *ctx)
     return tuff_fail(ctx, TUFF_E_NOMEM, "lora: out of host memory");
 }
 
-static float scale_of(const struct tuff_lora_params *p)
+double tuff_lora_scale(const struct tuff_lora_params *p)
 {
-    return (float) (p->alpha / (p->rslora ? sqrt((double) p->rank) : (double) p->rank));
+    return p->alpha / (p->rslora ? sqrt((double) p->rank) : (double) p->rank);
 }
 
 /* ---- declaring ---- */
@@ -61,6 +58,22 @@ static enum tuff_status add_matrix(struct tuff_model *m, const char *module, cha
                            TUFF_F32, file, to);
 }
 
+/* DoRA's magnitude, which is not decayed, and |row|^2 of W, which tuff_lora_lengths fills. */
+static enum tuff_status add_lengths(struct tuff_model *m, const char *module, int64_t out,
+                                    const struct tuff_file_order *file, struct tuff_adapter *a)
+{
+    char name[240];
+    snprintf(name, sizeof name, PREFIX "%s.lora_magnitude_vector", module);
+    TUFF_TRY(tuff_weight_add(m->store, name, out, 0, 1, TUFF_F32, file->rank ? file : NULL,
+                             &a->magnitude));
+    snprintf(name, sizeof name, "%s.length2", module);
+    return tuff_store_add(m->store,
+                          &(struct tuff_variable_params) {.name = name, .dtype = TUFF_F32,
+                                                          .rank = 1, .dims = {out},
+                                                          .role = TUFF_STATE, .file = *file},
+                          &a->base_length2);
+}
+
 static enum tuff_status add_pair(struct tuff_model *m, const char *module, int64_t out, int64_t in,
                                  const struct tuff_file_order *file, struct tuff_variable *base)
 {
@@ -74,11 +87,14 @@ static enum tuff_status add_pair(struct tuff_model *m, const char *module, int64
         rows = *file;
         rows.dims[rows.rank - 1] = l->params.rank;
     }
-    *a = (struct tuff_adapter) {.base = base, .scale = scale_of(&l->params),
+    *a = (struct tuff_adapter) {.base = base, .scale = (float) tuff_lora_scale(&l->params),
                                 .dropout = (float) l->params.dropout,
                                 .stream = STREAM + (uint32_t) l->adapters.n};
     TUFF_TRY(add_matrix(m, module, 'A', l->params.rank, in, NULL, &a->a));
-    return add_matrix(m, module, 'B', out, l->params.rank, file ? &rows : NULL, &a->b);
+    TUFF_TRY(add_matrix(m, module, 'B', out, l->params.rank, file ? &rows : NULL, &a->b));
+    if (file)
+        rows.dims[rows.rank - 1] = 1;
+    return l->params.dora ? add_lengths(m, module, out, &rows, a) : TUFF_OK;
 }
 
 enum tuff_status tuff_lora_declare(struct tuff_model *m, const char *name, int64_t rows,
@@ -95,13 +111,13 @@ enum tuff_status tuff_lora_declare(struct tuff_model *m, const char *name, int64
                                         .role = TUFF_FROZEN,
                                         .file = file ? *file : (struct tuff_file_order) {0}},
         to));
-    if (!cols || !end || !is_target(m->lora, module))
+    if (!m->lora || !cols || !end || !is_target(m->lora, module))
         return TUFF_OK;
     bool turned = m->family->needs & TUFF_WEIGHTS_BY_INPUT;
     return add_pair(m, module, turned ? cols : rows, turned ? rows : cols, file, *to);
 }
 
-static enum tuff_status check_params(struct tuff_ctx *ctx, const struct tuff_lora_params *p)
+enum tuff_status tuff_lora_check(struct tuff_ctx *ctx, const struct tuff_lora_params *p)
 {
     if (p->rank < 1 || p->rank > 65536)
         return tuff_fail(ctx, TUFF_E_RANGE, "lora: r is %lld; it must be 1 to 65536",
@@ -141,13 +157,13 @@ enum tuff_status tuff_lora_create(struct tuff_store *store, const struct tuff_mo
 {
     struct tuff_ctx *ctx = tuff_store_ctx(store);
     *out = NULL;
-    TUFF_TRY(check_params(ctx, params));
+    TUFF_TRY(tuff_lora_check(ctx, params));
     struct tuff_lora *l = tuff_calloc(1, sizeof *l);
     if (!l)
         return no_memory(ctx);
     enum tuff_status status = copy_params(ctx, params, l);
     if (status == TUFF_OK)
-        status = tuff_model_create_with(store, config, l, out);
+        status = tuff_model_create_with(store, config, l, NULL, out);
     else
         tuff_lora_free(l);
     TUFF_TRY(status);
@@ -178,6 +194,50 @@ struct tuff_tensor *tuff_lora_apply(struct tuff_graph *g, struct tuff_model *m,
 
 /* ---- values ---- */
 
+static void row_lengths2(const float *w, int64_t out, int64_t in, bool turned, double *lengths2)
+{
+    for (int64_t o = 0; o < out; o++) {
+        lengths2[o] = 0;
+        for (int64_t i = 0; i < in; i++) {
+            double x = (double) w[turned ? i * out + o : o * in + i];
+            lengths2[o] += x * x;
+        }
+    }
+}
+
+/* What an adapter's magnitude, if `set`, and the lengths of its base are made of. */
+static enum tuff_status write_lengths(struct tuff_model *m, struct tuff_adapter *a, bool set)
+{
+    bool turned = m->family->needs & TUFF_WEIGHTS_BY_INPUT;
+    const int64_t *dims = tuff_variable_dims(a->base);
+    int64_t out = dims[turned], in = dims[!turned];
+    float *w = tuff_calloc((size_t) (out * in), sizeof *w);
+    double *lengths2 = tuff_calloc((size_t) out, sizeof *lengths2);
+    enum tuff_status status = w && lengths2 ? tuff_weight_read(m->store, a->base, TUFF_VALUE, w)
+                                            : no_memory(m->ctx);
+    if (status == TUFF_OK) {
+        row_lengths2(w, out, in, turned, lengths2);
+        for (int64_t o = 0; o < out; o++)
+            w[o] = (float) lengths2[o];
+        status = tuff_weight_write(m->store, a->base_length2, TUFF_VALUE, w);
+        for (int64_t o = 0; o < out; o++)
+            w[o] = (float) sqrt(lengths2[o]);
+    }
+    if (status == TUFF_OK && set)
+        status = tuff_weight_write(m->store, a->magnitude, TUFF_VALUE, w);
+    free(w);
+    free(lengths2);
+    return status;
+}
+
+enum tuff_status tuff_lora_lengths(struct tuff_model *m, bool magnitudes)
+{
+    for (size_t i = 0; i < m->lora->adapters.n; i++)
+        if (m->lora->adapters.items[i].magnitude)
+            TUFF_TRY(write_lengths(m, &m->lora->adapters.items[i], magnitudes));
+    return TUFF_OK;
+}
+
 enum tuff_status tuff_lora_init(struct tuff_model *m, uint64_t seed)
 {
     for (size_t i = 0; i < m->lora->adapters.n; i++) {
@@ -199,263 +259,14 @@ enum tuff_status tuff_lora_init(struct tuff_model *m, uint64_t seed)
         free(values);
         TUFF_TRY(status);
     }
-    return TUFF_OK;
+    return tuff_lora_lengths(m, true);
 }
 
 bool tuff_lora_owns(const struct tuff_variable *v)
 {
     return tuff_variable_role(v) == TUFF_TRAINABLE &&
-           !strncmp(tuff_variable_name(v), PREFIX, strlen(PREFIX));
-}
-
-/* ---- files ---- */
-
-/* The last part of each layer's name, once. */
-static json_t *target_names(const struct tuff_lora *l)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < l->adapters.n; i++) {
-        char name[200];
-        const char *full = tuff_variable_name(l->adapters.items[i].base);
-        snprintf(name, sizeof name, "%.*s", (int) (strlen(full) - strlen(".weight")), full);
-        const char *dot = strrchr(name, '.'), *last = dot ? dot + 1 : name;
-        json_t *one;
-        size_t k;
-        bool there = false;
-        json_array_foreach(list, k, one)
-            there |= !strcmp(json_string_value(one), last);
-        if (!there)
-            json_array_append_new(list, json_string(last));
-    }
-    return list;
-}
-
-static json_t *config_json(const struct tuff_model *m, const char *base)
-{
-    const struct tuff_lora *l = m->lora;
-    json_t *targets = json_array();
-    for (size_t i = 0; i < l->params.n_targets; i++)
-        json_array_append_new(targets, json_string(l->params.targets[i]));
-    if (!l->params.n_targets) {
-        json_decref(targets);
-        targets = target_names(l);
-    }
-    return json_pack("{s:s, s:s, s:s?, s:I, s:f, s:f, s:b, s:b, s:o, s:b, s:s, s:b, s:n}",
-                     "peft_type", "LORA", "task_type", "CAUSAL_LM", "base_model_name_or_path", base,
-                     "r", (json_int_t) l->params.rank, "lora_alpha", l->params.alpha,
-                     "lora_dropout", l->params.dropout, "use_rslora", (int) l->params.rslora,
-                     "use_dora", 0, "target_modules", targets, "fan_in_fan_out",
-                     (m->family->needs & TUFF_WEIGHTS_BY_INPUT) != 0, "bias", "none",
-                     "inference_mode", 1, "modules_to_save");
-}
-
-enum tuff_status tuff_lora_save(struct tuff_model *m, const char *folder, const char *base)
-{
-    char *path = tuff_os_path_join(folder, "adapter_config.json");
-    json_t *root = config_json(m, base);
-    enum tuff_status status = path && root ? tuff_json_save(m->ctx, path, root) : no_memory(m->ctx);
-    json_decref(root);
-    free(path);
-    if (status == TUFF_OK)
-        status = tuff_weights_save_some(m->store, folder, "adapter_model", tuff_lora_owns);
-    return status;
-}
-
-enum tuff_status tuff_lora_load(struct tuff_model *m, const char *folder)
-{
-    char *path = tuff_os_path_join(folder, FILE_NAME);
-    enum tuff_status status = path ? tuff_weights_load_some(m->store, path, tuff_lora_owns)
-                                   : no_memory(m->ctx);
-    free(path);
-    return status == TUFF_E_FORMAT ? tuff_fail_in(m->ctx, status, "an adapter for another model")
-                                   : status;
-}
-
-/* Settings that change what an adapter computes and that are not done here. */
-static enum tuff_status check_kind(struct tuff_ctx *ctx, const char *path, const json_t *root)
-{
-    static const char *const flags[] = {"use_dora", "use_qalora"};
-    static const char *const filled[] = {"modules_to_save", "rank_pattern", "alpha_pattern",
-                                         "trainable_token_indices", "target_parameters"};
-    const char *type = json_string_value(json_object_get(root, "peft_type"));
-    const char *bias = json_string_value(json_object_get(root, "bias"));
-    if (!type || strcmp(type, "LORA"))
-        return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: \"peft_type\" is \"%.40s\"; supported is "
-                         "LORA", path, type ? type : "");
-    if (bias && strcmp(bias, "none"))
-        return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: \"bias\" \"%.40s\" is not supported", path,
-                         bias);
-    for (size_t i = 0; i < TUFF_COUNT(flags); i++)
-        if (json_is_true(json_object_get(root, flags[i])))
-            return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: \"%s\" is not supported", path,
-                             flags[i]);
-    for (size_t i = 0; i < TUFF_COUNT(filled); i++) {
-        const json_t *value = json_object_get(root, filled[i]);
-        if (json_array_size(value) || json_object_size(value))
-            return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: \"%s\" is not supported", path,
-                             filled[i]);
-    }
-    return TUFF_OK;
-}
-
-/* One block of memory: the pointers, then the texts they point at. */
-static enum tuff_status copy_texts(struct tuff_ctx *ctx, const char *path, const json_t *root,
-                                   struct tuff_lora_params *params, const char **base,
-                                   char **memory)
-{
-    const json_t *list = json_object_get(root, "target_modules"), *one;
-    const char *name = json_string_value(json_object_get(root, "base_model_name_or_path"));
-    size_t n = json_array_size(list), bytes = n * sizeof(char *) + (name ? strlen(name) + 1 : 0), i;
-    json_array_foreach(list, i, one)
-    {
-        if (!json_is_string(one))
-            return tuff_fail(ctx, TUFF_E_FORMAT, "%s: \"target_modules\" must be texts", path);
-        bytes += strlen(json_string_value(one)) + 1;
-    }
-    if (!(*memory = tuff_calloc(bytes + 1, 1)))
-        return no_memory(ctx);
-    char **targets = (char **) (void *) *memory, *at = *memory + n * sizeof(char *);
-    json_array_foreach(list, i, one)
-    {
-        targets[i] = at;
-        at += strlen(strcpy(at, json_string_value(one))) + 1;
-    }
-    params->targets = (const char *const *) targets;
-    params->n_targets = n;
-    if (base)
-        *base = name ? strcpy(at, name) : NULL;
-    return TUFF_OK;
-}
-
-static enum tuff_status read_config(struct tuff_ctx *ctx, const char *path, const json_t *root,
-                                    struct tuff_lora_params *p)
-{
-    p->alpha = 8; /* PEFT's defaults */
-    p->rank = 8;
-    TUFF_TRY(check_kind(ctx, path, root));
-    TUFF_TRY(tuff_json_int(ctx, path, root, "r", &p->rank));
-    TUFF_TRY(tuff_json_real(ctx, path, root, "lora_alpha", &p->alpha));
-    TUFF_TRY(tuff_json_real(ctx, path, root, "lora_dropout", &p->dropout));
-    TUFF_TRY(tuff_json_bool(ctx, path, root, "use_rslora", &p->rslora));
-    return tuff_fail_in(ctx, check_params(ctx, p), path);
-}
-
-enum tuff_status tuff_lora_config(struct tuff_ctx *ctx, const char *folder,
-                                  struct tuff_lora_params *params, const char **base, char **memory)
-{
-    char *path = tuff_os_path_join(folder, "adapter_config.json");
-    json_t *root = NULL;
-    *params = (struct tuff_lora_params) {0};
-    *memory = NULL;
-    enum tuff_status status = path ? tuff_json_load(ctx, path, &root) : no_memory(ctx);
-    if (status == TUFF_OK)
-        status = read_config(ctx, path, root, params);
-    if (status == TUFF_OK)
-        status = copy_texts(ctx, path, root, params, base, memory);
-    json_decref(root);
-    free(path);
-    return status;
-}
-
-/* ---- merging ---- */
-
-struct merge {
-    struct tuff_model *model;
-    const char *path;
-    double scale;
-    float *a, *b, *w;
-};
-
-/* w [out, in], or [in, out] where `turned`. */
-static void add_product(float *w, const float *a, const float *b, int64_t out, int64_t in,
-                        int64_t r, double scale, bool turned)
-{
-    for (int64_t o = 0; o < out; o++)
-        for (int64_t i = 0; i < in; i++) {
-            double sum = 0;
-            for (int64_t k = 0; k < r; k++)
-                sum += (double) b[o * r + k] * (double) a[k * in + i];
-            float *at = &w[turned ? i * out + o : o * in + i];
-            *at = (float) ((double) *at + scale * sum);
-        }
-}
-
-static enum tuff_status other_model(const struct merge *j, const char *name)
-{
-    char shown[80];
-    return tuff_fail(j->model->ctx, TUFF_E_FORMAT, "%s: an adapter for another model: %s", j->path,
-                     tuff_shown(name, shown));
-}
-
-static enum tuff_status merge_pair(struct merge *j, const struct tuff_weights_file *file,
-                                   const struct tuff_file_tensor *a, const char *module)
-{
-    struct tuff_model *m = j->model;
-    char name[400];
-    snprintf(name, sizeof name, PREFIX "%s.lora_B.weight", module);
-    const struct tuff_file_tensor *b = tuff_weights_find(file, name);
-    snprintf(name, sizeof name, "%s.weight", module);
-    struct tuff_variable *v = tuff_store_find(m->store, name);
-    bool turned = m->family->needs & TUFF_WEIGHTS_BY_INPUT;
-    if (!b || !v || a->rank != 2 || b->rank != 2 || tuff_variable_rank(v) != 2 ||
-        a->dims[0] != b->dims[1] || b->dims[0] != tuff_variable_dims(v)[turned] ||
-        a->dims[1] != tuff_variable_dims(v)[!turned])
-        return other_model(j, a->name);
-    j->a = tuff_calloc(a->count, sizeof *j->a);
-    j->b = tuff_calloc(b->count, sizeof *j->b);
-    j->w = tuff_calloc((size_t) tuff_variable_elements(v), sizeof *j->w);
-    if (!j->a || !j->b || !j->w)
-        return no_memory(m->ctx);
-    TUFF_TRY(tuff_file_tensor_read_f32(m->ctx, a, 0, a->count, j->a));
-    TUFF_TRY(tuff_file_tensor_read_f32(m->ctx, b, 0, b->count, j->b));
-    TUFF_TRY(tuff_weight_read(m->store, v, TUFF_VALUE, j->w));
-    add_product(j->w, j->a, j->b, b->dims[0], a->dims[1], a->dims[0], j->scale, turned);
-    return tuff_weight_write(m->store, v, TUFF_VALUE, j->w);
-}
-
-static enum tuff_status merge_all(struct merge *j, const struct tuff_weights_file *file)
-{
-    static const char end[] = ".lora_A.weight";
-    size_t pairs = 0, n = tuff_weights_count(file);
-    for (size_t i = 0; i < n; i++) {
-        const struct tuff_file_tensor *t = tuff_weights_get(file, i);
-        size_t length = strlen(t->name), prefix = strlen(PREFIX), tail = sizeof end - 1;
-        char module[300];
-        if (length <= prefix + tail || length >= sizeof module || strncmp(t->name, PREFIX, prefix))
-            return other_model(j, t->name);
-        if (strcmp(t->name + length - tail, end))
-            continue;
-        snprintf(module, sizeof module, "%.*s", (int) (length - prefix - tail), t->name + prefix);
-        enum tuff_status status = merge_pair(j, file, t, module);
-        free(j->a);
-        free(j->b);
-        free(j->w);
-        j->a = j->b = j->w = NULL;
-        TUFF_TRY(status);
-        pairs++;
-    }
-    return pairs && 2 * pairs == n ? TUFF_OK : other_model(j, pairs ? "other tensors" : "no pair");
-}
-
-enum tuff_status tuff_lora_merge(struct tuff_model *m, const char *folder)
-{
-    struct tuff_lora_params params;
-    struct tuff_weights_file *file = NULL;
-    char *memory = NULL, *path = tuff_os_path_join(folder, FILE_NAME);
-    enum tuff_status status =
-        path ? tuff_lora_config(m->ctx, folder, &params, NULL, &memory) : no_memory(m->ctx);
-    if (status == TUFF_OK)
-        status = tuff_weights_open(m->ctx, path, &file);
-    if (status == TUFF_OK)
-        status = merge_all(&(struct merge) {.model = m, .path = path,
-                                            .scale = (double) params.alpha /
-                                                     (params.rslora ? sqrt((double) params.rank)
-                                                                    : (double) params.rank)},
-                           file);
-    tuff_weights_close(file);
-    free(memory);
-    free(path);
-    return status;
+           (!strncmp(tuff_variable_name(v), PREFIX, strlen(PREFIX)) ||
+            !strcmp(tuff_variable_name(v), TUFF_SOFT_PROMPT_NAME));
 }
 
 /* ---- the command line ---- */
@@ -468,6 +279,8 @@ static enum tuff_status set_option(struct tuff_ctx *ctx, struct tuff_lora_params
     bool good = value && end != value && !*end;
     if (!strcmp(key, "rslora") && !value)
         return p->rslora = true, TUFF_OK;
+    if (!strcmp(key, "dora") && !value)
+        return p->dora = true, TUFF_OK;
     if (good && !strcmp(key, "r") && number == (double) (int64_t) number)
         return p->rank = (int64_t) number, TUFF_OK;
     if (good && !strcmp(key, "alpha"))
@@ -476,7 +289,7 @@ static enum tuff_status set_option(struct tuff_ctx *ctx, struct tuff_lora_params
         return p->dropout = number, TUFF_OK;
     if (strcmp(key, "target") || !value || !*value)
         return tuff_fail(ctx, TUFF_E_ARG, "lora: \"%.40s%s%.40s\": options are r=N, alpha=X, "
-                         "dropout=P, rslora, target=NAME+NAME", key, value ? "=" : "",
+                         "dropout=P, rslora, dora, target=NAME+NAME", key, value ? "=" : "",
                          value ? value : "");
     for (char *next; value && strcmp(value, "all"); value = next) {
         if ((next = strchr(value, '+')))
@@ -506,5 +319,5 @@ enum tuff_status tuff_lora_parse(struct tuff_ctx *ctx, const char *text, struct 
     p->targets = (const char *const *) targets;
     if (p->alpha < 0)
         p->alpha = 2 * (double) p->rank;
-    return check_params(ctx, p);
+    return tuff_lora_check(ctx, p);
 }

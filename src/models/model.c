@@ -2,6 +2,10 @@
 #include "models/model.h"
 #include "graph/op.h"
 #include "base/os.h"
+#include "passes/embeds.h"
+#include "tuff/ops.h"
+
+#include <math.h>
 
 #include <stdarg.h>
 
@@ -36,7 +40,7 @@ void tuff_model_weight_ordered(struct tuff_model *m, struct tuff_variable **to, 
         m->status = tuff_fail(m->ctx, TUFF_E_NOMEM, "model: out of host memory");
         return;
     }
-    m->status = m->lora ? tuff_lora_declare(m, full, rows, cols, file, to)
+    m->status = m->lora || m->soft ? tuff_lora_declare(m, full, rows, cols, file, to)
                         : tuff_weight_add(m->store, full, rows, cols,
                                           cols ? DECAYED : NOT_DECAYED,
                                           m->config.frozen_dtype, file, to);
@@ -127,12 +131,14 @@ int64_t tuff_model_parameter_count(const struct tuff_model_config *config)
 enum tuff_status tuff_model_create(struct tuff_store *store, const struct tuff_model_config *config,
                                    struct tuff_model **out)
 {
-    return tuff_model_create_with(store, config, NULL, out);
+    return tuff_model_create_with(store, config, NULL, NULL, out);
 }
 
 enum tuff_status tuff_model_create_with(struct tuff_store *store,
                                         const struct tuff_model_config *config,
-                                        struct tuff_lora *lora, struct tuff_model **out)
+                                        struct tuff_lora *lora,
+                                        const struct tuff_soft_prompt_params *soft,
+                                        struct tuff_model **out)
 {
     struct tuff_ctx *ctx = tuff_store_ctx(store);
     *out = NULL;
@@ -152,7 +158,10 @@ enum tuff_status tuff_model_create_with(struct tuff_store *store,
     tuff_config_complete(&m->config);
     m->own = tuff_calloc(1, m->family->own_size);
     m->layers = tuff_calloc(layers_of(m), m->family->layer_size);
-    if (m->own && m->layers)
+    m->soft = soft ? tuff_calloc(1, sizeof *m->soft) : NULL;
+    if (m->soft)
+        *m->soft = *soft;
+    if (m->own && m->layers && (m->soft || !soft))
         m->family->declare(m);
     else
         m->status = tuff_fail(ctx, TUFF_E_NOMEM, "model: out of host memory");
@@ -173,6 +182,7 @@ void tuff_model_destroy(struct tuff_model *m)
     free(m->parameters.items);
     free(m->tables.items);
     tuff_lora_free(m->lora);
+    free(m->soft);
     free(m);
 }
 
@@ -278,11 +288,26 @@ enum tuff_status tuff_model_read(struct tuff_model *m, const struct tuff_variabl
 
 /* ---- the forward pass ---- */
 
+/* NEFTune: a step as long as alpha, shared out over all embeddings of a sequence. */
+static struct tuff_tensor *with_noise(struct tuff_graph *g, struct tuff_tensor *x, const void *user)
+{
+    const struct tuff_model_inputs *in = user;
+    enum { NOISE_STREAM = 0x20000 }; /* apart from dropouts */
+    double elements = x ? (double) (tuff_dims(x)[1] * tuff_dims(x)[2]) : 1;
+    return tuff_noise(g, x, (float) (in->neftune / sqrt(elements)), in->seed, NOISE_STREAM);
+}
+
 struct tuff_tensor *tuff_model_hidden(struct tuff_graph *g, struct tuff_model *m,
                                       const struct tuff_model_inputs *in)
 {
     struct tuff_tensor *hidden = m->family->hidden(g, m, in);
-    return m->lora ? tuff_lora_apply(g, m, in->seed, hidden) : hidden;
+    if (m->lora)
+        hidden = tuff_lora_apply(g, m, in->seed, hidden);
+    if (m->soft)
+        hidden = tuff_soft_prompt_apply(g, m, in, hidden);
+    if (hidden && in->neftune > 0)
+        tuff_embeds(g, in->ids, with_noise, in);
+    return hidden;
 }
 
 struct tuff_tensor *tuff_model_encode_source(struct tuff_graph *g, struct tuff_model *m,

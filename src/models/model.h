@@ -7,6 +7,7 @@
 #include "passes/adapt.h"
 #include "tuff/lora.h"
 #include "tuff/models.h"
+#include "tuff/soft_prompt.h"
 
 #include <stddef.h>
 
@@ -138,6 +139,8 @@ struct tuff_model {
     void *own, *layers; /* the family's variables; of each layer */
     struct tuff_variable *head; /* [V, C], see tuff_model_head */
     struct tuff_lora *lora;     /* NULL: no adapters */
+    struct tuff_soft_prompt_params *soft; /* NULL: no virtual tokens; else what is learnt of them: */
+    struct tuff_variable *prompt;
     char scope[64];     /* what names of parameters begin with */
     enum tuff_status status; /* of declaring: the first failure */
     int64_t count;           /* of elements declared */
@@ -154,10 +157,12 @@ struct tuff_table {
     int64_t parameter;
 };
 
-/* tuff_model_create; `lora` is the model's from then on. */
+/* tuff_model_create; `lora` is the model's from then on, `soft` is copied. */
 enum tuff_status tuff_model_create_with(struct tuff_store *store,
                                         const struct tuff_model_config *config,
-                                        struct tuff_lora *lora, struct tuff_model **model);
+                                        struct tuff_lora *lora,
+                                        const struct tuff_soft_prompt_params *soft,
+                                        struct tuff_model **model);
 /* A parameter of a model with adapters: frozen, and its A and B where it is a target. */
 enum tuff_status tuff_lora_declare(struct tuff_model *m, const char *name, int64_t rows,
                                    int64_t cols, const struct tuff_file_order *file,
@@ -166,6 +171,30 @@ enum tuff_status tuff_lora_declare(struct tuff_model *m, const char *name, int64
 struct tuff_tensor *tuff_lora_apply(struct tuff_graph *g, struct tuff_model *m,
                                     struct tuff_tensor *seed, struct tuff_tensor *hidden);
 void tuff_lora_free(struct tuff_lora *lora);
+
+/* Virtual tokens; soft_prompt.c. Each does nothing for models without. */
+#define TUFF_SOFT_PROMPT_NAME "prompt_embeddings"
+/* Adds the inputs that say which rows are virtual. */
+void tuff_soft_prompt_inputs(struct tuff_graph *g, const struct tuff_model *m,
+                             struct tuff_model_inputs *in, bool gradient);
+enum tuff_status tuff_soft_prompt_write(struct tuff_program *p, const struct tuff_model *m,
+                                        const struct tuff_model_inputs *in);
+/* Keys and values with those that are learnt; where k is NULL, q holds all three and is taken apart. */
+void tuff_soft_prompt_keys(struct tuff_graph *g, const struct tuff_model *m, int64_t layer,
+                           const struct tuff_model_inputs *in, struct tuff_tensor **q,
+                           struct tuff_tensor **k, struct tuff_tensor **v);
+/* Embeddings that are learnt, and of whole sequences the hidden states of the texts alone. */
+struct tuff_tensor *tuff_soft_prompt_apply(struct tuff_graph *g, struct tuff_model *m,
+                                           const struct tuff_model_inputs *in,
+                                           struct tuff_tensor *hidden);
+/* What names of adapters' tensors begin with. */
+#define TUFF_LORA_PREFIX "base_model.model."
+/* What B A is multiplied with. */
+double tuff_lora_scale(const struct tuff_lora_params *params);
+enum tuff_status tuff_lora_check(struct tuff_ctx *ctx, const struct tuff_lora_params *params);
+/* After the weights of the base: |row|^2 of what DoRA's adapters change; and where asked their magnitudes,
+ * so that they change nothing yet. */
+enum tuff_status tuff_lora_lengths(struct tuff_model *m, bool magnitudes);
 
 /* In `declare`: names that follow begin so ("" at first). */
 void tuff_model_scope(struct tuff_model *m, const char *format, ...) TUFF_PRINTF(2, 3);

@@ -325,7 +325,8 @@ static const struct tuff_op attention_grad_op = {.name = "attention_grad",
                                                  .convert = tuff_half_convert, .halves = halves,
                                                  .cost = grad_cost,
                                                  .call = tuff_attention_call_text,
-                                                 .candidates = tuff_attention_candidates};
+                                                 .candidates = tuff_attention_candidates,
+                                                 .writes_all = true}; /* queries of frozen layers */
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
                  struct tuff_tensor *dx[])

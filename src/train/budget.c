@@ -16,7 +16,9 @@ enum tuff_status tuff_trainer_plan(struct tuff_ctx *ctx, const struct tuff_devic
     enum tuff_status status = info ? tuff_store_create_planned(ctx, info, &store)
                                    : tuff_store_create(ctx, NULL, &store);
     if (status == TUFF_OK)
-        status = tuff_model_create(store, config, &model);
+        status = p.lora ? tuff_lora_create(store, config, p.lora, &model)
+                 : p.soft_prompt ? tuff_soft_prompt_create(store, config, p.soft_prompt, &model)
+                                 : tuff_model_create(store, config, &model);
     p.store = store;
     p.model = model;
     p.dropout = true;

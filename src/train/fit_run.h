@@ -4,7 +4,7 @@
 
 #include "base/sensors.h"
 #include "train/run.h"
-#include "tuff/lora.h"
+#include "tuff/soft_prompt.h"
 
 #define FIT_BEHIND 8 /* more than steps whose results are not there yet */
 
@@ -21,6 +21,7 @@ struct fit {
     char *init;        /* checkpoint to take the weights of; NULL: new ones */
     struct tuff_lora_params lora; /* where params->lora */
     char *lora_memory;
+    struct tuff_soft_prompt_params soft_prompt; /* where its virtual_tokens are not 0 */
     json_t *settings;
     struct tuff_run_state state;
     struct tuff_csv *csv;

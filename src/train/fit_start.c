@@ -71,15 +71,24 @@ static enum tuff_status open_run(struct fit *f)
 /* The frozen weights of a run that trains adapters: what its checkpoint says. */
 static enum tuff_status find_base(struct fit *f)
 {
-    struct tuff_lora_params params;
-    const char *base;
-    char *memory;
-    enum tuff_status status = tuff_lora_config(f->ctx, f->resume_from, &params, &base, &memory);
-    if (status == TUFF_OK && !(f->init = base ? strdup(base) : NULL))
-        status = tuff_fail(f->ctx, TUFF_E_FORMAT, "%s: does not say which model it is for",
-                           f->resume_from);
-    free(memory);
-    return status;
+    struct tuff_adapter_info info;
+    TUFF_TRY(tuff_adapter_read(f->ctx, f->resume_from, &info));
+    f->init = info.base;
+    return info.base ? TUFF_OK
+                     : tuff_fail(f->ctx, TUFF_E_FORMAT, "%s: does not say which model it is for",
+                                 f->resume_from);
+}
+
+/* What kind of adapters, if any. */
+static enum tuff_status read_adapters(struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    if ((p->lora != NULL) + (p->prompt_tuning != 0) + (p->prefix_tuning != 0) > 1)
+        return tuff_fail(f->ctx, TUFF_E_ARG, "lora, prompt-tuning and prefix-tuning exclude each other");
+    f->soft_prompt = (struct tuff_soft_prompt_params) {
+        p->prefix_tuning ? TUFF_ADAPTER_PREFIX : TUFF_ADAPTER_PROMPT,
+        p->prefix_tuning + p->prompt_tuning};
+    return p->lora ? tuff_lora_parse(f->ctx, p->lora, &f->lora, &f->lora_memory) : TUFF_OK;
 }
 
 /* A checkpoint folder, or the best or last one of a run. */
@@ -87,11 +96,10 @@ static enum tuff_status find_init(struct fit *f)
 {
     static const char *const names[] = {"best", "last"};
     const char *init = f->params->init;
-    if (f->params->lora)
-        TUFF_TRY(tuff_lora_parse(f->ctx, f->params->lora, &f->lora, &f->lora_memory));
-    if (f->params->lora && f->resume_from)
+    TUFF_TRY(read_adapters(f));
+    if (tuff_fit_adapts(f->params) && f->resume_from)
         return find_base(f);
-    if (f->params->lora && !init)
+    if (tuff_fit_adapts(f->params) && !init)
         return tuff_fail(f->ctx, TUFF_E_ARG, "lora: adapters need a trained model to start from");
     if (!init || f->resume_from)
         return TUFF_OK;
@@ -209,6 +217,9 @@ static enum tuff_status choose_memory(struct fit *f)
         return TUFF_OK;
     struct tuff_trainer_params params = {.batch = p->batch, .context = p->context, .amp = p->amp,
                                          .amp_dtype = p->amp_dtype,
+                                         .lora = p->lora ? &f->lora : NULL,
+                                         .soft_prompt = f->soft_prompt.virtual_tokens ? &f->soft_prompt
+                                                                                      : NULL,
                                          .optimizer = p->optimizer,
                                          .rules = f->rules, .n_rules = f->n_rules,
                                          .offload = f->offload};
@@ -255,10 +266,10 @@ static enum tuff_status create_trainer(struct fit *f)
         return no_memory(f);
     tuff_fit_fill_rates(f, rates);
     TUFF_TRY(tuff_store_create(f->ctx, p->device, &f->store));
-    if (p->lora) /* frozen matrices stay in their checkpoint's type */
-        TUFF_TRY(tuff_model_file_dtype(f->ctx, f->init, &f->config.frozen_dtype));
     TUFF_TRY(p->lora ? tuff_lora_create(f->store, &f->config, &f->lora, &f->model)
-                     : tuff_model_create(f->store, &f->config, &f->model));
+             : f->soft_prompt.virtual_tokens
+                 ? tuff_soft_prompt_create(f->store, &f->config, &f->soft_prompt, &f->model)
+                 : tuff_model_create(f->store, &f->config, &f->model));
     if (p->on_model)
         TUFF_TRY(p->on_model(p->user, f->store, f->model));
     f->optimizer = p->optimizer;
@@ -285,6 +296,7 @@ static enum tuff_status create_trainer(struct fit *f)
                                        .label_smoothing = p->label_smoothing,
                                        .eval_logits = p->n_metrics > 0,
                                        .dropout = true,
+                                       .neftune = p->neftune,
                                        .seed = p->seed},
         &f->trainer);
 }
@@ -348,9 +360,8 @@ static enum tuff_status choose_steps(struct fit *f)
 /* Weights and optimizer as the checkpoint has them. */
 enum tuff_status tuff_fit_restore(struct fit *f)
 {
-    TUFF_TRY(tuff_model_load(f->model, f->params->lora ? f->init : f->resume_from));
-    if (f->params->lora)
-        TUFF_TRY(tuff_lora_load(f->model, f->resume_from));
+    TUFF_TRY(tuff_model_load(f->model, tuff_fit_adapts(f->params) ? f->init : f->resume_from));
+    TUFF_TRY(tuff_adapter_load(f->model, f->resume_from));
     TUFF_TRY(tuff_run_load_optimizer(f->store, f->resume_from, &f->optimizer));
     return tuff_checkpoint_drop_after(f->ctx, f->params->out, f->state.step);
 }
@@ -404,12 +415,12 @@ static void tell_ready(struct fit *f)
     char text[512];
     tuff_trainer_sizes(f->trainer, &s);
     snprintf(text, sizeof text, "model: %lld layers, width %lld, vocabulary %lld, %lld parameters; "
-             "bytes: parameters %llu, gradients %llu, optimizer %llu, activations %llu, all %llu, "
+             "bytes: parameters %llu, gradients %llu, optimizer %llu, activations %llu, frozen %llu, all %llu, "
              "of %llu",
              (long long) f->config.num_hidden_layers, (long long) f->config.hidden_size,
              (long long) f->config.vocab_size, (long long) tuff_model_parameter_count(&f->config),
              (unsigned long long) s.parameters, (unsigned long long) s.gradients,
-             (unsigned long long) s.states, (unsigned long long) s.activations,
+             (unsigned long long) s.states, (unsigned long long) s.activations, (unsigned long long) s.frozen,
              (unsigned long long) tuff_plan_peak(&s),
              (unsigned long long) tuff_device_info(f->params->device)->memory_available);
     tuff_fit_tell(f, (struct tuff_fit_event) {.kind = TUFF_FIT_READY, .text = text,
@@ -427,7 +438,7 @@ static enum tuff_status begin_anew(struct fit *f)
         return no_memory(f);
     TUFF_TRY(f->init ? tuff_model_load(f->model, f->init)
                      : tuff_model_init(f->model, f->params->seed));
-    return f->params->lora ? tuff_lora_init(f->model, f->params->seed) : TUFF_OK;
+    return tuff_adapter_init(f->model, f->params->seed);
 }
 
 enum tuff_status tuff_fit_start(struct fit *f)
@@ -443,6 +454,8 @@ enum tuff_status tuff_fit_start(struct fit *f)
     f->state = (struct tuff_run_state) {.best_loss = 1e300,
                                        .plateau = {.rate = 1, .best = INFINITY}, .position.seed = f->params->seed};
     tuff_trainer_amp(&f->own.optimizer, f->own.amp, f->own.amp_dtype);
+    if (tuff_fit_adapts(f->params)) /* frozen matrices stay in their checkpoint's type */
+        TUFF_TRY(tuff_model_file_dtype(f->ctx, f->init, &f->config.frozen_dtype));
     TUFF_TRY(choose_memory(f));
     TUFF_TRY(tuff_fit_open_loaders(f));
     TUFF_TRY(tuff_fit_open_sets(f));

@@ -7,7 +7,7 @@
 #include "models/weights.h"
 #include "train/settings.h"
 #include "tuff/io.h"
-#include "tuff/lora.h"
+#include "tuff/soft_prompt.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -222,7 +222,7 @@ static enum tuff_status save_adapter(struct tuff_ctx *ctx,
                                      const struct tuff_run_save_params *params, const char *folder)
 {
     TUFF_TRY(tuff_model_config_save(ctx, folder, params->config));
-    return tuff_lora_save(params->model, folder, params->base);
+    return tuff_adapter_save(params->model, folder, params->base);
 }
 
 enum tuff_status tuff_run_save(struct tuff_ctx *ctx, const struct tuff_run_save_params *params)
@@ -231,7 +231,7 @@ enum tuff_status tuff_run_save(struct tuff_ctx *ctx, const struct tuff_run_save_
     const struct tuff_fit_params *p = params->fit;
     TUFF_TRY(tuff_checkpoint_begin(ctx, p->out, params->state->step, &checkpoint));
     const char *folder = tuff_checkpoint_folder(checkpoint);
-    enum tuff_status status = p->lora ? save_adapter(ctx, params, folder)
+    enum tuff_status status = tuff_fit_adapts(p) ? save_adapter(ctx, params, folder)
                                       : tuff_model_save(params->model, folder);
     if (status == TUFF_OK && params->tokenizer)
         status = tuff_tokenizer_save(ctx, params->tokenizer, folder);

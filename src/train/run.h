@@ -64,4 +64,10 @@ enum tuff_status tuff_run_read(struct tuff_ctx *ctx, const char *folder,
 /* loss.png from metrics.csv. */
 enum tuff_status tuff_run_picture(struct tuff_ctx *ctx, const char *out);
 
+/* Adapters are trained, the model is frozen. */
+static inline bool tuff_fit_adapts(const struct tuff_fit_params *p)
+{
+    return p->lora || p->prompt_tuning || p->prefix_tuning;
+}
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "tuff/fit.h"
+#include "tuff/soft_prompt.h"
 
 enum tuff_setting_kept { TUFF_SETTING_CALL, TUFF_SETTING_OPTION, TUFF_SETTING_SAME };
 

@@ -47,7 +47,8 @@ static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *
     int64_t dims[2] = {pass->shape.batch, pass->shape.context};
     tuff_model_inputs_add(g, t->params.model, &pass->in, .batch = dims[0], .time = dims[1],
                           .gradient = training, .segments = t->params.packed,
-                          .dropout = training && t->params.dropout);
+                          .dropout = training && t->params.dropout,
+                          .neftune = training ? t->params.neftune : 0);
     pass->targets = tuff_input(g, "targets", TUFF_U32, 2, dims);
     pass->weight = tuff_input(g, "weight", TUFF_F32, 1, (int64_t[]) {1});
     struct tuff_tensor *hidden = tuff_model_hidden(g, t->params.model, &pass->in);
@@ -132,7 +133,8 @@ static enum tuff_status check_shapes(struct tuff_ctx *ctx, const struct tuff_tra
         if (shapes[i].batch < 1 || shapes[i].context < 1)
             return tuff_fail(ctx, TUFF_E_RANGE, "batch and context must be 1 or more");
         TUFF_TRY(tuff_model_context_check(ctx, tuff_model_get_config(p->model),
-                                          shapes[i].context));
+                                          shapes[i].context +
+                                              tuff_model_virtual_tokens(p->model)));
     }
     return TUFF_OK;
 }

@@ -73,7 +73,28 @@ paste -d, half.csv wide.csv | awk -F, 'NR > 1 && $2 != "" { n++; d = $2 - $4; if
   fail "other losses on a bf16 base: $(paste half.csv wide.csv)"
 [ "$(cat half.bytes)" -lt "$(cat wide.bytes)" ] || fail "bf16 weights take $(cat half.bytes) bytes, f32 $(cat wide.bytes)"
 
+# NEFTune's noise changes the training, the same way every time, and not the evaluation before it.
+noise() { # RUN OPTIONS...
+  "$tuff" train --init m --data "$root/docs/bpe.md" --tokenizer m --context 16 --batch 2 --steps 3 --eval-every 1 --quiet --dropout 0 \
+    --lora r=2 --out "$@" > out 2> err || fail "train $*: $(cat err)"
+  cut -d, -f1-4,6- "$1/metrics.csv" > "$1.csv"
+}
+noise quiet && noise loud --neftune 5 && noise again --neftune 5
+cmp loud.csv again.csv || fail "the noise is another in each run"
+cmp -s quiet.csv loud.csv && fail "no noise"
+
+# A soft prompt gone on with has the same bits.
+soft() { "$tuff" train --init m --data "$root/docs/bpe.md" --tokenizer m --context 16 --batch 2 --steps 4 --save-every 2 --quiet "$@" \
+  > out 2> err || fail "train $*: $(cat err)"; }
+soft --out soft --prefix-tuning 3
+cp -r soft soft-cut && rm -rf "soft-cut/$(cat soft-cut/last)"
+"$tuff" train --out soft-cut --resume --quiet > out 2> err || fail "resume: $(cat err)"
+cmp "soft/$(cat soft/last)/adapter_model.safetensors" "soft-cut/$(cat soft-cut/last)/adapter_model.safetensors" ||
+  fail "a resumed soft prompt has other bits"
+
 # What is refused.
+refused 'exclude each other' "$tuff" train --init m --data data.jsonl --tokenizer m --out no --steps 1 --lora r=2 --prompt-tuning 2 --quiet
+refused 'a second soft prompt' "$tuff" generate --model m --adapter soft --adapter soft --prompt x --quiet
 cp -r "$root/tests/golden/lora/llama-tiny" other
 refused 'other/adapter_model.safetensors: an adapter for another model' "$tuff" generate --model m --adapter other --prompt x --quiet
 refused 'no linear layer of a gpt2' "$tuff" sft --model m --data data.jsonl --out no --lora target=q_proj --quiet

@@ -102,6 +102,17 @@ wait $train
 taken=$(sed -n 's/.*bytes: parameters.*, all \([0-9]*\), of .*/\1/p' log)
 "$tuff" plan --config config.json --context 12 --batch 3 --steps 700 --json > out 2> log || fail "plan: $(cat log)"
 [ "$(number peak)" = "$taken" ] || fail "planned $(number peak), train took $taken"
+# With adapters what is allocated is what was planned: within 5 %.
+for lora in r=4 r=2,dora,target=c_attn; do
+  "$tuff" plan --config config.json --context 12 --batch 3 --steps 1 --lora $lora --dtype bf16 --json > out 2> log ||
+    fail "plan --lora: $(cat log)"
+  [ "$(number frozen)" -gt 0 ] && [ "$(number gradients)" = "$(number parameters)" ] || fail "$lora: $(cat out)"
+  peak=$(number peak)
+  XDG_CACHE_HOME=$2 "$tuff" bench train --config config.json --context 12 --batch 3 --lora $lora --dtype bf16 --seconds 0.01 --json > out 2> log ||
+    fail "bench --lora: $(cat log)"
+  taken=$(number allocated)
+  [ $((taken * 100)) -ge $((peak * 95)) ] && [ $((taken * 100)) -le $((peak * 105)) ] || fail "$lora: planned $peak, took $taken"
+done
 # The list of `tuff devices --json` is accepted as it is.
 "$tuff" devices --json > list.json 2> log || fail "devices: $(cat log)"
 "$tuff" plan --no-device list.json --preset tiny > here 2> log || fail "own list: $(cat log)"

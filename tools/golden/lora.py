@@ -22,11 +22,18 @@ CASES = [
     ("llama-tiny", dict(r=8, lora_alpha=16, target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj",
                                                             "up_proj", "down_proj"]),
      "model.layers.1.self_attn.v_proj"),
+    ("gpt2-tiny", dict(r=4, lora_alpha=8, use_dora=True, target_modules=["c_attn", "c_fc", "mlp.c_proj"],
+                       fan_in_fan_out=True), "transformer.h.1.mlp.c_fc"),
+    ("bloom-tiny", dict(r=2, lora_alpha=4, use_dora=True, target_modules=["query_key_value", "dense_4h_to_h"]),
+     "transformer.h.0.self_attention.query_key_value"),
+    ("llama-tiny", dict(r=4, lora_alpha=4, use_dora=True, use_rslora=True,
+                        target_modules=["q_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]),
+     "model.layers.1.self_attn.v_proj"),
 ]
 
 
 def short(name):
-    return name.replace(".default", "")
+    return name.replace(".default", "").replace("magnitude_vector.weight", "magnitude_vector")
 
 
 def make(models, out, base, settings, kept):
@@ -35,10 +42,11 @@ def make(models, out, base, settings, kept):
     vocab = model.config.vocab_size
     peft = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **settings)).double()
     adapters = {k: p for k, p in peft.named_parameters() if "lora_" in k}
-    for p in adapters.values():  # float32 values, so that the file holds them exactly
-        p.data = (torch.randn(p.shape) * 0.3).double()
+    for k, p in adapters.items():  # float32 values, so that the file holds them exactly
+        random = torch.randn(p.shape)
+        p.data = (p.data * (1 + 0.2 * random) if "magnitude" in k else random * 0.3).float().double()
     peft.eval()
-    folder = out / base
+    folder = out / (base + "-dora" if settings.get("use_dora") else base)
     folder.mkdir(parents=True, exist_ok=True)
     start = {short(k): p.detach().float().contiguous() for k, p in adapters.items()}
     save_file(start, folder / "adapter_model.safetensors", metadata={"format": "pt"})
@@ -50,7 +58,10 @@ def make(models, out, base, settings, kept):
 
     ids = torch.randint(vocab, (2, 9))
     golden = {"ids": ids.int()}
-    optimizer = torch.optim.AdamW(adapters.values(), lr=1e-2, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
+    matrices = [p for p in adapters.values() if p.dim() > 1]
+    magnitudes = [p for p in adapters.values() if p.dim() == 1]
+    optimizer = torch.optim.AdamW([{"params": matrices}, {"params": magnitudes, "weight_decay": 0}], lr=1e-2,
+                                  betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
     for step in range(3):
         logits = peft(ids[:, :-1]).logits
         loss = torch.nn.functional.cross_entropy(logits.reshape(-1, vocab), ids[:, 1:].reshape(-1))

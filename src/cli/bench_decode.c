@@ -1,11 +1,9 @@
-/* cli/bench_model: training steps and decoding of whole models. */
+/* cli/bench_decode: tuff bench decode: tokens of a whole model. */
 #include "base/os.h"
-#include "base/rng.h"
 #include "cli/bench.h"
 #include "tuff/generate.h"
-#include "tuff/train.h"
 
-static void model_config(const struct bench *b, struct tuff_model_config *config)
+void bench_model_config(const struct bench *b, struct tuff_model_config *config)
 {
     *config = (struct tuff_model_config) {.model_type = "gpt2",
                                           .vocab_size = b->vocab,
@@ -17,94 +15,6 @@ static void model_config(const struct bench *b, struct tuff_model_config *config
                                           .initializer_range = 0.02,
                                           .activation = TUFF_ACT_GELU_TANH,
                                           .tie_word_embeddings = true};
-}
-
-struct training {
-    struct tuff_trainer *trainer;
-    uint32_t *ids, *targets;
-    uint64_t counted;
-    double loss;
-};
-
-/* One step, waited for, so that its time is its own. */
-static enum tuff_status run_step(void *user)
-{
-    struct training *t = user;
-    struct tuff_step_result result;
-    bool have;
-    TUFF_TRY(tuff_trainer_step(t->trainer, (const uint32_t *const *) &t->ids,
-                               (const uint32_t *const *) &t->targets, 1, t->counted));
-    TUFF_TRY(tuff_trainer_result(t->trainer, true, &have, &result));
-    t->loss = result.loss;
-    return TUFF_OK;
-}
-
-int bench_train(struct bench *b)
-{
-    struct tuff_ctx *ctx = b->cli->ctx;
-    struct tuff_model_config config;
-    struct tuff_store *store = NULL;
-    struct tuff_model *model = NULL;
-    struct training t = {.counted = (uint64_t) (b->batch * b->context)};
-    struct bench_outcome o = {0};
-    double rate = 3e-4;
-    uint64_t memory;
-    int blocks, code = cli_memory_words(b->command, b->checkpoint, NULL, &blocks, &memory);
-    enum tuff_dtype amp_dtype = TUFF_F32;
-    int amp = 0;
-    if (code < 0)
-        code = cli_amp_words(b->command, b->amp, b->amp_dtype, &amp, &amp_dtype);
-    if (code >= 0)
-        return code;
-    model_config(b, &config);
-    enum tuff_status status = tuff_store_create(ctx, b->device, &store);
-    if (status == TUFF_OK)
-        status = tuff_model_create(store, &config, &model);
-    if (status == TUFF_OK)
-        status = tuff_trainer_create(
-            ctx,
-            &(struct tuff_trainer_params) {.store = store,
-                                           .model = model,
-                                           .batch = b->batch,
-                                           .context = b->context,
-                                           .eval_batch = 1,
-                                           .unfused = b->unfused,
-                                           .checkpoint = blocks,
-                                           .amp = amp,
-                                           .amp_dtype = amp_dtype,
-                                           .generic = b->generic,
-                                           .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
-                                                     .clip = 1, .lr = &rate, .lr_count = 1,
-                                                     .weight_decay = {0.1}}},
-            &t.trainer);
-    if (status == TUFF_OK)
-        status = tuff_model_init(model, 1);
-    if (status == TUFF_OK)
-        status = tuff_trainer_start(t.trainer, 0, 0);
-    t.ids = tuff_calloc(2 * t.counted, sizeof *t.ids);
-    t.targets = t.ids ? t.ids + t.counted : NULL;
-    struct tuff_rng rng;
-    tuff_rng_init(&rng, 2, 0);
-    for (uint64_t i = 0; t.ids && i < 2 * t.counted; i++)
-        t.ids[i] = (uint32_t) tuff_rng_below(&rng, (uint64_t) b->vocab);
-    if (status == TUFF_OK && t.ids)
-        status = bench_measure(b, run_step, &t, &o);
-    if (status == TUFF_OK) {
-        struct tuff_plan_sizes sizes;
-        tuff_trainer_sizes(t.trainer, &sizes);
-        o.tokens_per_s = (double) t.counted / o.median;
-        o.gflops = sizes.flops / o.median * 1e-9;
-        o.host_ms = tuff_trainer_host_seconds(t.trainer) * 1e3;
-        bench_report(b, "train", &o);
-        if (!b->json)
-            printf("loss after the last step %.4f; activations %.1f MiB\n", t.loss,
-                   (double) sizes.activations / 1048576);
-    }
-    free(t.ids);
-    tuff_trainer_destroy(t.trainer);
-    tuff_model_destroy(model);
-    tuff_store_destroy(store);
-    return status == TUFF_OK ? CLI_OK : cli_fail(b->cli, b->command);
 }
 
 struct decoding {
@@ -149,7 +59,7 @@ int bench_decode(struct bench *b)
                          .rests = tuff_calloc(RUNS, sizeof *d.rests)};
     struct bench_outcome o = {0};
     uint32_t *prompt = tuff_calloc((size_t) b->prompt, sizeof *prompt);
-    model_config(b, &config);
+    bench_model_config(b, &config);
     int64_t tokens = TUFF_MIN(b->tokens, b->context - b->prompt);
     enum tuff_status status = tuff_store_create(ctx, b->device, &store);
     if (status == TUFF_OK)

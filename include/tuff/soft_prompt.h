@@ -1,0 +1,60 @@
+/* Soft prompts: a model whose weights stay as they are, and before every text a few virtual tokens that
+ * learn. Prompt tuning learns their embeddings (Lester et al. 2021, arXiv:2104.08691); prefix tuning their keys
+ * and values in every layer (Li and Liang 2021, arXiv:2101.00190). Names, files and meanings are those of
+ * Hugging Face's PEFT, both ways. */
+#ifndef TUFF_SOFT_PROMPT_H
+#define TUFF_SOFT_PROMPT_H
+
+#include "tuff/models.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TUFF_VIRTUAL_TOKENS_MAX 4096
+enum tuff_adapter_kind { TUFF_ADAPTER_LORA, TUFF_ADAPTER_PROMPT, TUFF_ADAPTER_PREFIX };
+
+struct tuff_soft_prompt_params {
+    enum tuff_adapter_kind kind; /* PROMPT or PREFIX */
+    int64_t virtual_tokens;      /* n, 1 to TUFF_VIRTUAL_TOKENS_MAX */
+};
+
+/* As tuff_model_create, but the model's own parameters are TUFF_FROZEN and there is one trainable one, in
+ * group 1 (not decayed), "prompt_embeddings": [n, C] of prompt tuning, [n, 2 L K] of prefix tuning, row by row
+ * layer 0's key, layer 0's value, layer 1's key ..., K being the width of keys (as rotated, where the model
+ * rotates them). Forward passes of [B, T] texts are over n + T tokens and give the hidden states of the last T;
+ * positions count from the first virtual token. Causal language models only: TUFF_E_UNSUPPORTED. */
+TUFF_API enum tuff_status tuff_soft_prompt_create(struct tuff_store *store,
+                                                  const struct tuff_model_config *config,
+                                                  const struct tuff_soft_prompt_params *params,
+                                                  struct tuff_model **model);
+/* After the model's weights. Prompt tuning begins with rows of the model's own table drawn by the seed, prefix
+ * tuning with normal values of the config's initializer_range. */
+TUFF_API enum tuff_status tuff_soft_prompt_init(struct tuff_model *model, uint64_t seed);
+/* folder/adapter_model.safetensors and adapter_config.json; see tuff_lora_save. */
+TUFF_API enum tuff_status tuff_soft_prompt_save(struct tuff_model *model, const char *folder,
+                                                const char *base);
+/* TUFF_E_FORMAT where it is another model's. */
+TUFF_API enum tuff_status tuff_soft_prompt_load(struct tuff_model *model, const char *folder);
+
+/* What folder/adapter_config.json says of any adapter. */
+struct tuff_adapter_info {
+    enum tuff_adapter_kind kind;
+    int64_t virtual_tokens; /* 0: LoRA */
+    char *base;             /* the model it is for, the caller's to free; NULL: it does not say */
+};
+TUFF_API enum tuff_status tuff_adapter_read(struct tuff_ctx *ctx, const char *folder,
+                                            struct tuff_adapter_info *info);
+/* tuff_lora_init or tuff_soft_prompt_init, and so on, as the model has it; nothing where it has neither. */
+TUFF_API enum tuff_status tuff_adapter_init(struct tuff_model *model, uint64_t seed);
+TUFF_API enum tuff_status tuff_adapter_load(struct tuff_model *model, const char *folder);
+TUFF_API enum tuff_status tuff_adapter_save(struct tuff_model *model, const char *folder,
+                                            const char *base);
+/* Virtual tokens of the model, 0 if it has none. Prompts of tuff_generate and the like do not hold them, but they
+ * take their room of the context. */
+TUFF_API int64_t tuff_model_virtual_tokens(const struct tuff_model *model);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
