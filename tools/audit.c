@@ -572,8 +572,9 @@ static bool runs_on_gpus(const struct tuff_kernel *k)
 {
     static const char *const generic[] = {"attention/forward", "attention/dq", "attention/dkdv",
                                           "attention/cached.plain", "attention/cached.half"};
+    size_t stem = strcspn(k->name, "."); /* before the variant: those named without one are meant in all */
     for (size_t i = 0; i < TUFF_COUNT(generic); i++)
-        if (!strncmp(k->name, generic[i], strcspn(k->name, ".")) && !generic[i][strcspn(k->name, ".")])
+        if (!strcmp(k->name, generic[i]) || (!strncmp(k->name, generic[i], stem) && !generic[i][stem]))
             return false;
     return !k->subgroup_size && !k->texel_views && !k->storage_views && !begins(k->name, "test/");
 }
