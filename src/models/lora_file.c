@@ -51,10 +51,9 @@ static json_t *config_json(const struct tuff_model *m, const char *base)
                      "inference_mode", 1, "modules_to_save");
 }
 
-enum tuff_status tuff_lora_save(struct tuff_model *m, const char *folder, const char *base)
+enum tuff_status tuff_peft_save(struct tuff_model *m, const char *folder, json_t *root)
 {
     char *path = tuff_os_path_join(folder, "adapter_config.json");
-    json_t *root = config_json(m, base);
     enum tuff_status status = path && root ? tuff_json_save(m->ctx, path, root) : no_memory(m->ctx);
     json_decref(root);
     free(path);
@@ -63,14 +62,25 @@ enum tuff_status tuff_lora_save(struct tuff_model *m, const char *folder, const 
     return status;
 }
 
-enum tuff_status tuff_lora_load(struct tuff_model *m, const char *folder)
+enum tuff_status tuff_peft_load(struct tuff_model *m, const char *folder)
 {
     char *path = tuff_os_path_join(folder, FILE_NAME);
     enum tuff_status status = path ? tuff_weights_load_some(m->store, path, tuff_lora_owns)
                                    : no_memory(m->ctx);
     free(path);
-    if (status == TUFF_OK)
-        status = tuff_lora_lengths(m, false);
+    return status == TUFF_E_FORMAT ? tuff_fail_in(m->ctx, status, "an adapter for another model")
+                                   : status;
+}
+
+enum tuff_status tuff_lora_save(struct tuff_model *m, const char *folder, const char *base)
+{
+    return tuff_peft_save(m, folder, config_json(m, base));
+}
+
+enum tuff_status tuff_lora_load(struct tuff_model *m, const char *folder)
+{
+    TUFF_TRY(tuff_peft_load(m, folder));
+    enum tuff_status status = tuff_lora_lengths(m, false);
     return status == TUFF_E_FORMAT ? tuff_fail_in(m->ctx, status, "an adapter for another model")
                                    : status;
 }

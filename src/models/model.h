@@ -275,4 +275,12 @@ struct tuff_tensor *tuff_block_attend(struct tuff_graph *g, struct tuff_model *m
                                       struct tuff_tensor *k, struct tuff_tensor *v,
                                       const struct tuff_attention_args *args);
 
+/* ---- lora_file.c: PEFT's folders ---- */
+
+/* adapter_config.json, which is `root` (consumed; NULL: out of memory), and the adapters or virtual
+ * tokens that the store has, in adapter_model.safetensors. */
+enum tuff_status tuff_peft_save(struct tuff_model *m, const char *folder, json_t *root);
+/* These from that file; other names or shapes: TUFF_E_FORMAT, "an adapter for another model". */
+enum tuff_status tuff_peft_load(struct tuff_model *m, const char *folder);
+
 #endif

@@ -209,22 +209,10 @@ static json_t *config_json(const struct tuff_model *m, const char *base)
 
 enum tuff_status tuff_soft_prompt_save(struct tuff_model *m, const char *folder, const char *base)
 {
-    char *path = tuff_os_path_join(folder, "adapter_config.json");
-    json_t *root = config_json(m, base);
-    enum tuff_status status = path && root ? tuff_json_save(m->ctx, path, root) : no_memory(m->ctx);
-    json_decref(root);
-    free(path);
-    if (status == TUFF_OK)
-        status = tuff_weights_save_some(m->store, folder, "adapter_model", tuff_lora_owns);
-    return status;
+    return tuff_peft_save(m, folder, config_json(m, base));
 }
 
 enum tuff_status tuff_soft_prompt_load(struct tuff_model *m, const char *folder)
 {
-    char *path = tuff_os_path_join(folder, "adapter_model.safetensors");
-    enum tuff_status status = path ? tuff_weights_load_some(m->store, path, tuff_lora_owns)
-                                   : no_memory(m->ctx);
-    free(path);
-    return status == TUFF_E_FORMAT ? tuff_fail_in(m->ctx, status, "an adapter for another model")
-                                   : status;
+    return tuff_peft_load(m, folder);
 }
