@@ -51,7 +51,8 @@ def open_model(name, prompts):
     kind = AutoModelForSeq2SeqLM if name.startswith("marian") else AutoModelForCausalLM
     model = kind.from_pretrained(folder).eval()
     model.generation_config = transformers.GenerationConfig(
-        decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None))
+        decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None),
+        eos_token_id=model.config.eos_token_id)  # as both take it from config.json
     return folder, model, PreTrainedTokenizerFast(tokenizer_file=f"{folder}/tokenizer.json")
 
 
@@ -113,7 +114,8 @@ def settings_of(model, tok, prompts):
     yield {"forced_eos_token_id": other}, ["--forced-eos-token-id", str(other)]
     if piece and tok.encode(piece, add_special_tokens=False) == [seen[3]]:
         yield {"bad_words_ids": [[seen[3]]]}, ["--bad-words", piece]
-        yield {"stop_strings": [piece]}, ["--stop-strings", piece]
+        if prompts is not LETTERS:  # transformers' matcher of stop strings fails on this tokenizer's words
+            yield {"stop_strings": [piece]}, ["--stop-strings", piece]
     for beams in (2, 4):
         yield {"num_beams": beams, "num_return_sequences": 2}, ["--num-beams", str(beams), "--num-return-sequences", "2"]
     for early in ("false", "true", "never"):
