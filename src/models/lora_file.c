@@ -62,14 +62,25 @@ enum tuff_status tuff_peft_save(struct tuff_model *m, const char *folder, json_t
     return status;
 }
 
+/* What does not fit is said behind the file's name. */
+static enum tuff_status another_model(struct tuff_ctx *ctx, const char *path)
+{
+    const char *text = tuff_error_text(ctx);
+    size_t length = strlen(path);
+    if (!strncmp(text, path, length) && !strncmp(text + length, ": ", 2))
+        text += length + 2;
+    return tuff_fail(ctx, TUFF_E_FORMAT, "%s: an adapter for another model: %s", path, text);
+}
+
 enum tuff_status tuff_peft_load(struct tuff_model *m, const char *folder)
 {
     char *path = tuff_os_path_join(folder, FILE_NAME);
     enum tuff_status status = path ? tuff_weights_load_some(m->store, path, tuff_lora_owns)
                                    : no_memory(m->ctx);
+    if (status == TUFF_E_FORMAT)
+        status = another_model(m->ctx, path);
     free(path);
-    return status == TUFF_E_FORMAT ? tuff_fail_in(m->ctx, status, "an adapter for another model")
-                                   : status;
+    return status;
 }
 
 enum tuff_status tuff_lora_save(struct tuff_model *m, const char *folder, const char *base)
@@ -80,9 +91,7 @@ enum tuff_status tuff_lora_save(struct tuff_model *m, const char *folder, const 
 enum tuff_status tuff_lora_load(struct tuff_model *m, const char *folder)
 {
     TUFF_TRY(tuff_peft_load(m, folder));
-    enum tuff_status status = tuff_lora_lengths(m, false);
-    return status == TUFF_E_FORMAT ? tuff_fail_in(m->ctx, status, "an adapter for another model")
-                                   : status;
+    return tuff_lora_lengths(m, false);
 }
 
 /* Settings that change what an adapter computes and that are not done here. */
