@@ -23,7 +23,7 @@ layout(constant_id = 1) const int ACT = 0; // enum tuff_activation
 layout(constant_id = 2) const bool STORE_PRE = false;
 layout(constant_id = 3) const bool HAS_RESIDUAL = false;
 layout(constant_id = 4) const bool ACCUMULATE = false;
-layout(constant_id = 5) const uint KC = 64u;     // a multiple of 16
+layout(constant_id = 5) const uint KC = 64u;     // at most 16, or a multiple of 16
 layout(constant_id = 6) const bool TAIL = false; // K is no multiple of what a launch sums, S KC
 layout(constant_id = 7) const uint S = 1u;
 layout(local_size_x_id = 8) in;                  // S * SG
@@ -34,6 +34,7 @@ layout(constant_id = 12) const uint COL_DIGITS = 3u;
 layout(constant_id = 13) const uint A_PITCH = 1u; // constant: addresses become base + displacement
 layout(constant_id = 14) const bool HAS_SUM = false; // of earlier launches, over smaller k
 layout(constant_id = 15) const bool ROW_MAJOR = false; // groups that follow each other share rows
+const uint INNER = KC < 16u ? KC : 16u;
 layout(set = 0, binding = 0, std430) buffer C { float c[]; };
 layout(set = 0, binding = 1, std430) writeonly buffer Pre { float pre[]; };
 layout(set = 0, binding = 2, std430) readonly buffer Residual { float residual[]; };
@@ -54,8 +55,8 @@ const uint A_K = 1u, A_ROW = A_PITCH;
 void sum_products(Source a, Source b, uint k0, uint k_mine)
 {
     clear_products();
-    [[unroll]] for (uint block = 0u; block < KC; block += 16u) // NIR unrolls 32 rounds at most
-        [[unroll]] for (uint i = 0u; i < 16u; i++) {
+    [[unroll]] for (uint block = 0u; block < KC; block += INNER) // NIR unrolls 32 rounds at most
+        [[unroll]] for (uint i = 0u; i < INNER; i++) {
             uint k = block + i;
             float y[NC];
             [[unroll]] for (int j = 0; j < NC; j++) {

@@ -11,7 +11,8 @@ enum {
     VECTORS = 2,   /* of columns in a tile: panels of b are VECTORS subgroups wide */
     TILES = 4096,  /* tile numbers have three base-16 digits */
     LEAST_M = 32,  /* below, packing costs more than it brings */
-    LEAST_K = 32,
+    LEAST_N = 4,
+    LEAST_K = 4,
     BLOCK_COLUMNS = 64,         /* whole panels, and a view of the bias may start there */
     MOST_PANELS = 64 << 20,     /* bytes of an operand that are packed at a time */
     VIEW_ALIGNMENT = 256,       /* at most, by Vulkan's limits */
@@ -39,7 +40,7 @@ static bool part_of_k(struct shape *s, const struct tuff_device_info *device, ui
     /* The first without a rest. 96 before 128: 1.03 times slower, compiled twice as fast (lavapipe), which
      * a first start of training shows. */
     static const uint32_t sizes[] = {96, 128, 64, 48, 32};
-    s->kc = s->k >= 64 ? 64 : 32;
+    s->kc = s->k >= 64 ? 64 : s->k < 16 ? s->k : s->k % 32 ? 16 : 32;
     for (size_t i = TUFF_COUNT(sizes); i-- > 0;)
         if (s->k % sizes[i] == 0)
             s->kc = sizes[i];
@@ -114,7 +115,7 @@ static bool describe(const struct tuff_node *node, const struct tuff_device_info
     if (!device->uniform_loads || device->device_class != TUFF_CLASS_CPU || (attr->ta && attr->tb))
         return false;
     *s = (struct shape) {.width = device->subgroup_size * VECTORS};
-    if (m < LEAST_M || k < LEAST_K || n < s->width || m > INT32_MAX || n > INT32_MAX ||
+    if (m < LEAST_M || n < LEAST_N || k < LEAST_K || m > INT32_MAX || n > INT32_MAX ||
         k > 16 * TILES || batch > TILES)
         return false;
     s->m = (uint32_t) m;
