@@ -1,11 +1,12 @@
 /* ops/rope: rotary position embedding. Its gradient is the rotation back. */
+#include "ops/flat_cpu.h"
 #include "ops/half.h"
-#include "graph/op.h"
-#include "tuff/ops.h"
 
 #include <math.h>
 
 #include "rows/rope.h"
+#include "rows/rope_cpu.h"
+#include "tuff/ops.h"
 
 enum { IN_X, IN_TABLE, IN_POSITIONS, N_IN };
 
@@ -79,11 +80,71 @@ static struct tuff_halves halves(const struct tuff_node *node, const struct tuff
     return fits ? (struct tuff_halves) {1u << IN_X, 1} : (struct tuff_halves) {0};
 }
 
+/* Blocks of pairs, four a lane, that make half a head; 0: the kernel for software drivers does not
+ * suit: it turns whole heads of F32, half against half, binds what it writes, and counts positions by
+ * four base-16 digits. */
+static uint32_t cpu_blocks(const struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    const struct tuff_tensor *x = node->in[IN_X], *y = node->out[0], *table = node->in[IN_TABLE];
+    int64_t half = table->dims[1] / 2, block = 4 * (int64_t) tuff_record_device(r)->subgroup_size;
+    bool suits = tuff_cpu_subgroups(r) && x->dtype == TUFF_F32 && y->dtype == TUFF_F32 &&
+                 !attr->interleaved && 2 * half * attr->heads == x->dims[x->rank - 1] &&
+                 half % block == 0 && half / block <= 4 && y->offset % 4 == 0 &&
+                 tuff_storage_view(r, y, 0) && table->dims[0] <= 65536;
+    return suits ? (uint32_t) (half / block) : 0;
+}
+
+/* Heads that share a fetch of the angles: the most that divide all. */
+static uint32_t cpu_heads(int heads, uint32_t blocks)
+{
+    int n = blocks > 1 ? 4 : 8;
+    while (heads % n)
+        n--;
+    return (uint32_t) n;
+}
+
+static void record_cpu(struct tuff_recorder *r, const struct tuff_node *node, uint32_t blocks)
+{
+    const struct attr *attr = node->attr;
+    const struct tuff_tensor *x = node->in[IN_X], *y = node->out[0], *table = node->in[IN_TABLE];
+    uint32_t rows = (uint32_t) tuff_rows(x), heads = cpu_heads(attr->heads, blocks);
+    uint32_t parts = (uint32_t) attr->heads / heads, group = tuff_cpu_group(r, (uint64_t) rows * parts);
+    uint32_t groups = (uint32_t) tuff_div_up(rows, group);
+    struct tuff_rope_cpu_params p = {.x = tuff_address(r, x),
+                                     .table = tuff_address(r, table),
+                                     .positions = tuff_address(r, node->in[IN_POSITIONS]),
+                                     .y = (uint32_t) y->offset,
+                                     .rows = rows,
+                                     .x_row = (uint32_t) x->strides[x->rank - 2],
+                                     .y_row = (uint32_t) y->dims[y->rank - 1],
+                                     .table_rows = (uint32_t) table->dims[0],
+                                     .sign = attr->back ? -1 : 1};
+    char kernel[48];
+    tuff_cpu_kernel(r, "rows/rope_cpu", kernel, p.t);
+    tuff_launch(r, &(struct tuff_launch_params) {
+                       .kernel = kernel,
+                       .push = &p,
+                       .push_bytes = sizeof p,
+                       .groups = {groups, parts},
+                       .spec = (uint32_t[]) {group * tuff_record_device(r)->subgroup_size, group,
+                                             heads, blocks, tuff_digits(groups)},
+                       .n_spec = 5,
+                       .views = {y},
+                       .in = {x, table, node->in[IN_POSITIONS]},
+                       .out = {y}});
+}
+
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;
     const struct tuff_tensor *x = node->in[IN_X], *table = node->in[IN_TABLE];
     bool half = tuff_is_half(x);
+    uint32_t blocks = cpu_blocks(r, node);
+    if (blocks) {
+        record_cpu(r, node, blocks);
+        return;
+    }
     struct tuff_rope_params p = {.x = tuff_address(r, x),
                                  .y = tuff_address(r, node->out[0]),
                                  .table = tuff_address(r, table),

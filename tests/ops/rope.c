@@ -53,6 +53,10 @@ static const struct ot_case cases[] = {
     CASE("part of a head", ARG(.heads = 2), {2, {7, 40}}, TABLE(8), POSITIONS(7)),
     CASE("part, interleaved", ARG(.heads = 2, .interleaved = true), {2, {7, 40}}, TABLE(12),
          POSITIONS(7)),
+    CASE("whole heads", ARG(.heads = 3), {3, {2, 5, 192}}, TABLE(64), POSITIONS(10)),
+    CASE("whole long heads, strided rows", ARG(.heads = 2, .slice = 256), {3, {2, 4, 264}}, TABLE(128),
+         POSITIONS(8)),
+    CASE("whole heads of 32", ARG(.heads = 10), {2, {5, 320}}, TABLE(32), POSITIONS(5)),
     CASE("strided rows", ARG(.heads = 2, .slice = 24), {3, {2, 4, 40}}, TABLE(12), POSITIONS(8)),
 };
 
