@@ -224,8 +224,9 @@ static enum tuff_status made_text(struct tuff_ctx *ctx, struct tuff_device *devi
     return status;
 }
 
-/* Fails the n-th call of a kind until everything passes: each failure must be a status. The device forgets
- * its pipelines before each try, so that all are made again; the driver need not compile them again. */
+/* Fails the n-th call of a kind until everything passes: each failure must be a status. Memory is each
+ * try's own. The device forgets its pipelines before each try that could fail on them, so that all are made
+ * again; the driver need not compile them again. */
 static void test_faults(struct tuff_ctx *ctx)
 {
     struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
@@ -233,7 +234,8 @@ static void test_faults(struct tuff_ctx *ctx)
         bool passed = false;
         uint64_t nth = 0;
         while (++nth < 60 && !passed) {
-            tuff_device_attach(device, TUFF_ATTACHED_KERNELS, NULL, NULL);
+            if (kind >= TUFF_FAULT_PIPELINE)
+                tuff_device_attach(device, TUFF_ATTACHED_KERNELS, NULL, NULL);
             tuff_vk_fault(device, (enum tuff_fault) kind, nth);
             enum tuff_status status = made_text(ctx, device);
             passed = status == TUFF_OK;
