@@ -18,6 +18,8 @@ struct bench {
     double seconds;
     const char *layout, *dtype, *op, *checkpoint, *amp, *amp_dtype, *config, *lora;
     enum tuff_dtype half; /* of --dtype: F32 too */
+    struct tuff_tensor *ids, *buckets; /* of op embedding, which are `words` */
+    uint32_t *words;
     bool json, generic, backward, unfused;
 };
 
@@ -26,6 +28,7 @@ struct bench_outcome {
     double gflops, gbps, roof, tokens_per_s, host_ms; /* roof: bytes a second, copied */
     uint64_t activations;     /* bytes of the plan */
     uint64_t planned, taken, resident; /* all of them; allocated of the device; what the process held at most */
+    const char *counted; /* what gbps counts, where that is not plain */
     const char *variant;
 };
 

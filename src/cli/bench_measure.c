@@ -20,6 +20,8 @@ int bench_report(const struct bench *b, const char *what, const struct bench_out
             json_object_set_new(root, "gflops", json_real(o->gflops));
         if (o->gbps > 0)
             json_object_set_new(root, "gbps", json_real(o->gbps));
+        if (o->counted)
+            json_object_set_new(root, "counted", json_string(o->counted));
         if (o->tokens_per_s > 0)
             json_object_set_new(root, "tokens_per_s", json_real(o->tokens_per_s));
         if (o->host_ms > 0)
@@ -44,7 +46,7 @@ int bench_report(const struct bench *b, const char *what, const struct bench_out
     if (o->gflops > 0)
         printf(", %.2f GFLOP/s", o->gflops);
     if (o->gbps > 0)
-        printf(", %.2f GB/s", o->gbps);
+        printf(", %.2f GB/s%s%s", o->gbps, o->counted ? " of " : "", o->counted ? o->counted : "");
     if (o->roof > 0)
         printf(" (%.0f %% of what is copied)", o->gbps * 1e11 / o->roof);
     if (o->tokens_per_s > 0)

@@ -67,8 +67,7 @@ static struct tuff_tensor *cross_entropy(struct tuff_graph *g, struct tuff_tenso
 
 static struct tuff_tensor *embedding(struct tuff_graph *g, struct tuff_tensor *const in[])
 {
-    struct tuff_tensor *ids = tuff_input(g, "ids", TUFF_U32, 1, tuff_dims(in[0]));
-    return tuff_embedding(g, in[0], ids, NULL);
+    return tuff_embedding(g, in[0], in[4], in[5]);
 }
 
 static const struct {
@@ -87,7 +86,7 @@ static const struct {
            {"softmax", softmax, true},
            {"column_sum", column_sum, true},
            {"cross_entropy", cross_entropy, true},
-           {"embedding", embedding, false}};
+           {"embedding", embedding, true}};
 
 const char *bench_memory_op(const char *name, bool backward)
 {
@@ -99,7 +98,7 @@ const char *bench_memory_op(const char *name, bool backward)
 }
 
 struct tuff_tensor *bench_memory_build(struct tuff_graph *g, const char *name,
-                                       struct tuff_tensor *const in[4], bool backward)
+                                       struct tuff_tensor *const in[6], bool backward)
 {
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         if (strcmp(ops[i].name, name))

@@ -6,8 +6,8 @@
 
 /* NULL, or what is wrong with the name. */
 const char *bench_memory_op(const char *name, bool backward);
-/* The op on x and z [rows, columns] and two vectors [columns]. */
+/* The op on x and z [rows, columns], two vectors [columns], ids [rows] and their buckets. */
 struct tuff_tensor *bench_memory_build(struct tuff_graph *g, const char *name,
-                                       struct tuff_tensor *const in[4], bool backward);
+                                       struct tuff_tensor *const in[6], bool backward);
 
 #endif

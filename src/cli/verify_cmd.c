@@ -1,5 +1,6 @@
 /* tuff verify: a checkpoint's logits, gradients, optimizer steps and greedy text against reference
- * values made with PyTorch and transformers. */
+ * values made with PyTorch and transformers; several checkpoints on one device, whose kernels are
+ * compiled once. */
 #include "base/os.h"
 #include "cli/cli.h"
 #include "cli/device.h"
@@ -600,55 +601,73 @@ static enum tuff_status check_all(struct verify *v)
     return cli_verify_processors(v->ctx, v->golden, add_checked_line, v);
 }
 
+struct options {
+    bool strict, json;
+    enum tuff_dtype dtype;
+};
+
+/* One checkpoint against one file; `v` has the device. */
+static int verify_pair(struct verify *v, const struct cli_command *command, const char *const *pair,
+                       const struct options *options)
+{
+    v->model_path = pair[0];
+    enum tuff_status status = tuff_model_config_load(v->ctx, v->model_path, &v->config);
+    if (status == TUFF_OK)
+        status = tuff_weights_open(v->ctx, pair[1], &v->golden);
+    if (status == TUFF_OK)
+        status = read_batch(v);
+    if (status == TUFF_OK)
+        status = cli_verify_attention_read(v->ctx, &v->config, v->golden, &v->attention);
+    v->config.frozen_dtype = options->dtype;
+    if (status == TUFF_OK)
+        status = check_all(v);
+    int code = status == TUFF_OK ? report(v, options->strict, options->json)
+                                 : cli_fail(v->cli, command);
+    tuff_weights_close(v->golden);
+    free(v->ids);
+    free(v->positions);
+    free(v->types);
+    free(v->source);
+    free(v->source_visible);
+    free(v->targets);
+    free(v->sentence);
+    free(v->values);
+    free(v->visible);
+    free(v->lines.items);
+    cli_verify_attention_free(&v->attention);
+    return code;
+}
+
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    bool strict = false, json = false;
+    struct options o = {.dtype = TUFF_F32};
     const char *type = NULL;
+    struct tuff_device *device = NULL;
     struct cli_strings words = {0};
     const struct cli_option options[] = {
-        {"strict", CLI_FLAG, &strict, NULL, "tensors not checked are an error too", 0, 0},
-        {"json", CLI_FLAG, &json, NULL, "one JSON object", 0, 0},
+        {"strict", CLI_FLAG, &o.strict, NULL, "tensors not checked are an error too", 0, 0},
+        {"json", CLI_FLAG, &o.json, NULL, "one JSON object a pair", 0, 0},
         {"dtype", CLI_STRING, &type, "TYPE",
          "f16, bf16: the forward pass with matrices rounded to that; f32: everything", 0, 0},
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), &words, argc, argv);
-    if (code < 0 && words.n != 2)
-        code = cli_error(command, CLI_USAGE, "MODEL_DIR and GOLDEN.safetensors are needed");
-    struct verify v = {.cli = cli, .ctx = cli->ctx, .tolerance = 1e-5};
-    enum tuff_dtype dtype = TUFF_F32;
+    if (code < 0 && (!words.n || words.n % 2))
+        code = cli_error(command, CLI_USAGE, "MODEL_DIR and GOLDEN.safetensors are needed, in pairs");
     if (code < 0)
-        code = cli_dtype(command, type, &dtype);
+        code = cli_dtype(command, type, &o.dtype);
     if (code < 0) {
-        cli->quiet |= json;
-        v.model_path = words.items[0];
-        code = cli_open_device(cli, command, &v.device);
+        cli->quiet |= o.json;
+        code = cli_open_device(cli, command, &device);
     }
-    if (code == CLI_OK && v.device) {
-        enum tuff_status status = tuff_model_config_load(v.ctx, v.model_path, &v.config);
-        if (status == TUFF_OK)
-            status = tuff_weights_open(v.ctx, words.items[1], &v.golden);
-        if (status == TUFF_OK)
-            status = read_batch(&v);
-        if (status == TUFF_OK)
-            status = cli_verify_attention_read(v.ctx, &v.config, v.golden, &v.attention);
-        v.config.frozen_dtype = dtype;
-        if (status == TUFF_OK)
-            status = check_all(&v);
-        code = status == TUFF_OK ? report(&v, strict, json) : cli_fail(cli, command);
+    for (size_t i = 0; device && i < words.n; i += 2) {
+        struct verify v = {.cli = cli, .ctx = cli->ctx, .device = device, .tolerance = 1e-5};
+        if (words.n > 2 && !o.json)
+            printf("%s against %s\n", words.items[i], words.items[i + 1]);
+        fflush(stdout); /* a failure is told in its place */
+        int pair = verify_pair(&v, command, words.items + i, &o);
+        code = pair != CLI_OK ? pair : code;
     }
-    tuff_weights_close(v.golden);
-    free(v.ids);
-    free(v.positions);
-    free(v.types);
-    free(v.source);
-    free(v.source_visible);
-    free(v.targets);
-    free(v.sentence);
-    free(v.values);
-    free(v.visible);
-    free(v.lines.items);
-    cli_verify_attention_free(&v.attention);
-    tuff_device_destroy(v.device);
+    tuff_device_destroy(device);
     free(words.items);
     return code;
 }
@@ -656,7 +675,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 const struct cli_command cli_verify = {
     .name = "verify",
     .summary = "compare a checkpoint with reference values",
-    .usage = "MODEL_DIR GOLDEN.safetensors [OPTIONS]",
+    .usage = "MODEL_DIR GOLDEN.safetensors [MODEL_DIR GOLDEN.safetensors]... [OPTIONS]",
     .example = "tuff verify tests/golden/models/gpt2-tiny "
                "tests/golden/models/gpt2-tiny/golden.safetensors",
     .run = run,

@@ -38,6 +38,7 @@ bool tuff_vk_faulted(struct tuff_device *device, enum tuff_fault kind)
 void tuff_vk_fault(struct tuff_device *device, enum tuff_fault kind, uint64_t nth)
 {
     device->faults[kind] = nth;
+    device->lost = false;
 }
 
 static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,

@@ -16,7 +16,8 @@ struct tuff_vk_counts {
 };
 const struct tuff_vk_counts *tuff_vk_counts(const struct tuff_device *device);
 
-/* The fault table (tests): the n-th call of a kind from now fails with its natural status. */
+/* The fault table (tests): the n-th call of a kind from now fails with its natural status. A device that
+ * an earlier fault lost is there again. */
 enum tuff_fault { TUFF_FAULT_ALLOCATE, TUFF_FAULT_MAP, TUFF_FAULT_PIPELINE, TUFF_FAULT_SUBMIT,
                   TUFF_FAULT_WAIT, TUFF_FAULT_KINDS };
 void tuff_vk_fault(struct tuff_device *device, enum tuff_fault kind, uint64_t nth);

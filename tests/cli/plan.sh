@@ -73,11 +73,33 @@ activations() { "$tuff" plan --no-device "$1" --preset tiny --batch 16 --json > 
   fail "$1: $(cat log)"; number activations; }
 [ "$(activations none.json)" -eq "$(activations caps.json)" ] || fail "no tile: $(cat out)"
 [ "$(activations tiled.json)" -gt "$(activations caps.json)" ] || fail "no parts: $(cat out)"
-# A GPU with matrix units is described by the shapes they multiply.
-sed 's/"max_inv/"subgroup_size": 32, "matrix_units": true, "matrix_shapes": [{"m": 16, "n": 16, "k": 16, "dtype": "f16"}], "max_inv/' \
-  tiled.json > matrix.json
-"$tuff" plan --no-device matrix.json --preset tiny --batch 16 --amp O2 --amp-dtype f16 > out 2> log ||
-  fail "matrix units: $(cat log)"
+# A GPU with matrix units is described by the shapes they multiply. What a tile of products keeps in shared
+# memory depends on the shape, so other shapes are other tiles, other parts of k and another plan;
+# what is no product of such halves has the plan of a GPU without.
+cat > wide.json << EOF
+{"model_type": "gpt2", "vocab_size": 64, "n_positions": 256, "n_embd": 768, "n_layer": 1, "n_head": 8}
+EOF
+sed -i 's/"max_invocations": 256/"max_invocations": 128/' tiled.json
+shape() { # SIDE DTYPE
+  sed 's/"max_inv/"subgroup_size": 32, "matrix_units": true, "matrix_shapes": [SHAPE], "max_inv/' tiled.json |
+    sed "s/SHAPE/{\"m\": $1, \"n\": $1, \"k\": 16, \"dtype\": \"$2\"}/" > matrix.json
+}
+wide() { # CAPS OPTIONS
+  "$tuff" plan --no-device "$@" --config wide.json --batch 2 --json > out 2> log || fail "$*: $(cat log)"
+  number activations
+}
+f16='--amp O2 --amp-dtype f16' bf16='--amp O2 --amp-dtype bf16'
+shape 16 f16
+[ "$(wide matrix.json $f16)" -gt "$(wide tiled.json $f16)" ] || fail "matrix units plan as none: $(cat out)"
+[ "$(wide matrix.json $bf16)" -eq "$(wide tiled.json $bf16)" ] || fail "units of F16 take BF16: $(cat out)"
+[ "$(wide matrix.json --amp O0)" -eq "$(wide tiled.json --amp O0)" ] || fail "units of F16 take F32: $(cat out)"
+small=$(wide matrix.json $f16)
+shape 32 f16
+[ "$(wide matrix.json $f16)" -lt "$small" ] || fail "shapes of 32 x 32 plan as of 16 x 16: $(cat out)"
+shape 48 f16 # no tile is made of such
+[ "$(wide matrix.json $f16)" -eq "$(wide tiled.json $f16)" ] || fail "shapes of 48 x 48: $(cat out)"
+shape 16 bf16
+[ "$(wide matrix.json $bf16)" -gt "$(wide tiled.json $bf16)" ] || fail "units of BF16: $(cat out)"
 
 # Without any driver the plan stands, and is the same.
 VK_DRIVER_FILES=/nonexistent VK_ICD_FILENAMES=/nonexistent "$tuff" plan --preset tiny > out 2> log ||

@@ -42,6 +42,13 @@ refused 'say what to measure' 2 --quiet bench --quiet nothing
   fail "a trace to nowhere"
 grep -q '/nonexistent/t' log || fail "a trace to nowhere: $(cat log)"
 
+# The table of docs/profile.md: what is counted is said; ids have buckets where there is a gradient.
+"$tuff" bench adamw --parameters 5000 --seconds 0.01 --quiet > out 2> log || fail "adamw: $(cat log)"
+grep -q ' GB/s of 28 bytes a parameter' out || fail "adamw: $(cat out)"
+"$tuff" bench op --op embedding --m 64 --n 32 --backward --seconds 0.01 --quiet > out 2> log ||
+  fail "embedding: $(cat log)"
+grep -q ' GB/s .* of what is copied.*embedding/grad' out || fail "embedding: $(cat out)"
+
 # docs/profile.md: its commands do what it says.
 commands=$(sed -n 's/^    build\/tuff //p' "$root/docs/profile.md")
 [ "$(echo "$commands" | wc -l)" -eq 4 ] || fail "docs/profile.md has other commands: $commands"

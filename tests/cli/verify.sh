@@ -11,16 +11,30 @@ grep -q 'not checked  lost' log || fail "unchecked tensors are not listed"
 
 # Adds to the middle bytes of a tensor: offsets come from the header's JSON.
 begin=$((8 + $(od -An -tu8 -N8 "$golden/golden.safetensors")))
-for name in logits hidden loss grad.transformer.wte.weight adamw.losses clip.norm smooth.loss \
-  clip.grad.transformer.h.0.mlp.c_fc.weight greedy beam beam_scores proc.out.top_p; do
+names="logits hidden loss grad.transformer.wte.weight adamw.losses clip.norm smooth.loss
+  clip.grad.transformer.h.0.mlp.c_fc.weight greedy beam beam_scores proc.out.top_p"
+pairs=()
+for name in $names; do
   range=$(head -c $begin "$golden/golden.safetensors" | tail -c +9 |
     sed "s/.*\"$name\":{[^}]*\"data_offsets\":\[\([0-9]*\),\([0-9]*\)\].*/\1 \2/")
   set -- $range
-  cp "$golden/golden.safetensors" moved.safetensors && chmod u+w moved.safetensors
+  cp "$golden/golden.safetensors" "$name" && chmod u+w "$name"
   at=$((begin + $1 + ($2 - $1) / 12 * 4)) # in the first row, which has no padding
   # 1000.0 as F32: far outside every tolerance; for ids (I64) another token.
-  printf '\000\000\172\104' | dd of=moved.safetensors bs=1 seek=$at conv=notrunc 2> /dev/null
-  "$tuff" verify "$golden" moved.safetensors > log 2>&1 && fail "$name: a moved value was not noticed"
-  grep -q "^MISS  $name" log || fail "$name: $(grep MISS log)"
+  printf '\000\000\172\104' | dd of="$name" bs=1 seek=$at conv=notrunc 2> /dev/null
+  pairs+=("$golden" "$name")
 done
+"$tuff" verify "${pairs[@]}" > log 2>&1 && fail "no moved value was noticed"
+for name in $names; do
+  awk -v from=" against $name" '/ against /{ on = substr($0, length($0) - length(from) + 1) == from } on' log > part
+  grep -q "^MISS  $name" part || fail "$name: a moved value was not noticed: $(grep MISS part)"
+done
+
+# Several pairs: each is judged, and one that fails is told in its place.
+"$tuff" verify "$golden" "$golden/golden.safetensors" "$golden" /nonexistent "$golden" lost.safetensors \
+  --quiet > log 2>&1 && fail "a file that is not there passed"
+[ "$(grep -c ' 0 missed' log)" -eq 2 ] && grep -A 1 'against /nonexistent$' log | grep -q '/nonexistent: ' ||
+  fail "three pairs: $(grep -v ^ok log)"
+"$tuff" verify "$golden" > log 2>&1
+[ $? -eq 2 ] && grep -q 'in pairs' log || fail "one word: $(cat log)"
 echo "all passed"

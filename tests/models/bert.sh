@@ -13,15 +13,16 @@ done
 [ ${#folders[@]} -ge 7 ] || fail "found only ${folders[*]}"
 validate=()
 [ -n "${TUFF_TEST_VALIDATE:-}" ] && validate=(--validate)
+pairs=()
 for folder in "${folders[@]}"; do
-  "$tuff" verify "$folder" "$folder/golden.safetensors" --strict "${validate[@]}" > log 2>&1 ||
-    fail "$folder: $(grep -v '^ok' log)"
-  echo "${folder##*/}: $(tail -n 1 log)"
+  pairs+=("$folder" "$folder/golden.safetensors")
 done
-
 # The same model as BERT's first checkpoints are: a pickle, and TensorFlow's names.
-"$tuff" verify "$golden/../torch/bert-old" "$golden/bert-tokens-tiny/golden.safetensors" --strict \
-  > log 2>&1 || fail "bert-old: $(grep -v '^ok' log)"
+pairs+=("$golden/../torch/bert-old" "$golden/bert-tokens-tiny/golden.safetensors")
+"$tuff" verify "${pairs[@]}" --strict "${validate[@]}" > log 2>&1 || fail "$(grep -v '^ok' log)"
+grep -v '^ok' log
+[ "$(grep -c '^[1-9][0-9]* checked, 0 missed, 0 not checked$' log)" -eq $((${#pairs[@]} / 2)) ] ||
+  fail "not all were checked"
 
 # Other tasks and heads.
 model=$golden/bert-tokens-tiny

@@ -4,51 +4,66 @@ set -u
 tuff=$1 golden=$(cd "$(dirname "$0")/../golden/models" && pwd)
 rm -rf "$2" && mkdir -p "$2" && cd "$2" || exit 1
 fail() { echo "failed: $*"; exit 1; }
+# Several pairs go to one process: their kernels are compiled once. `section MODEL_DIR` prints what
+# log has of a model.
+section() { awk -v from="$1 against " '/ against /{ on = index($0, from) == 1 } on' log; }
+pairs=()
 for model in "$golden"/*-tiny; do
   case ${model##*/} in
     gpt2-tiny) continue ;; # cli.verify's
     bert-* | marian-*) continue ;; # bert.sh's
   esac
   [ -f "$model/golden.safetensors" ] || continue
-  "$tuff" verify "$model" "$model/golden.safetensors" > log 2>&1 || fail "${model##*/}: $(grep -v ^ok log)"
+  pairs+=("$model" "$model/golden.safetensors")
+done
+[ ${#pairs[@]} -ge 30 ] || fail "only ${pairs[*]}"
+"$tuff" verify "${pairs[@]}" > log 2>&1 || fail "$(grep -v ^ok log)"
+for ((i = 0; i < ${#pairs[@]}; i += 2)); do
+  model=${pairs[i]}
   for name in logits hidden loss adamw.losses greedy; do
-    grep -q "^ok  *$name " log || fail "${model##*/}: $name was not checked"
+    section "$model" | grep -q "^ok  *$name " || fail "${model##*/}: $name was not checked"
   done
 done
 
 # Attention's weights, and what is left when heads are masked.
+pairs=()
 for file in "$golden"/*-tiny/attention.safetensors; do
-  "$tuff" verify "${file%/*}" "$file" --strict > log 2>&1 || fail "$file: $(grep -v ^ok log)"
-  grep -q '^ok  *attentions.1 ' log || fail "$file: no weights"
-  heads=$((${heads:-0} + 1))
+  pairs+=("${file%/*}" "$file")
 done
-[ "$heads" -ge 23 ] || fail "only $heads models have weights"
+[ ${#pairs[@]} -ge 46 ] || fail "only $((${#pairs[@]} / 2)) models have weights"
+"$tuff" verify "${pairs[@]}" --strict > log 2>&1 || fail "$(grep -v ^ok log)"
+for ((i = 0; i < ${#pairs[@]}; i += 2)); do
+  section "${pairs[i]}" | grep -q '^ok  *attentions.1 ' || fail "${pairs[i]}: no weights"
+done
 
 # Matrices in half precision on the device: within what rounding them explains, and rounded they are.
-while read -r model type what; do
-  "$tuff" verify "$golden/$model-tiny" "$golden/$model-tiny/golden.safetensors" --dtype "$type" > log 2>&1 ||
-    fail "$model in $type: $(grep -v ^ok log)"
-  grep -q "^ok  *$what  *error [0-9.]*e-0[234]" log || fail "$model in $type: $(cat log)"
-done << end
-gpt2 f16 logits
-bloom bf16 logits
-llama bf16 hidden
-gemma2 f16 logits
-bert-encoder bf16 hidden
-marian f16 logits
-end
+halves() { # DTYPE MODEL:WHAT...
+  local type=$1 model
+  shift
+  pairs=()
+  for model; do
+    pairs+=("$golden/${model%:*}-tiny" "$golden/${model%:*}-tiny/golden.safetensors")
+  done
+  "$tuff" verify "${pairs[@]}" --dtype "$type" > log 2>&1 || fail "in $type: $(grep -v ^ok log)"
+  for model; do
+    section "$golden/${model%:*}-tiny" | grep -q "^ok  *${model#*:}  *error [0-9.]*e-0[234]" ||
+      fail "${model%:*} in $type: $(cat log)"
+  done
+}
+halves f16 gpt2:logits gemma2:logits marian:logits
+halves bf16 bloom:logits llama:hidden bert-encoder:hidden
 
 # One driver is enough for the rest.
 case ${VK_DRIVER_FILES:-} in *swiftshader*) echo "all passed"; exit 0 ;; esac
 
 # family, what to look for in its config.json, what to write instead
+pairs=() changes=()
 changed() {
-  mkdir changed && cp "$golden/$1-tiny/model.safetensors" changed/
-  sed "s/$2/$3/" "$golden/$1-tiny/config.json" > changed/config.json
-  cmp -s changed/config.json "$golden/$1-tiny/config.json" && fail "$1: nothing changed by $2"
-  "$tuff" verify changed "$golden/$1-tiny/golden.safetensors" > log 2>&1 && fail "$1: $2 -> $3 makes no difference"
-  grep -q '^MISS  logits' log || fail "$1: $2 -> $3: $(cat log)"
-  rm -r changed
+  local folder=changed-$((${#changes[@]} + 1))
+  mkdir $folder && cp "$golden/$1-tiny/model.safetensors" $folder/
+  sed "s/$2/$3/" "$golden/$1-tiny/config.json" > $folder/config.json
+  cmp -s $folder/config.json "$golden/$1-tiny/config.json" && fail "$1: nothing changed by $2"
+  pairs+=($folder "$golden/$1-tiny/golden.safetensors") changes+=("$1: $2 -> $3")
 }
 changed bloom-post 'post_layernorm": true' 'post_layernorm": false'
 changed gpt-neo 'window_size": 5' 'window_size": 6'
@@ -62,4 +77,9 @@ changed qwen2 'use_sliding_window": true' 'use_sliding_window": false'
 changed gemma2 'attn_logit_softcapping": 2' 'attn_logit_softcapping": 3'
 changed gemma2 'final_logit_softcapping": 3' 'final_logit_softcapping": 4'
 changed gemma3 'query_pre_attn_scalar": 10' 'query_pre_attn_scalar": 12'
+"$tuff" verify "${pairs[@]}" > log 2>&1 && fail "no change makes a difference"
+for ((i = 0; i < ${#changes[@]}; i++)); do
+  section changed-$((i + 1)) | grep -q '^MISS  logits' ||
+    fail "${changes[i]} makes no difference: $(section changed-$((i + 1)))"
+done
 echo "all passed"
