@@ -39,8 +39,9 @@ struct tuff_ids {
 TUFF_API void tuff_ids_fini(struct tuff_ids *ids);
 
 /* `path` is a tokenizer.json or a folder that holds one; or else a vocab.txt (BERT), a folder with
- * vocab.json and merges.txt (GPT-2, GPT-1), a sentencepiece *.model (T5, Llama) or a folder with one
- * of these (lower case is told from a vocabulary without capitals). The text form reads the JSON
+ * vocab.json and merges.txt (GPT-2, GPT-1), a sentencepiece *.model (T5, Llama), a folder with
+ * source.spm and vocab.json (Marian; target.spm is not needed: transformers too decodes by source.spm)
+ * or a folder with one of these (lower case is told from a vocabulary without capitals). The text form reads the JSON
  * from memory; `name` stands for the path in error lines. TUFF_E_IO, TUFF_E_FORMAT, TUFF_E_UNSUPPORTED,
  * TUFF_E_NOMEM; *tok is NULL then. */
 TUFF_API enum tuff_status tuff_tokenizer_load(struct tuff_ctx *ctx, const char *path,
@@ -53,7 +54,7 @@ TUFF_API enum tuff_status tuff_tokenizer_load_text(struct tuff_ctx *ctx, const c
 TUFF_API enum tuff_status tuff_tokenizer_save(struct tuff_ctx *ctx,
                                               const struct tuff_tokenizer *tok, const char *path);
 /* Writes the vocabulary in its model's older format into a folder: vocab.txt (WordPiece), vocab.json
- * and merges.txt (BPE) or spiece.model (Unigram). What these do not hold (normalizer, pre-tokenizer
+ * and merges.txt (BPE) or spiece.model (Unigram); Marian's is TUFF_E_UNSUPPORTED. What these do not hold (normalizer, pre-tokenizer
  * and so on) is not written. */
 TUFF_API enum tuff_status tuff_tokenizer_save_vocab(struct tuff_ctx *ctx,
                                                     const struct tuff_tokenizer *tok,

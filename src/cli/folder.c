@@ -34,7 +34,8 @@ enum tuff_status cli_folder_copy(struct tuff_ctx *ctx, const char *src, const ch
         "config.json",           "generation_config.json", "tokenizer.json",
         "tokenizer_config.json", "vocab.txt",              "vocab.json",
         "merges.txt",            "tokenizer.model",        "added_tokens.json",
-        "spiece.model",          "sentencepiece.bpe.model", "special_tokens_map.json",
+        "spiece.model",          "sentencepiece.bpe.model", "source.spm",
+        "target.spm",            "special_tokens_map.json",
         "chat_template.jinja"};
     enum tuff_status status = TUFF_OK;
     for (size_t i = first; i < TUFF_COUNT(names) && status == TUFF_OK; i++) {

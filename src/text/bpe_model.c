@@ -308,4 +308,4 @@ static enum tuff_status encode(struct tuff_ctx *ctx, const struct tuff_tokenizer
     return good ? TUFF_OK : no_memory(ctx, "encoding");
 }
 
-const struct tuff_model_kind tuff_model_bpe = {"BPE", read, finish, write, encode};
+const struct tuff_model_kind tuff_model_bpe = {"BPE", read, finish, write, encode, NULL};

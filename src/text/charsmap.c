@@ -67,17 +67,20 @@ static uint32_t offset_of(uint32_t unit)
     return (unit >> 10) << ((unit & 0x200) >> 6);
 }
 
-/* What replaces the characters: the entry of the shortest key that they start with (so do
- * the reference libraries), or NULL. */
-static const char *replacement(const struct tuff_charsmap *map, const uint8_t *s, size_t n)
+/* What replaces the characters, or NULL: the entry of the shortest key that they start with, as
+ * Hugging Face's tokenizers have it, or where *length is asked for of the longest, which is
+ * sentencepiece's own rule, and its length. */
+static const char *replacement(const struct tuff_charsmap *map, const uint8_t *s, size_t n,
+                               size_t *length)
 {
+    const char *found = NULL;
     if (!map->n_units)
         return NULL;
     uint32_t at = offset_of(map->units[0]);
     for (size_t i = 0; i < n && s[i]; i++) {
         at ^= s[i];
         if (at >= map->n_units || (map->units[at] & 0x800000ffu) != s[i])
-            return NULL;
+            return found;
         bool leaf = map->units[at] & 0x100;
         at ^= offset_of(map->units[at]);
         if (!leaf)
@@ -85,10 +88,13 @@ static const char *replacement(const struct tuff_charsmap *map, const uint8_t *s
         size_t text = at < map->n_units ? map->units[at] & 0x7fffffff : SIZE_MAX;
         /* Inside a character a damaged table would make text that is not UTF-8. */
         if (text > map->n_texts || (map->texts[text] & 0xc0) == 0x80)
-            return NULL;
-        return (const char *) map->texts + text;
+            return found;
+        found = (const char *) map->texts + text;
+        if (!length)
+            return found;
+        *length = i + 1;
     }
-    return NULL;
+    return found;
 }
 
 /* The k-th new character stands for the k-th old one, all further ones for the last. */
@@ -120,22 +126,42 @@ static size_t cluster_end(const struct tuff_piece *in, size_t i)
     return i;
 }
 
+/* From every character on the longest key that fits; sentencepiece knows no clusters. */
+static void replace_longest(const struct tuff_charsmap *map, const struct tuff_piece *in,
+                            struct tuff_normal *out)
+{
+    for (size_t i = 0; i < in->n;) {
+        size_t length = 0, first = tuff_utf8_next(in->s + i, in->n - i).length;
+        const char *text = replacement(map, in->s + i, in->n - i, &length);
+        /* A damaged table may have keys that end inside a character. */
+        if (text && (i + length == in->n || (in->s[i + length] & 0xc0) != 0x80)) {
+            put(out, in, i, i + length, text);
+            i += length;
+        } else {
+            tuff_normal_copy(out, in, i, i + first);
+            i += first;
+        }
+    }
+}
+
 enum tuff_status tuff_normalize_precompiled(struct tuff_ctx *ctx,
                                             const struct tuff_normalize_step *step,
                                             const struct tuff_piece *in, struct tuff_normal *out)
 {
     (void) ctx;
-    for (size_t i = 0; i < in->n;) {
+    if (step->longest)
+        replace_longest(step->charsmap, in, out);
+    for (size_t i = 0; i < in->n && !step->longest;) {
         size_t end = cluster_end(in, i);
         const char *text =
-            end - i < MAX_CLUSTER ? replacement(step->charsmap, in->s + i, end - i) : NULL;
+            end - i < MAX_CLUSTER ? replacement(step->charsmap, in->s + i, end - i, NULL) : NULL;
         if (text) {
             put(out, in, i, end, text);
             i = end;
         }
         while (i < end) {
             size_t length = tuff_utf8_next(in->s + i, in->n - i).length;
-            text = replacement(step->charsmap, in->s + i, length);
+            text = replacement(step->charsmap, in->s + i, length, NULL);
             if (text)
                 put(out, in, i, i + length, text);
             else

@@ -1,24 +1,9 @@
 /* text/decoder: see decoder.h. The table is in the middle. */
-#include "text/decoder.h"
+#include "text/decoder_step.h"
 #include "text/bytelevel.h"
 #include "text/unicode.h"
 
 #define MAX_STEPS 16
-
-/* Where a step of a row of tokens stands; `at` indexes steps and states. */
-struct tuff_decoder_kind {
-    const char *type;
-    bool fuses;
-    enum tuff_status (*read)(struct tuff_ctx *ctx, const char *name, const json_t *json,
-                             struct tuff_decoder_step *step); /* NULL: no settings */
-    /* A whole token. */
-    enum tuff_status (*token)(struct tuff_decoding *d, size_t at, const char *text, size_t n);
-    /* No more tokens come: what is held is let go. NULL: nothing is. */
-    enum tuff_status (*finish)(struct tuff_decoding *d, size_t at);
-    /* A part of the one token, for steps after one that fuses; NULL: the parts are collected and
-     * given to `token` at the end. */
-    enum tuff_status (*part)(struct tuff_decoding *d, size_t at, const char *text, size_t n);
-};
 
 static enum tuff_status no_memory(struct tuff_ctx *ctx)
 {
@@ -31,8 +16,7 @@ static enum tuff_status hold(struct tuff_decoding *d, size_t at, const char *tex
     return d->states[at].held.failed ? no_memory(d->ctx) : TUFF_OK;
 }
 
-/* Gives a token, or a part of the one token, to step `at`. */
-static enum tuff_status give(struct tuff_decoding *d, size_t at, const char *text, size_t n)
+enum tuff_status tuff_decoding_give(struct tuff_decoding *d, size_t at, const char *text, size_t n)
 {
     if (at == d->decoder->n) {
         tuff_text_add(d->out, text, n);
@@ -67,7 +51,7 @@ static enum tuff_status replace_all(struct tuff_decoding *d, size_t at, const st
     struct tuff_text made = {0};
     add_replaced(&made, in, step->text, step->n_text, by);
     enum tuff_status status =
-        made.failed ? no_memory(d->ctx) : give(d, at + 1, made.s ? made.s : "", made.n);
+        made.failed ? no_memory(d->ctx) : tuff_decoding_give(d, at + 1, made.s ? made.s : "", made.n);
     tuff_text_fini(&made);
     return status;
 }
@@ -102,10 +86,10 @@ static enum tuff_status fallback_finish(struct tuff_decoding *d, size_t at)
     struct tuff_text *held = &d->states[at].held;
     enum tuff_status status = TUFF_OK;
     if (held->n && tuff_utf8_is_valid((const uint8_t *) held->s, held->n))
-        status = give(d, at + 1, held->s, held->n);
+        status = tuff_decoding_give(d, at + 1, held->s, held->n);
     else
         for (size_t i = 0; i < held->n && status == TUFF_OK; i++)
-            status = give(d, at + 1, "\xef\xbf\xbd", 3);
+            status = tuff_decoding_give(d, at + 1, "\xef\xbf\xbd", 3);
     held->n = 0;
     return status;
 }
@@ -119,7 +103,7 @@ static enum tuff_status fallback_token(struct tuff_decoding *d, size_t at, const
         return hold(d, at, &byte, 1);
     }
     TUFF_TRY(fallback_finish(d, at));
-    return give(d, at + 1, text, n);
+    return tuff_decoding_give(d, at + 1, text, n);
 }
 
 /* ---- ByteLevel: tokens are bytes; whole characters leave ---- */
@@ -140,7 +124,7 @@ static enum tuff_status level_token(struct tuff_decoding *d, size_t at, const ch
     memmove(held->s, held->s + held->n - rest, rest);
     held->n = rest;
     enum tuff_status status =
-        made.failed ? no_memory(d->ctx) : give(d, at + 1, made.s ? made.s : "", made.n);
+        made.failed ? no_memory(d->ctx) : tuff_decoding_give(d, at + 1, made.s ? made.s : "", made.n);
     tuff_text_fini(&made);
     return status;
 }
@@ -149,14 +133,14 @@ static enum tuff_status level_finish(struct tuff_decoding *d, size_t at)
 {
     size_t n = d->states[at].held.n;
     d->states[at].held.n = 0;
-    return n ? give(d, at + 1, "\xef\xbf\xbd", 3) : TUFF_OK;
+    return n ? tuff_decoding_give(d, at + 1, "\xef\xbf\xbd", 3) : TUFF_OK;
 }
 
 /* ---- Fuse ---- */
 
 static enum tuff_status fuse_token(struct tuff_decoding *d, size_t at, const char *text, size_t n)
 {
-    return give(d, at + 1, text, n);
+    return tuff_decoding_give(d, at + 1, text, n);
 }
 
 /* ---- Metaspace: its sign is a blank, but for those of the first token ---- */
@@ -176,7 +160,7 @@ static enum tuff_status metaspace_token(struct tuff_decoding *d, size_t at, cons
         i += c.length;
     }
     enum tuff_status status =
-        made.failed ? no_memory(d->ctx) : give(d, at + 1, made.s ? made.s : "", made.n);
+        made.failed ? no_memory(d->ctx) : tuff_decoding_give(d, at + 1, made.s ? made.s : "", made.n);
     tuff_text_fini(&made);
     return status;
 }
@@ -206,7 +190,7 @@ static enum tuff_status replace_token(struct tuff_decoding *d, size_t at, const 
         tuff_regex_split(d->ctx, r.step->regex, (const uint8_t *) text, n, replace_piece, &r);
     if (status == TUFF_OK)
         status = r.made.failed ? no_memory(d->ctx)
-                               : give(d, at + 1, r.made.s ? r.made.s : "", r.made.n);
+                               : tuff_decoding_give(d, at + 1, r.made.s ? r.made.s : "", r.made.n);
     tuff_text_fini(&r.made);
     return status;
 }
@@ -226,7 +210,7 @@ static enum tuff_status strip_token(struct tuff_decoding *d, size_t at, const ch
                        !memcmp(text + to - n_mark, mark, n_mark);
          k++)
         to -= n_mark;
-    return give(d, at + 1, text + from, to - from);
+    return tuff_decoding_give(d, at + 1, text + from, to - from);
 }
 
 /* Nothing to cut at the end: what follows the first characters can leave at once. n_tokens counts
@@ -246,7 +230,7 @@ static enum tuff_status strip_part(struct tuff_decoding *d, size_t at, const cha
         i += c.length;
         ++*cut;
     }
-    return i < n ? give(d, at + 1, text + i, n - i) : TUFF_OK;
+    return i < n ? tuff_decoding_give(d, at + 1, text + i, n - i) : TUFF_OK;
 }
 
 /* ---- WordPiece: "##" goes on, all else starts a word ---- */
@@ -288,7 +272,7 @@ static enum tuff_status wordpiece_token(struct tuff_decoding *d, size_t at, cons
     if (status == TUFF_OK && step->cleanup && memchr(made.s, ' ', made.n))
         status = clean_up(d->ctx, &made);
     if (status == TUFF_OK)
-        status = give(d, at + 1, made.s, made.n);
+        status = tuff_decoding_give(d, at + 1, made.s, made.n);
     tuff_text_fini(&made);
     return status;
 }
@@ -316,7 +300,7 @@ static enum tuff_status ctc_token(struct tuff_decoding *d, size_t at, const char
         status = status == TUFF_OK && made.failed ? no_memory(d->ctx) : status;
     }
     if (status == TUFF_OK && made.n)
-        status = give(d, at + 1, made.s, made.n);
+        status = tuff_decoding_give(d, at + 1, made.s, made.n);
     tuff_text_fini(&made);
     return status;
 }
@@ -402,6 +386,7 @@ static const struct tuff_decoder_kind kinds[] = {
     {"ByteLevel", true, NULL, level_token, level_finish, NULL},
     {"CTC", false, read_ctc, ctc_token, NULL, NULL},
     {"Fuse", true, NULL, fuse_token, NULL, fuse_token},
+    {"Marian", false, NULL, tuff_decode_marian, NULL, NULL},
     {"Metaspace", false, read_metaspace, metaspace_token, NULL, NULL},
     {"Replace", false, read_replace, replace_token, NULL, NULL},
     {"Strip", false, read_strip, strip_token, NULL, strip_part},
@@ -476,7 +461,7 @@ enum tuff_status tuff_decoding_push(struct tuff_decoding *d, const char *token, 
 {
     if (!d->decoder->n && d->states[0].n_tokens++)
         tuff_text_add(d->out, " ", 1);
-    return give(d, 0, token, n);
+    return tuff_decoding_give(d, 0, token, n);
 }
 
 enum tuff_status tuff_decoding_finish(struct tuff_decoding *d)
@@ -498,6 +483,7 @@ enum tuff_status tuff_decoding_finish(struct tuff_decoding *d)
     }
     for (size_t at = 0; at <= d->decoder->n; at++) {
         d->states[at].n_tokens = 0;
+        d->states[at].begun = d->states[at].in_run = false;
         d->states[at].held.n = 0;
     }
     return status;

@@ -36,6 +36,7 @@ struct tuff_decoding {
     struct tuff_decode_state {
         size_t n_tokens;
         struct tuff_text held; /* what waits for more */
+        bool begun, in_run;    /* Marian */
     } *states;
     struct tuff_text *out;
 };

@@ -128,22 +128,22 @@ static enum tuff_status put_rows(void *user, const struct tuff_piece *word)
     return TUFF_OK;
 }
 
-static enum tuff_status put_added(struct tuff_encoder *e, const struct tuff_piece *piece,
-                                  const uint8_t *text, size_t n,
-                                  const struct tuff_added_token *token)
+/* A token that is a stretch of the text as it stands. */
+static enum tuff_status put_whole(struct tuff_encoder *e, const struct tuff_piece *piece,
+                                  const uint8_t *text, size_t n, uint32_t id)
 {
     if (!e->rows) {
         uint32_t *slot = TUFF_PUSH(e->ids);
         if (!slot)
             return no_memory(e);
-        *slot = token->id;
+        *slot = id;
         return TUFF_OK;
     }
     struct tuff_row *row = TUFF_PUSH(e->rows);
     if (!row)
         return no_memory(e);
     size_t from = (size_t) (text - piece->s);
-    *row = (struct tuff_row){.id = token->id, .word = e->n_words++};
+    *row = (struct tuff_row){.id = id, .word = e->n_words++};
     row->range = tuff_piece_range(piece, from, from + TUFF_MAX(n, (size_t) 1));
     count_blanks(text, n, row);
     return TUFF_OK;
@@ -161,7 +161,7 @@ static enum tuff_status second_round(void *user, const uint8_t *text, size_t n,
     struct round *r = user;
     struct tuff_encoder *e = r->e;
     if (token)
-        return put_added(e, r->piece, text, n, token);
+        return put_whole(e, r->piece, text, n, token->id);
     size_t from = (size_t) (text - r->piece->s);
     struct tuff_piece part = tuff_piece_slice(r->piece, from, from + n);
     return tuff_pretok_words(e->ctx, &e->tok->pretok, e->tracked, &part,
@@ -174,9 +174,15 @@ static enum tuff_status first_round(void *user, const uint8_t *text, size_t n,
     struct round *r = user;
     struct tuff_encoder *e = r->e;
     if (token)
-        return put_added(e, r->piece, text, n, token);
+        return put_whole(e, r->piece, text, n, token->id);
+    uint32_t id = 0;
+    size_t head = e->tok->kind->head ? e->tok->kind->head(e->tok, text, n, &id) : 0;
+    if (head)
+        TUFF_TRY(put_whole(e, r->piece, text, head, id));
+    if (head == n)
+        return TUFF_OK;
     size_t from = (size_t) (text - r->piece->s);
-    struct tuff_piece part = tuff_piece_slice(r->piece, from, from + n), normal;
+    struct tuff_piece part = tuff_piece_slice(r->piece, from + head, from + n), normal;
     TUFF_TRY(tuff_normalizer_run(e->ctx, &e->tok->normalizer, &part, e->buffers, &normal));
     struct round next = {e, &normal};
     if (!normal.n)

@@ -4,7 +4,8 @@
  *   vocab.txt                BERT: a token a line, its id the line's number
  *   vocab.json, merges.txt   GPT-2 and RoBERTa: {token: id}, and a merge a line
  *   *.model                  sentencepiece: a protocol buffer of pieces, scores and settings, in
- *                            the way of T5 and XLNet (Unigram) and Llama (BPE with byte fallback) */
+ *                            the way of T5 and XLNet (Unigram) and Llama (BPE with byte fallback)
+ *   source.spm, target.spm, vocab.json   Marian: marian_files.c */
 #include "base/os.h"
 #include "text/spm.h"
 #include "text/tokenizer_impl.h"
@@ -213,6 +214,10 @@ static enum tuff_status from_folder(struct tuff_ctx *ctx, const char *folder, js
     for (size_t i = 0; i < TUFF_COUNT(models) && !found; i++)
         if ((found = is_file(folder, models[i], &path)))
             status = tuff_spm_read(ctx, path, root);
+    if (!found && is_file(folder, "source.spm", &path)) {
+        found = true;
+        status = tuff_marian_read(ctx, folder, root);
+    }
     if (!found && is_file(folder, "vocab.json", &path)) {
         found = true;
         merges = tuff_os_path_join(folder, "merges.txt");
@@ -227,7 +232,7 @@ static enum tuff_status from_folder(struct tuff_ctx *ctx, const char *folder, js
     if (!found)
         return tuff_fail(ctx, TUFF_E_IO,
                          "%s: no tokenizer.json there, nor tokenizer.model, spiece.model, "
-                         "vocab.json with merges.txt, vocab.txt",
+                         "source.spm with vocab.json, vocab.json with merges.txt, vocab.txt",
                          folder);
     return status;
 }
@@ -311,5 +316,10 @@ enum tuff_status tuff_tokenizer_save_vocab(struct tuff_ctx *ctx, const struct tu
         return write_vocab_txt(ctx, tok, folder);
     if (tok->kind == &tuff_model_bpe)
         return write_vocab_json(ctx, tok, folder);
+    if (tok->kind == &tuff_model_marian)
+        return tuff_fail(ctx, TUFF_E_UNSUPPORTED,
+                         "%s: Marian's vocabulary is three files, source.spm, target.spm and "
+                         "vocab.json, of which target.spm is not kept: copy them",
+                         folder);
     return tuff_spm_write(ctx, tok, folder);
 }

@@ -3,8 +3,8 @@
 #include "text/lattice.h"
 #include "text/tokenizer_impl.h"
 
-static const struct tuff_model_kind *const kinds[] = {&tuff_model_bpe, &tuff_model_unigram,
-                                                      &tuff_model_wordlevel,
+static const struct tuff_model_kind *const kinds[] = {&tuff_model_bpe, &tuff_model_marian,
+                                                      &tuff_model_unigram, &tuff_model_wordlevel,
                                                       &tuff_model_wordpiece};
 
 const struct tuff_model_kind *tuff_model_of(struct tuff_ctx *ctx, const char *name,

@@ -1,5 +1,5 @@
-/* text/model: what the models (BPE, WordLevel, WordPiece, Unigram) have in common. A model turns a word into
- * tokens; all there are stand in one table (model.c). */
+/* text/model: what the models have in common. A model (BPE, WordLevel, WordPiece, Unigram, Marian) turns a word
+ * into tokens; all there are stand in one table (model.c). */
 #ifndef TUFF_TEXT_MODEL_H
 #define TUFF_TEXT_MODEL_H
 
@@ -27,8 +27,11 @@ struct tuff_unigram {
     double unk_score; /* of a character without token: below all others */
     uint32_t unk;     /* or TUFF_NO_ID */
     bool byte_fallback;
+    bool single; /* sums are rounded to float, as sentencepiece's */
     uint32_t fallback_ids[256];
 };
+/* Below the least score: a character without token. */
+#define TUFF_UNK_PENALTY 10.0
 void tuff_unigram_fini(struct tuff_unigram *unigram);
 
 struct tuff_lengths {
@@ -59,6 +62,18 @@ struct tuff_model_scratch {
 };
 void tuff_model_scratch_fini(struct tuff_model_scratch *scratch);
 
+/* Cuts a word: scratch->ends holds where the tokens end, the last one first, and path[end].id which
+ * token that is; a row of unknown characters is one token. */
+enum tuff_status tuff_unigram_cut(struct tuff_ctx *ctx, const struct tuff_unigram *u,
+                                  struct tuff_model_scratch *scratch, const uint8_t *word,
+                                  size_t n);
+
+/* Marian: Unigram's pieces, and a vocabulary that numbers them. */
+struct tuff_marian {
+    uint32_t *ids; /* by piece, or TUFF_NO_ID */
+    uint32_t unk;  /* of the vocabulary */
+};
+
 struct tuff_model_kind {
     const char *type;
     /* Reads the settings and the vocabulary; the tokenizer keeps a copy of the settings. */
@@ -73,9 +88,12 @@ struct tuff_model_kind {
     enum tuff_status (*encode)(struct tuff_ctx *ctx, const struct tuff_tokenizer *tok,
                                struct tuff_model_scratch *scratch, const uint8_t *word, size_t n,
                                struct tuff_ids *ids, struct tuff_lengths *lengths);
+    /* The bytes of a token that a stretch of text between added tokens may start with, before
+     * normalization, and its id; 0: none there. NULL: there is no such token. */
+    size_t (*head)(const struct tuff_tokenizer *tok, const uint8_t *text, size_t n, uint32_t *id);
 };
 extern const struct tuff_model_kind tuff_model_bpe, tuff_model_wordlevel, tuff_model_wordpiece,
-    tuff_model_unigram;
+    tuff_model_unigram, tuff_model_marian;
 /* The one of a type; NULL with an error that lists all. */
 const struct tuff_model_kind *tuff_model_of(struct tuff_ctx *ctx, const char *name,
                                             const char *type);

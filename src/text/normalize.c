@@ -224,6 +224,7 @@ static enum tuff_status read_precompiled(struct tuff_ctx *ctx, const char *name,
     const char *s = json_string_value(text);
     uint32_t bits = 0;
     bool good = s != NULL;
+    TUFF_TRY(tuff_json_bool(ctx, name, json, "longest", &step->longest));
     uint8_t *bytes = tuff_calloc(n / 4 * 3 + 4, 1);
     if (!bytes)
         return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", name);

@@ -14,6 +14,7 @@ struct tuff_normalize_step {
     size_t n_content;
     struct tuff_regex *regex;       /* Replace: owned */
     struct tuff_charsmap *charsmap; /* Precompiled: owned */
+    bool longest;                   /* Precompiled: rules as sentencepiece applies them */
 };
 struct tuff_normalize_kind {
     const char *type;

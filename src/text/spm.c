@@ -9,8 +9,6 @@
 #include "base/os.h"
 #include "text/trie.h"
 
-enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER = 4, BYTE = 6 };
-
 struct bytes {
     const uint8_t *s;
     size_t n;
@@ -67,20 +65,26 @@ static bool next_field(struct bytes *in, struct field *field)
     return true;
 }
 
-struct model {
-    json_t *pieces; /* [text, score] */
-    json_t *added;
-    uint64_t type, unk;
-    struct bytes rules;
-    bool prefix, one_blank, has_bytes;
-};
+static char *base64(struct bytes in)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *out = tuff_calloc(in.n / 3 * 4 + 5, 1);
+    size_t n = 0;
+    for (size_t i = 0; out && i < in.n; i += 3) {
+        uint32_t bits = (uint32_t) in.s[i] << 16 | (i + 1 < in.n ? (uint32_t) in.s[i + 1] << 8 : 0) |
+                        (i + 2 < in.n ? in.s[i + 2] : 0u);
+        for (size_t k = 0; k < 4; k++)
+            out[n++] = k <= in.n - i ? digits[bits >> (18 - 6 * k) & 63] : '=';
+    }
+    return out;
+}
 
-static bool read_piece(struct model *m, struct bytes in)
+static bool read_piece(struct tuff_spm *m, struct bytes in)
 {
     struct field field;
     struct bytes text = {0};
     float score = 0;
-    uint64_t type = NORMAL, id = json_array_size(m->pieces);
+    uint64_t type = TUFF_SPM_NORMAL, id = json_array_size(m->pieces);
     while (in.n) {
         if (!next_field(&in, &field))
             return false;
@@ -99,19 +103,19 @@ static bool read_piece(struct model *m, struct bytes in)
     json_t *json = json_stringn((const char *) text.s, text.n); /* NULL when it is not UTF-8 */
     if (!json)
         return false;
-    if (type == UNKNOWN)
+    if (type == TUFF_SPM_UNKNOWN)
         m->unk = id;
-    m->has_bytes |= type == BYTE;
-    bool special = type == UNKNOWN || type == CONTROL;
-    if (special || type == USER)
+    m->has_bytes |= type == TUFF_SPM_BYTE;
+    bool special = type == TUFF_SPM_UNKNOWN || type == TUFF_SPM_CONTROL;
+    if (special || type == TUFF_SPM_USER)
         json_array_append_new(
             m->added, json_pack("{s:I, s:O, s:b, s:b, s:b, s:b, s:b}", "id", (json_int_t) id,
                                 "content", json, "single_word", 0, "lstrip", 0, "rstrip", 0,
                                 "normalized", 0, "special", special));
-    return json_array_append_new(m->pieces, json_pack("[o, f]", json, (double) score)) == 0;
+    return json_array_append_new(m->pieces, json_pack("[o, f, I]", json, (double) score, (json_int_t) type)) == 0;
 }
 
-static bool read_model(struct model *m, struct bytes in)
+static bool read_model(struct tuff_spm *m, struct bytes in)
 {
     struct field field;
     while (in.n) {
@@ -127,8 +131,10 @@ static bool read_model(struct model *m, struct bytes in)
                 return false;
             if (trainer && field.number == 3)
                 m->type = field.value;
-            if (!trainer && field.number == 2)
-                m->rules = field.bytes;
+            if (!trainer && field.number == 2) {
+                free(m->charsmap);
+                m->charsmap = field.bytes.n ? base64(field.bytes) : NULL;
+            }
             if (!trainer && field.number == 3)
                 m->prefix = field.value;
             if (!trainer && field.number == 4)
@@ -138,30 +144,13 @@ static bool read_model(struct model *m, struct bytes in)
     return json_array_size(m->pieces) > 0 && m->unk < json_array_size(m->pieces);
 }
 
-static char *base64(struct bytes in)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *out = tuff_calloc(in.n / 3 * 4 + 5, 1);
-    size_t n = 0;
-    for (size_t i = 0; out && i < in.n; i += 3) {
-        uint32_t bits = (uint32_t) in.s[i] << 16 | (i + 1 < in.n ? (uint32_t) in.s[i + 1] << 8 : 0) |
-                        (i + 2 < in.n ? in.s[i + 2] : 0u);
-        for (size_t k = 0; k < 4; k++)
-            out[n++] = k <= in.n - i ? digits[bits >> (18 - 6 * k) & 63] : '=';
-    }
-    return out;
-}
-
 /* Compiled rules, then no blanks at the ends and rows of them to one. */
-static json_t *normalizer_of(const struct model *m)
+static json_t *normalizer_of(const struct tuff_spm *m)
 {
     json_t *list = json_array();
-    if (m->rules.n) {
-        char *text = base64(m->rules);
+    if (m->charsmap)
         json_array_append_new(list, json_pack("{s:s, s:s}", "type", "Precompiled",
-                                              "precompiled_charsmap", text ? text : ""));
-        free(text);
-    }
+                                              "precompiled_charsmap", m->charsmap));
     if (m->one_blank) {
         json_array_append_new(list, json_pack("{s:s, s:b, s:b}", "type", "Strip", "strip_left", 1,
                                               "strip_right", 1));
@@ -201,7 +190,7 @@ static int by_score(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
-static bool find_cuts(const struct model *m, const struct tuff_trie *trie, struct cut **cuts,
+static bool find_cuts(const struct tuff_spm *m, const struct tuff_trie *trie, struct cut **cuts,
                       size_t *n)
 {
     size_t cap = 0, length;
@@ -231,7 +220,7 @@ static bool find_cuts(const struct model *m, const struct tuff_trie *trie, struc
     return good;
 }
 
-static json_t *bpe_model(const struct model *m)
+static json_t *bpe_model(const struct tuff_spm *m)
 {
     struct tuff_trie trie = {0};
     struct cut *cuts = NULL;
@@ -259,7 +248,7 @@ static json_t *bpe_model(const struct model *m)
                      merges);
 }
 
-static json_t *root_of(struct model *m)
+static json_t *root_of(struct tuff_spm *m)
 {
     const char *sign = "\xe2\x96\x81", *scheme = m->prefix ? "always" : "never";
     bool bpe = m->type == 2;
@@ -282,27 +271,46 @@ static json_t *root_of(struct model *m)
     return root;
 }
 
-enum tuff_status tuff_spm_read(struct tuff_ctx *ctx, const char *path, json_t **root)
+void tuff_spm_fini(struct tuff_spm *spm)
+{
+    json_decref(spm->pieces);
+    json_decref(spm->added);
+    free(spm->charsmap);
+    *spm = (struct tuff_spm){0};
+}
+
+enum tuff_status tuff_spm_parse(struct tuff_ctx *ctx, const char *name, const void *bytes, size_t n,
+                                struct tuff_spm *spm)
+{
+    *spm = (struct tuff_spm){.pieces = json_array(), .added = json_array(), .type = 1,
+                             .prefix = true, .one_blank = true};
+    if (!read_model(spm, (struct bytes){bytes, n}))
+        return tuff_fail(ctx, TUFF_E_FORMAT, "%s: not a sentencepiece model", name);
+    if (spm->type != 1 && spm->type != 2)
+        return tuff_fail(ctx, TUFF_E_UNSUPPORTED,
+                         "%s: sentencepiece model type %llu is not supported (1 Unigram, 2 BPE are)",
+                         name, (unsigned long long) spm->type);
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_spm_load(struct tuff_ctx *ctx, const char *path, struct tuff_spm *spm)
 {
     struct tuff_map map;
-    struct model m = {.pieces = json_array(), .added = json_array(), .type = 1, .prefix = true,
-                      .one_blank = true};
+    *spm = (struct tuff_spm){0};
+    TUFF_TRY(tuff_os_map(ctx, path, &map));
+    enum tuff_status status = tuff_spm_parse(ctx, path, map.data, map.size, spm);
+    tuff_os_unmap(&map);
+    return status;
+}
+
+enum tuff_status tuff_spm_read(struct tuff_ctx *ctx, const char *path, json_t **root)
+{
+    struct tuff_spm spm;
     *root = NULL;
-    enum tuff_status status = tuff_os_map(ctx, path, &map);
-    if (status == TUFF_OK) {
-        if (!read_model(&m, (struct bytes){map.data, map.size}))
-            status = tuff_fail(ctx, TUFF_E_FORMAT, "%s: not a sentencepiece model", path);
-        else if (m.type != 1 && m.type != 2)
-            status = tuff_fail(ctx, TUFF_E_UNSUPPORTED,
-                               "%s: sentencepiece model type %llu is not supported (1 Unigram, 2 "
-                               "BPE are)",
-                               path, (unsigned long long) m.type);
-        else if (!(*root = root_of(&m)))
-            status = tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path);
-        tuff_os_unmap(&map);
-    }
-    json_decref(m.pieces);
-    json_decref(m.added);
+    enum tuff_status status = tuff_spm_load(ctx, path, &spm);
+    if (status == TUFF_OK && !(*root = root_of(&spm)))
+        status = tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", path);
+    tuff_spm_fini(&spm);
     return status;
 }
 
@@ -346,7 +354,7 @@ enum tuff_status tuff_spm_write(struct tuff_ctx *ctx, const struct tuff_tokenize
         put_bytes(&one, 1, entry->text, entry->length);
         tuff_text_add(&one, bytes, sizeof bytes);
         if (id == u->unk || tok->is_special[id])
-            put_number(&one, 3, id == u->unk ? UNKNOWN : CONTROL);
+            put_number(&one, 3, id == u->unk ? TUFF_SPM_UNKNOWN : TUFF_SPM_CONTROL);
         put_bytes(&out, 1, one.s, one.n);
     }
     one.n = 0;

@@ -20,6 +20,7 @@ void tuff_tokenizer_destroy(struct tuff_tokenizer *tok)
     tuff_bpe_fini(&tok->bpe);
     tuff_wordpiece_fini(&tok->wordpiece);
     tuff_unigram_fini(&tok->unigram);
+    free(tok->marian.ids);
     tuff_post_fini(&tok->post);
     tuff_decoder_fini(&tok->decoder);
     json_decref(tok->parts);

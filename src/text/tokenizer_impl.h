@@ -23,6 +23,7 @@ struct tuff_tokenizer {
     struct tuff_wordpiece wordpiece;
     uint32_t wordlevel_unk; /* or TUFF_NO_ID */
     struct tuff_unigram unigram;
+    struct tuff_marian marian; /* with unigram */
     struct tuff_post post;
     struct tuff_decoder decoder;
     /* As they were in the file, to be saved again: its components except added_tokens and model;

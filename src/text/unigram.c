@@ -6,8 +6,6 @@
 #include "text/tokenizer_impl.h"
 #include "text/unicode.h"
 
-#define UNK_PENALTY 10.0
-
 void tuff_unigram_fini(struct tuff_unigram *unigram)
 {
     tuff_trie_fini(&unigram->trie);
@@ -61,7 +59,7 @@ static enum tuff_status finish(struct tuff_ctx *ctx, const char *name, struct tu
         if (entry->length && !tuff_trie_put(&u->trie, entry->text, entry->length, (uint32_t) id))
             return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", name);
     }
-    u->unk_score = least - UNK_PENALTY;
+    u->unk_score = least - TUFF_UNK_PENALTY;
     tuff_model_fallback_ids(tok, u->fallback_ids);
     return TUFF_OK;
 }
@@ -73,6 +71,11 @@ static bool write(const struct tuff_tokenizer *tok, json_t *model)
         json_array_append_new(pieces, json_pack("[s, f]", tok->vocab.items[id].text,
                                                 tok->unigram.scores[id]));
     return json_object_set_new(model, "vocab", pieces) == 0;
+}
+
+static double sum(const struct tuff_unigram *u, double a, double b)
+{
+    return u->single ? (double) (float) (a + b) : a + b;
 }
 
 static enum tuff_status viterbi(struct tuff_ctx *ctx, const struct tuff_unigram *u,
@@ -94,16 +97,18 @@ static enum tuff_status viterbi(struct tuff_ctx *ctx, const struct tuff_unigram 
             if (id == TUFF_TRIE_NONE)
                 continue;
             has_char |= end == i + length;
-            if (path[end].id == TUFF_NO_ID || here + u->scores[id] > path[end].score)
-                path[end] = (struct tuff_path_node){here + u->scores[id], (uint32_t) i, id};
+            double score = sum(u, here, u->scores[id]);
+            if (path[end].id == TUFF_NO_ID || score > path[end].score)
+                path[end] = (struct tuff_path_node){score, (uint32_t) i, id};
         }
         struct tuff_path_node *after = &path[i + length];
-        if (!has_char && (after->id == TUFF_NO_ID || here + u->unk_score > after->score)) {
+        double unknown = sum(u, here, u->unk_score);
+        if (!has_char && (after->id == TUFF_NO_ID || unknown > after->score)) {
             if (u->unk == TUFF_NO_ID)
                 return tuff_fail(ctx, TUFF_E_ARG,
                                  "encoding: a character that the vocabulary lacks, and it has no "
                                  "unknown token");
-            *after = (struct tuff_path_node){here + u->unk_score, (uint32_t) i, u->unk};
+            *after = (struct tuff_path_node){unknown, (uint32_t) i, u->unk};
         }
         i += length;
     }
@@ -127,11 +132,9 @@ static bool put(const struct tuff_unigram *u, uint32_t id, const uint8_t *word, 
     return true;
 }
 
-static enum tuff_status encode(struct tuff_ctx *ctx, const struct tuff_tokenizer *tok,
-                               struct tuff_model_scratch *scratch, const uint8_t *word, size_t n,
-                               struct tuff_ids *ids, struct tuff_lengths *lengths)
+enum tuff_status tuff_unigram_cut(struct tuff_ctx *ctx, const struct tuff_unigram *u,
+                                  struct tuff_model_scratch *scratch, const uint8_t *word, size_t n)
 {
-    const struct tuff_unigram *u = &tok->unigram;
     bool good = tuff_grow((void **) &scratch->path, &scratch->path_cap, n + 1,
                           sizeof *scratch->path);
     struct tuff_path_node *path = scratch->path;
@@ -140,7 +143,6 @@ static enum tuff_status encode(struct tuff_ctx *ctx, const struct tuff_tokenizer
     } else if (good) {
         TUFF_TRY(viterbi(ctx, u, path, word, n));
     }
-    /* The ends of the tokens, last one first; a row of unknown characters is one token. */
     struct tuff_lengths *ends = &scratch->ends;
     ends->n = 0;
     for (size_t end = n; good && end > 0;) {
@@ -153,12 +155,22 @@ static enum tuff_status encode(struct tuff_ctx *ctx, const struct tuff_tokenizer
             end = path[end].from;
         while (end > 0 && id == u->unk && path[end].id == id);
     }
-    for (size_t from = 0, i = ends->n; good && i > 0; i--) {
-        size_t to = ends->items[i - 1];
-        good = put(u, path[to].id, word, from, to, ids, lengths);
+    return good ? TUFF_OK : tuff_fail(ctx, TUFF_E_NOMEM, "encoding: out of host memory");
+}
+
+static enum tuff_status encode(struct tuff_ctx *ctx, const struct tuff_tokenizer *tok,
+                               struct tuff_model_scratch *scratch, const uint8_t *word, size_t n,
+                               struct tuff_ids *ids, struct tuff_lengths *lengths)
+{
+    const struct tuff_unigram *u = &tok->unigram;
+    bool good = true;
+    TUFF_TRY(tuff_unigram_cut(ctx, u, scratch, word, n));
+    for (size_t from = 0, i = scratch->ends.n; good && i > 0; i--) {
+        size_t to = scratch->ends.items[i - 1];
+        good = put(u, scratch->path[to].id, word, from, to, ids, lengths);
         from = to;
     }
     return good ? TUFF_OK : tuff_fail(ctx, TUFF_E_NOMEM, "encoding: out of host memory");
 }
 
-const struct tuff_model_kind tuff_model_unigram = {"Unigram", read, finish, write, encode};
+const struct tuff_model_kind tuff_model_unigram = {"Unigram", read, finish, write, encode, NULL};

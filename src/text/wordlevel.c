@@ -41,4 +41,4 @@ static enum tuff_status encode(struct tuff_ctx *ctx, const struct tuff_tokenizer
                : tuff_fail(ctx, TUFF_E_NOMEM, "encoding: out of host memory");
 }
 
-const struct tuff_model_kind tuff_model_wordlevel = {"WordLevel", read, finish, write, encode};
+const struct tuff_model_kind tuff_model_wordlevel = {"WordLevel", read, finish, write, encode, NULL};

@@ -88,4 +88,4 @@ static enum tuff_status encode(struct tuff_ctx *ctx, const struct tuff_tokenizer
     return good ? TUFF_OK : tuff_fail(ctx, TUFF_E_NOMEM, "encoding: out of host memory");
 }
 
-const struct tuff_model_kind tuff_model_wordpiece = {"WordPiece", read, finish, write, encode};
+const struct tuff_model_kind tuff_model_wordpiece = {"WordPiece", read, finish, write, encode, NULL};

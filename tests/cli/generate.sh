@@ -67,6 +67,17 @@ translate --prompt 'x y' > beams
   [ "$(ids < beams | tr , '\n' | grep -cx "$word")" = 0 ] || fail "generation_config.json: $(cat beams)"
 translate --prompt 'x y' --num-beams 1 --num-return-sequences 1 --max-new-tokens 3 > one
 [ "$(grep -c score one)" = 0 ] && [ "$(wc -l < one)" = 1 ] || fail "options first: $(cat one)"
+# A folder as the hub has it, source.spm and vocab.json: what is shown is what the ids decode to.
+pieces=$root/tests/golden/tokenizers/marian
+mkdir hub && cp "$root"/tests/golden/models/marian-tiny/{config.json,model.safetensors} "$pieces"/*.spm hub &&
+  { head -n 48 "$pieces/vocab.json"; echo '"<pad>": 47}'; } > hub/vocab.json
+"$tuff" generate --quiet --model hub --prompt 'two lords' --max-new-tokens 6 > shown 2> log || fail "hub: $(cat log)"
+"$tuff" generate --quiet --model hub --prompt 'two lords' --max-new-tokens 6 --json 2> log | ids | tr , ' ' |
+  "$tuff" tokenizer decode --tokenizer hub | cmp -s - shown || fail "hub: $(cat shown log)"
+[ "$(wc -c < shown)" -gt 3 ] || fail "hub: $(cat shown)"
+rm hub/vocab.json
+"$tuff" generate --quiet --model hub --prompt a > log 2>&1 && fail "a folder without vocab.json was read"
+grep -q 'hub/vocab.json' log && [ "$(wc -l < log)" = 1 ] || fail "hub: $(cat log)"
 echo '{"top_p": 3}' > marian/generation_config.json
 "$tuff" generate --quiet --model marian --tokenizer "$letters" --prompt a > log 2>&1 && fail "top_p 3 was taken"
 grep -q top_p log || fail "$(cat log)"

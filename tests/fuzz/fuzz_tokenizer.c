@@ -1,7 +1,7 @@
 /* tokenizer.json from a stranger, then text through whatever tokenizer that gives. The input's
- * last line is the text; the rest is the file. */
-#include "base/base.h"
-#include "tuff/tokenizer.h"
+ * last line is the text; the rest is the file. Where it starts with "SPM" it is a sentencepiece model
+ * behind its length (2 bytes), and Marian's vocab.json. */
+#include "text/spm.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,6 +53,20 @@ static void use_full(struct tuff_ctx *ctx, const struct tuff_tokenizer *tok, con
     tuff_encoding_fini(&e);
 }
 
+static void load_marian(struct tuff_ctx *ctx, const uint8_t *data, size_t size,
+                        struct tuff_tokenizer **tok)
+{
+    size_t n = (size_t) data[3] | (size_t) data[4] << 8;
+    struct tuff_spm spm = {0};
+    json_t *vocab = NULL, *root = NULL;
+    n = TUFF_MIN(n, size - 5);
+    if (tuff_spm_parse(ctx, "spm", data + 5, n, &spm) == TUFF_OK &&
+        tuff_json_parse(ctx, "vocab", data + 5 + n, size - 5 - n, &vocab) == TUFF_OK &&
+        tuff_marian_root(ctx, "spm", &spm, "vocab", vocab, &root) == TUFF_OK)
+        tuff_tokenizer_from_root(ctx, "root", root, tok);
+    tuff_spm_fini(&spm);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tuff_ctx *ctx = tuff_ctx_create(NULL);
@@ -60,7 +74,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t *at = data + size;
     while (at > data && at[-1] != '\n')
         at--;
-    if (tuff_tokenizer_load_text(ctx, "fuzz", data, (size_t) (at - data), &tok) == TUFF_OK)
+    if (at - data > 5 && !memcmp(data, "SPM", 3))
+        load_marian(ctx, data, (size_t) (at - data), &tok);
+    else
+        tuff_tokenizer_load_text(ctx, "fuzz", data, (size_t) (at - data), &tok);
+    if (tok)
         use(ctx, tok, (const char *) at, (size_t) (data + size - at));
     if (tok)
         use_full(ctx, tok, (const char *) at, (size_t) (data + size - at));

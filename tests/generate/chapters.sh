@@ -4,5 +4,5 @@ set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/tests/chapter.sh"
 export XDG_CACHE_HOME=$2.cache
-chapter "$root" "$1" "$2/sampling" docs/sampling.md 12 && chapter "$root" "$1" "$2/beams" docs/beams.md 6 &&
+chapter "$root" "$1" "$2/sampling" docs/sampling.md 15 && chapter "$root" "$1" "$2/beams" docs/beams.md 6 &&
   chapter "$root" "$1" "$2/kv-cache" docs/kv-cache.md 7
