@@ -139,6 +139,9 @@ struct tuff_micro {
     const uint32_t *ids, *targets; /* [B T] of that shape */
     const uint32_t *segments;      /* [B T, 2] where rows hold several texts: where each token's begins
                                       and ends (tuff_attention); NULL: they do not */
+    const uint32_t *token_types, *visible; /* [B T] and [B, 2], of models that are no causal language models; NULL:
+                                              as struct tuff_model_batch has it. `targets` of classified
+                                              sequences are [B] */
 };
 
 struct tuff_batch {

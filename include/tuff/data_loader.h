@@ -88,16 +88,34 @@ struct tuff_masking {
     uint32_t vocab;   /* ids below it may stand in */
     bool whole_words; /* all tokens of a word or none */
 };
+/* Batches of samples of about one length: group s has lengths up to `lengths[s]`, shortest first, and
+ * indices[first[s] .. first[s + 1]). */
+#define TUFF_COLLATE_GROUPS 32
+struct tuff_collate_groups {
+    size_t n;
+    size_t lengths[TUFF_COLLATE_GROUPS], first[TUFF_COLLATE_GROUPS + 1];
+};
+/* Sorts `indices` by group, else as they come. Lengths are those of `as`, or, NULL, 2^k and 3 2^k from 16 to
+ * `time`, the last one, but for those that no full batch needs. */
+TUFF_API enum tuff_status tuff_collate_group(struct tuff_ctx *ctx, const struct tuff_samples *samples,
+                                             uint32_t *indices, size_t n, size_t batch, size_t time,
+                                             const struct tuff_collate_groups *as,
+                                             struct tuff_collate_groups *groups);
 struct tuff_collate_params {
     const struct tuff_samples *samples;
     const uint32_t *indices; /* which of them; outlives the loader */
     size_t n;
     bool shuffle;            /* tuff_shuffled by the position; else as they come */
     size_t batch, time;      /* B and T: sequences a batch, and their length; longer ones are cut */
+    struct tuff_collate_groups groups; /* n 0: none; else T of a batch is its group's. Samples that a group has too
+                                          many of for its batches go to the next one, so that one batch of an epoch
+                                          at most is not full; with `shuffle` which they are, who meets whom, and
+                                          the order of batches is another one each epoch */
     uint32_t pad;            /* id behind a text's end */
     struct tuff_masking masking; /* MASKED */
 };
 struct tuff_collated {
+    size_t group, time;     /* which one; T */
     size_t rows;            /* samples in it: less than B in an epoch's last one */
     uint64_t counted;       /* labels that are not TUFF_TARGET_IGNORE */
     uint32_t *ids, *types;  /* [B, T] */
@@ -105,7 +123,7 @@ struct tuff_collated {
     uint32_t *labels;       /* [B, T]; SEQUENCE: [B] */
     uint32_t *samples;      /* [B]: which sample */
 };
-/* Bytes of a batch, for tuff_data_loader_params; batches an epoch. */
+/* Bytes of a batch of the longest T, for tuff_data_loader_params; batches an epoch. */
 TUFF_API size_t tuff_collate_bytes(const struct tuff_collate_params *params);
 TUFF_API uint64_t tuff_collate_batches(const struct tuff_collate_params *params);
 /* A tuff_data_loader_params.fill: `user` is const struct tuff_collate_params, `batch` begins with a struct

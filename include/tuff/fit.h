@@ -1,7 +1,8 @@
-/* Fitting a model to text: data, steps, evaluation, checkpoints, metrics, exact resume. */
+/* Fitting a model to text, to examples, or to a task on records of text: data, steps, evaluation, checkpoints, metrics, exact resume. */
 #ifndef TUFF_FIT_H
 #define TUFF_FIT_H
 
+#include "tuff/data_loader.h"
 #include "tuff/examples.h"
 #include "tuff/models.h"
 #include "tuff/optim.h"
@@ -90,6 +91,22 @@ enum tuff_fit_on_nan {
 };
 TUFF_API bool tuff_fit_on_nan_find(const char *name, enum tuff_fit_on_nan *on_nan);
 
+/* What is learnt of records, files and folders as tuff_dataset_params has them, with the head that it needs: words that
+ * were masked, labels of texts or of their words. Checkpoints are BertForMaskedLM, BertForSequenceClassification with
+ * "single_label_classification", BertForTokenClassification. Evaluations have eval_SET_accuracy, the share of labels
+ * that are right, and eval_SET_f1, 2 p r / (p + r): of texts the mean over the labels that occur, in truth or in the
+ * model's answers, of words over all labels but "O" together. */
+struct tuff_fit_task {
+    const char *name;                /* "mlm", "classification", "token-classification"; NULL: none */
+    const char *text, *pair, *label; /* names of fields; text NULL: "text"; pair NULL: none */
+    bool whole;                      /* a .txt file is one record */
+    double mask_share;               /* of mlm; 0: 0.15 */
+    bool whole_words;
+    int64_t workers;                 /* threads that make batches; 0: one */
+};
+/* False: there is no such task. */
+TUFF_API bool tuff_fit_task_find(const char *name, enum tuff_sample_kind *kind);
+
 enum tuff_fit_wish { TUFF_FIT_GO_ON, TUFF_FIT_SAVE_AND_GO_ON, TUFF_FIT_SAVE_AND_STOP };
 
 struct tuff_fit_params {
@@ -104,12 +121,19 @@ struct tuff_fit_params {
     /* Instead of text: examples, which `data` then only names. A micro-batch has about batch * context tokens of
      * them; a share `validation` of them, drawn by the seed, is held out. They outlive the run. */
     const struct tuff_examples *examples;
+    /* Or a task on records. `init` may be a model with another head, or none: then this one is new; without it
+     * `config` is a new model's. A micro-batch is `batch` texts, of one of several lengths (tuff_collate_group); a
+     * share `validation` of them, drawn by the seed, is held out. TUFF_E_UNSUPPORTED: a family without such a
+     * head. */
+    struct tuff_fit_task task;
     bool pack;                      /* several examples a row, see tuff_example_loader_params */
     const char *out;                /* run folder */
     int64_t steps;                  /* 0: by `epochs`, else as many as fit into `seconds` */
     int64_t epochs;                 /* passes over the training part */
     double seconds;                 /* be done after that time; 0: no limit */
-    int64_t batch, context, accumulate; /* a step is `accumulate` micro-batches [batch, context] */
+    int64_t batch, context, accumulate; /* a step is `accumulate` micro-batches [batch, context]. Of a task
+                                       context 0 is the longest text's, at most the model's; longer ones are cut, of
+                                       mlm several */
     struct tuff_schedule_params schedule; /* of the learning rate */
     struct tuff_optimizer_params optimizer; /* without rates and groups: those come from `schedule`
                                                and weight_decay, which group 0 has */
@@ -132,7 +156,8 @@ struct tuff_fit_params {
     double neftune;                 /* tuff_trainer_params.neftune */
     uint64_t seed;                  /* of weights, order of the data, dropout */
     int64_t eval_every, save_every; /* steps. 0: at the end only. < 0: some ten times a run, and
-                                       evaluation no more than a twentieth of the time */
+                                       evaluation no more than a twentieth of the time; of a task, after each
+                                       epoch */
     int64_t eval_batches;           /* of evaluations on the way, 0: all. The last one is of all the
                                        held-out text; which is best is decided on these batches */
     int64_t patience;               /* stop after so many evaluations in a row that were not the best;
@@ -142,11 +167,14 @@ struct tuff_fit_params {
                                        those of the best evaluation */
     double validation;              /* share of the text's end that is held out */
     /* Further texts to evaluate on, "NAME=PATH" each: a text, a folder, or a .tok file, of which the
-     * held-out part counts where it has one. Their losses are eval_NAME_loss. Not with examples. */
+     * held-out part counts where it has one; of a task, records. Their losses are eval_NAME_loss. Not with
+     * examples. */
     const char *const *eval_data;
     size_t n_eval_data;
     const struct tuff_fit_metric *metrics;
     size_t n_metrics;
+    const char *metric_for_best_model; /* the metric, of what is held out, whose highest value is best ("f1" of
+                                       tasks); NULL: the lowest loss is */
     enum tuff_fit_on_nan on_nan;
     int64_t rollbacks;              /* at most so many a run; 0: 3 */
     const char *sensors;            /* tests: a folder that has what /sys has; NULL: /sys */
@@ -170,7 +198,7 @@ struct tuff_fit_report {
     bool out_of_time;        /* by `seconds` */
     bool no_better;          /* by `patience` */
     double train_loss, val_loss, bits_per_byte; /* the last ones; NaN: none */
-    double best_loss;        /* the lowest validation loss; NaN: none */
+    double best_loss;        /* the lowest validation loss, of metric_for_best_model minus its highest; NaN: none */
     double joules;           /* of this call's steps; NaN: the system does not say */
     int64_t skipped, rollbacks; /* steps of this call; of the whole run */
     double seconds;

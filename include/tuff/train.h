@@ -1,4 +1,5 @@
-/* Training: the step engine. tuff_fit (fit.h: the loop over data, evaluation and checkpoints) is built
+/* Training: the step engine, of causal language models, masked words and labels of sequences (one of L) or
+ * tokens: the model's task decides. tuff_fit (fit.h: the loop over data, evaluation and checkpoints) is built
  * on it, and so is anything that wants its own loop. */
 #ifndef TUFF_TRAIN_H
 #define TUFF_TRAIN_H
@@ -94,8 +95,8 @@ TUFF_API enum tuff_status tuff_trainer_result(struct tuff_trainer *trainer, bool
 /* Sum of the losses (nats) of the counted targets of an evaluation batch, dropout off. Waits. */
 TUFF_API enum tuff_status tuff_trainer_evaluate(struct tuff_trainer *trainer, const uint32_t *ids,
                                                 const uint32_t *targets, double *loss_sum);
-/* The logits [B T, V] of the last evaluation of a shape, F32; valid until the next one. NULL without
- * tuff_trainer_params.eval_logits. */
+/* The logits, as enum tuff_task has them, of the last evaluation of a shape, F32; valid until the next one. NULL
+ * without tuff_trainer_params.eval_logits. */
 TUFF_API const float *tuff_trainer_eval_logits(const struct tuff_trainer *trainer, size_t shape);
 /* The same two for micro-batches of any of the trainer's shapes. */
 TUFF_API enum tuff_status tuff_trainer_step_micros(struct tuff_trainer *trainer,

@@ -158,9 +158,27 @@ static enum tuff_status merge_adapter(struct cli *cli, struct cli_text *t, const
     return status;
 }
 
+/* Those of training, or their moving averages, which lie beside them. */
+static enum tuff_status load_base(struct cli *cli, struct cli_text *t)
+{
+    if (!t->ema)
+        return tuff_model_load(t->model, t->weights);
+    if (t->adapted)
+        return tuff_fail(cli->ctx, TUFF_E_UNSUPPORTED, "%s: --ema is of whole models, this is an adapter",
+                         t->folder);
+    if (!has_file(t->weights, "ema.safetensors"))
+        return tuff_fail(cli->ctx, TUFF_E_ARG, "%s: has no ema.safetensors: the run was trained without --ema",
+                         t->weights);
+    char *path = tuff_os_path_join(t->weights, "ema.safetensors");
+    enum tuff_status status = path ? tuff_model_load(t->model, path)
+                                   : tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
+    free(path);
+    return status;
+}
+
 static enum tuff_status load_weights(struct cli *cli, struct cli_text *t)
 {
-    TUFF_TRY(tuff_model_load(t->model, t->weights));
+    TUFF_TRY(load_base(cli, t));
     if (t->soft)
         TUFF_TRY(tuff_soft_prompt_load(t->model, t->soft));
     if (t->adapted && !(t->soft && !strcmp(t->soft, t->folder)))

@@ -75,16 +75,38 @@ static void show_step(struct cli_progress *progress, const struct tuff_fit_event
     cli_progress_show(progress, e->step, e->steps, text);
 }
 
+/* ", 1.2345 bits per byte" of text, ", perplexity 2.3456" of examples and masked words. */
+static const char *in_words(const struct tuff_fit_params *p, double loss, double bits_per_byte, char text[64])
+{
+    *text = 0;
+    if (!p->examples && !p->task.name)
+        snprintf(text, 64, ", %.4f bits per byte", bits_per_byte);
+    else if (!p->task.name || !strcmp(p->task.name, "mlm"))
+        snprintf(text, 64, ", perplexity %.4f", exp(loss));
+    return text;
+}
+
+/* ", accuracy 0.9000, f1 0.8912": the metrics of what is held out. */
+static void keep_scores(struct cli_training *t, const struct tuff_fit_event *e)
+{
+    static const char prefix[] = "eval_validation_";
+    size_t n = 0;
+    for (size_t i = 0; i < e->n_scores && n < sizeof t->scores; i++)
+        if (!strncmp(e->scores[i].name, prefix, sizeof prefix - 1))
+            n += (size_t) snprintf(t->scores + n, sizeof t->scores - n, ", %s %.4f",
+                                   e->scores[i].name + sizeof prefix - 1, e->scores[i].value);
+}
+
 static void show_eval(struct cli_training *t, const struct tuff_fit_event *e)
 {
-    bool text = !t->params.examples;
+    char text[64];
     if (isfinite(e->val_loss))
-        cli_progress_line(&t->progress, "step %lld: validation loss %.4f, %s%.4f%s%s",
-                          (long long) e->step, e->val_loss, text ? "" : "perplexity ",
-                          text ? e->bits_per_byte : exp(e->val_loss), text ? " bits per byte" : "",
-                          e->whole ? "" : " (of a part of the held-out text)");
+        cli_progress_line(&t->progress, "step %lld: validation loss %.4f%s%s%s", (long long) e->step, e->val_loss,
+                          in_words(&t->params, e->val_loss, e->bits_per_byte, text), t->scores,
+                          e->whole ? "" : " (of a part of what is held out)");
     for (size_t i = 0; i < e->n_scores; i++)
-        cli_progress_line(&t->progress, "step %lld: %s %.4f", (long long) e->step, e->scores[i].name,
+        if (strncmp(e->scores[i].name, "eval_validation_", 16))
+            cli_progress_line(&t->progress, "step %lld: %s %.4f", (long long) e->step, e->scores[i].name,
                           e->scores[i].value);
 }
 
@@ -108,6 +130,8 @@ static void show_event(struct cli_training *t, const struct tuff_fit_event *e)
 static void on_event(void *user, const struct tuff_fit_event *e)
 {
     struct cli_training *t = user;
+    if (e->kind == TUFF_FIT_EVAL)
+        keep_scores(t, e);
     if (t->json)
         json_event(e);
     else
@@ -140,18 +164,16 @@ static void print_report(FILE *to, const struct cli_training *t,
 {
     const struct tuff_fit_params *p = &t->params;
     const char *command = t->command->name;
+    char text[64];
     fprintf(to, "%s after step %lld of %lld, %.0f s\n",
             report->stopped       ? "stopped"
             : report->out_of_time ? "out of time"
             : report->no_better   ? "no better for a while: ended"
                                   : "done",
             (long long) report->step, (long long) report->steps, report->seconds);
-    if (isfinite(report->val_loss) && p->examples)
-        fprintf(to, "validation loss %.4f, perplexity %.4f\n", report->val_loss,
-                exp(report->val_loss));
-    else if (isfinite(report->val_loss))
-        fprintf(to, "validation loss %.4f, %.4f bits per byte\n", report->val_loss,
-                report->bits_per_byte);
+    if (isfinite(report->val_loss))
+        fprintf(to, "validation loss %.4f%s%s\n", report->val_loss,
+                in_words(p, report->val_loss, report->bits_per_byte, text), t->scores);
     if (isfinite(report->joules))
         fprintf(to, "energy %.0f J\n", report->joules);
     fprintf(to, "checkpoint  %s\nmetrics     %s/metrics.csv\nloss curve  %s/loss.png\n"
@@ -166,6 +188,14 @@ static void print_report(FILE *to, const struct cli_training *t,
 }
 
 /* ---- the command line ---- */
+
+static bool is_left_out(const struct cli_training *t, const char *name)
+{
+    for (const char *const *one = t->without; one && *one; one++)
+        if (!strcmp(*one, name))
+            return true;
+    return false;
+}
 
 static int parse(struct cli *cli, struct cli_training *t, int argc, char **argv)
 {
@@ -189,7 +219,7 @@ static int parse(struct cli *cli, struct cli_training *t, int argc, char **argv)
     for (size_t i = 0; i < t->n_options; i++)
         all[n++] = t->options[i];
     for (size_t i = 0; i < TUFF_COUNT(options); i++)
-        if (options[i].help)
+        if (options[i].help && !is_left_out(t, options[i].name))
             all[n++] = options[i];
     t->data.n = t->eval_data.n = 0;
     return cli_parse(cli, t->command, all, n, NULL, argc, argv);
@@ -236,14 +266,14 @@ static int choose_schedule(struct cli_training *t)
                      "has a list", t->schedule);
 }
 
-/* What the numbers of an optimizer are when they are not said: AdamW's second beta is the one that
- * language models are trained with. */
-static void optimizer_defaults(enum tuff_optimizer_kind kind, struct tuff_optimizer_params *o)
+/* What the numbers of an optimizer are when they are not said. */
+static void optimizer_defaults(enum tuff_optimizer_kind kind, struct cli_training *t)
 {
+    struct tuff_optimizer_params *o = &t->params.optimizer;
     *o = tuff_optimizer_defaults(kind);
     o->clip = 1;
     if (kind == TUFF_ADAMW)
-        o->beta2 = 0.95;
+        o->beta2 = t->adamw_beta2;
 }
 
 static int train(struct cli *cli, struct cli_training *t)
@@ -287,7 +317,7 @@ static int read_words(struct cli *cli, struct cli_training *t, int argc, char **
         code = cli_error(t->command, CLI_USAGE, "--optimizer \"%s\": there is no such optimizer; "
                          "--help has a list", t->optimizer);
     if (code < 0 && kind != TUFF_ADAMW) { /* other defaults, over which what was said counts */
-        optimizer_defaults(kind, &t->params.optimizer);
+        optimizer_defaults(kind, t);
         code = parse(cli, t, argc, argv);
     }
     if (code < 0 && !strcmp(t->schedule, tuff_schedule_name(TUFF_SCHEDULE_PLATEAU))) {
@@ -316,7 +346,7 @@ int cli_training_run(struct cli *cli, struct cli_training *t, int argc, char **a
 {
     struct tuff_fit_params *p = &t->params;
     t->cli = cli;
-    optimizer_defaults(TUFF_ADAMW, &p->optimizer);
+    optimizer_defaults(TUFF_ADAMW, t);
     int code = read_words(cli, t, argc, argv);
     if (code < 0) {
         t->json = !strcmp(t->log_format, "json");

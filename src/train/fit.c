@@ -82,6 +82,7 @@ static enum tuff_status step(struct fit *f)
     f->started = true;
     f->state.step++;
     f->state.position = f->behind[f->state.step % FIT_BEHIND] = f->ready.next;
+    f->tokens[f->state.step % FIT_BEHIND] = f->ready.tokens;
     TUFF_TRY(take_results(f, false));
     tuff_fit_call(f, FIT_STEP_END, NULL);
     if (f->state.position.epoch != epoch || (int64_t) f->state.step == f->steps)

@@ -144,6 +144,8 @@ static enum tuff_status open_example_loaders(struct fit *f)
 
 enum tuff_status tuff_fit_open_data(struct fit *f)
 {
+    if (f->params->task.name)
+        return tuff_task_open(f);
     if (!f->params->examples)
         return open_text(f);
     if (!tuff_examples_count(f->params->examples))
@@ -157,11 +159,14 @@ enum tuff_status tuff_fit_open_loaders(struct fit *f)
     f->ready.micros = tuff_calloc((size_t) f->params->accumulate, sizeof *f->ready.micros);
     if (!f->ready.micros)
         return no_memory(f);
-    return f->params->examples ? open_example_loaders(f) : open_text_loaders(f);
+    return f->task               ? tuff_task_open_loaders(f)
+           : f->params->examples ? open_example_loaders(f)
+                                 : open_text_loaders(f);
 }
 
 void tuff_fit_close_data(struct fit *f)
 {
+    tuff_task_close(f);
     tuff_example_loader_destroy(f->examples);
     tuff_example_loader_destroy(f->held_out_examples);
     tuff_prefetch_destroy(f->prefetch);
@@ -174,7 +179,7 @@ void tuff_fit_close_data(struct fit *f)
 
 bool tuff_fit_validates(const struct fit *f)
 {
-    return f->held_out || f->held_out_examples;
+    return f->held_out || f->held_out_examples || tuff_task_validates(f);
 }
 
 bool tuff_fit_evaluates(const struct fit *f)
@@ -186,6 +191,8 @@ uint64_t tuff_fit_epoch_steps(const struct fit *f, int64_t epochs)
 {
     const struct tuff_fit_params *p = f->params;
     uint64_t train = f->info.train, each = (uint64_t) p->accumulate;
+    if (f->task)
+        return tuff_div_up(tuff_task_batches(f) * (uint64_t) epochs, each);
     if (f->examples)
         return tuff_div_up(tuff_example_loader_batches(f->examples) * (uint64_t) epochs, each);
     uint64_t windows = train > 0 ? (train - 1) / (uint64_t) p->context * (uint64_t) epochs : 0;
@@ -212,6 +219,8 @@ enum tuff_status tuff_fit_fetch(struct fit *f, const struct tuff_data_position *
 {
     const struct tuff_fit_params *p = f->params;
     struct fit_step *ready = &f->ready;
+    if (f->task)
+        return tuff_task_fetch(f, from);
     if (!f->examples) {
         size_t n = (size_t) (p->batch * p->context);
         struct tuff_batch batch;

@@ -10,6 +10,7 @@ struct fit_set {
     char name[64];
     struct tuff_token_file *data;
     struct tuff_loader *loader;
+    struct task_set *task; /* of tasks, instead of these two */
     int64_t batches;
 };
 
@@ -68,6 +69,8 @@ static enum tuff_status open_set(struct fit *f, const char *word, struct fit_set
     for (size_t i = 0; &f->sets[i] != set; i++)
         if (!strcmp(f->sets[i].name, set->name) || !strcmp(set->name, "validation"))
             return tuff_fail(f->ctx, TUFF_E_ARG, "eval_data: two sets \"%s\"", set->name);
+    if (f->task)
+        return tuff_task_open_set(f, path, &set->task, &set->batches);
     size_t n = strlen(path);
     TUFF_TRY(n > 4 && !strcmp(path + n - 4, ".tok")
                  ? tuff_token_file_open(f->ctx, path, true, &set->data)
@@ -104,7 +107,7 @@ enum tuff_status tuff_fit_open_sets(struct fit *f)
     if (!n && !each)
         return TUFF_OK;
     if (p->examples)
-        return tuff_fail(f->ctx, TUFF_E_ARG, "eval_data and metrics are for training on text");
+        return tuff_fail(f->ctx, TUFF_E_ARG, "eval_data and metrics are for training on text and tasks");
     f->sets = tuff_calloc(TUFF_MAX(n, 1), sizeof *f->sets);
     f->scores = tuff_calloc((n + 1) * (each + 1), sizeof *f->scores);
     if (!f->sets || !f->scores)
@@ -112,7 +115,7 @@ enum tuff_status tuff_fit_open_sets(struct fit *f)
     for (; f->n_sets < n; f->n_sets++)
         TUFF_TRY(open_set(f, p->eval_data[f->n_sets], &f->sets[f->n_sets]));
     bool made = true;
-    for (size_t k = 0; k < each && f->held_out; k++)
+    for (size_t k = 0; k < each && tuff_fit_validates(f); k++)
         made = made && add_score(f, "validation", p->metrics[k].name);
     for (size_t i = 0; i < n; i++) {
         made = made && add_score(f, f->sets[i].name, "loss");
@@ -126,6 +129,7 @@ void tuff_fit_close_sets(struct fit *f)
 {
     /* The set whose opening failed has parts too. */
     for (size_t i = 0; f->sets && i <= f->n_sets && i < f->params->n_eval_data; i++) {
+        tuff_task_close_set(f->sets[i].task);
         tuff_loader_destroy(f->sets[i].loader);
         tuff_token_file_close(f->sets[i].data);
     }
@@ -162,15 +166,18 @@ static enum tuff_status score_text(struct fit *f, struct tuff_loader *loader,
     return status;
 }
 
-static enum tuff_status score_batches(struct fit *f, struct tuff_loader *loader, int64_t batches,
+/* set NULL: what is held out. */
+static enum tuff_status score_batches(struct fit *f, const struct fit_set *set, int64_t batches,
                                       struct score *score)
 {
+    struct tuff_loader *loader = set ? set->loader : f->held_out;
     struct tuff_data_position position = {0};
     for (int64_t i = 0; i < batches; i++) {
         uint64_t counted = 0;
         double nats = 0;
-        TUFF_TRY(loader ? score_text(f, loader, &position, &nats, &counted)
-                        : tuff_fit_score_examples(f, &position, &nats, &counted));
+        TUFF_TRY(f->task  ? tuff_task_score(f, set ? set->task : NULL, (uint64_t) i, &nats, &counted)
+                 : loader ? score_text(f, loader, &position, &nats, &counted)
+                          : tuff_fit_score_examples(f, &position, &nats, &counted));
         score->nats += nats;
         score->tokens += (double) counted;
         if (i < f->eval_batches) {
@@ -208,25 +215,37 @@ static void take_metrics(struct fit *f, size_t *at)
         f->scores[(*at)++].value = f->params->metrics[k].result(f->params->metrics[k].user);
 }
 
+/* By what the best checkpoint is chosen, the lowest: the loss, or a metric of what is held out, turned over. */
+static double rank_of(const struct fit *f, size_t first, double loss)
+{
+    const struct tuff_fit_params *p = f->params;
+    for (size_t k = 0; p->metric_for_best_model && k < p->n_metrics; k++)
+        if (!strcmp(p->metrics[k].name, p->metric_for_best_model))
+            return -f->scores[first + k].value;
+    return loss;
+}
+
 static enum tuff_status score_held_out(struct fit *f, int64_t batches, bool *best, double *few_loss,
                                        size_t *at)
 {
     const struct tuff_token_info *info = &f->info;
     struct score score = {0};
     double begin = tuff_os_now();
-    TUFF_TRY(score_batches(f, f->held_out, batches, &score));
+    size_t first = *at;
+    TUFF_TRY(score_batches(f, NULL, batches, &score));
     f->eval_seconds = (tuff_os_now() - begin) / (double) batches;
     double loss = score.nats / score.tokens, few = score.few_nats / score.few_tokens;
     /* Tokens a byte over all the held-out text: exact when all of it was evaluated. */
     double per_byte = (double) (info->count - info->train) / (double) info->validation_bytes;
-    *best = few < f->state.best_loss;
+    take_metrics(f, at);
+    double rank = rank_of(f, first, few);
+    *best = rank < f->state.best_loss;
     f->state.since_best = *best ? 0 : f->state.since_best + 1;
-    f->state.best_loss = TUFF_MIN(few, f->state.best_loss);
+    f->state.best_loss = TUFF_MIN(rank, f->state.best_loss);
     f->report->best_loss = f->state.best_loss;
     f->report->val_loss = loss;
     f->report->bits_per_byte = loss * per_byte / log(2);
     *few_loss = few;
-    take_metrics(f, at);
     return TUFF_OK;
 }
 
@@ -244,7 +263,7 @@ enum tuff_status tuff_fit_evaluate(struct fit *f, bool all, bool *best)
         int64_t some = f->params->eval_batches && !all
                            ? TUFF_MIN(f->params->eval_batches, f->sets[i].batches)
                            : f->sets[i].batches;
-        TUFF_TRY(score_batches(f, f->sets[i].loader, some, &score));
+        TUFF_TRY(score_batches(f, &f->sets[i], some, &score));
         f->scores[at++].value = score.nats / score.tokens;
         take_metrics(f, &at);
     }

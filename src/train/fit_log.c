@@ -97,7 +97,8 @@ static void close_window(struct fit *f, double seconds)
 
 enum tuff_status tuff_fit_log_step(struct fit *f, const struct tuff_step_result *r)
 {
-    f->rate_tokens += (int64_t) r->tokens;
+    int64_t all = (int64_t) (f->task ? f->tokens[r->step % FIT_BEHIND] : r->tokens);
+    f->rate_tokens += all;
     double window = tuff_os_now() - f->rate_begin;
     /* The first step may compile, so the second is a window of its own; then one a second. */
     if (window > 1 || f->results < 2)
@@ -113,7 +114,7 @@ enum tuff_status tuff_fit_log_step(struct fit *f, const struct tuff_step_result 
     for (int i = WATTS; i <= JOULES; i++)
         present |= isfinite(values[i]) ? 1u << i : 0;
     TUFF_TRY(write_row(f, r->step, values, present));
-    double tokens = (double) (f->steps - (int64_t) r->step) * (double) r->tokens;
+    double tokens = (double) (f->steps - (int64_t) r->step) * (double) all;
     tuff_fit_tell(f, (struct tuff_fit_event) {.kind = TUFF_FIT_STEP,
                                               .step = (int64_t) r->step,
                                               .loss = r->loss,
@@ -133,7 +134,8 @@ enum tuff_status tuff_fit_log_step(struct fit *f, const struct tuff_step_result 
 enum tuff_status tuff_fit_log_eval(struct fit *f, bool best, bool whole)
 {
     double values[64] = {[VAL_LOSS] = f->report->val_loss, [BITS] = f->report->bits_per_byte};
-    uint64_t present = tuff_fit_validates(f) ? 1u << VAL_LOSS | 1u << BITS : 0;
+    uint64_t present = tuff_fit_validates(f) ? 1u << VAL_LOSS : 0;
+    present |= tuff_fit_validates(f) && !f->task ? 1u << BITS : 0;
     for (size_t i = 0; i < f->n_scores; i++) {
         values[COLUMNS + i] = f->scores[i].value;
         present |= (uint64_t) 1 << (COLUMNS + i);

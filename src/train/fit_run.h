@@ -33,12 +33,13 @@ struct fit {
     struct tuff_prefetch *prefetch;
     struct tuff_loader *held_out;   /* NULL: nothing is */
     struct tuff_example_loader *examples, *held_out_examples; /* else these */
+    struct fit_task *task;        /* else this */
     struct tuff_train_shape *shapes;
     size_t n_shapes;
     struct fit_step {             /* what the next step is given */
         struct tuff_micro *micros; /* `accumulate` of them */
         uint32_t *memory;          /* of examples' */
-        uint64_t counted;
+        uint64_t counted, tokens;
         struct tuff_data_position next; /* behind it */
     } ready;
     struct fit_set *sets;         /* further ones to evaluate on */
@@ -69,6 +70,7 @@ struct fit {
     int skipped;                  /* steps in a row */
     uint64_t anomaly;             /* a step to roll back behind; 0: none */
     struct tuff_data_position behind[FIT_BEHIND]; /* step s at s mod FIT_BEHIND */
+    uint64_t tokens[FIT_BEHIND];                  /* likewise, where they are not the counted targets */
     bool evaluate_wished;
 };
 
@@ -122,6 +124,26 @@ enum tuff_status tuff_fit_roll_back(struct fit *f);
 enum tuff_status tuff_fit_open_sets(struct fit *f);
 void tuff_fit_close_sets(struct fit *f);
 enum tuff_status tuff_fit_evaluate(struct fit *f, bool all, bool *best);
+
+/* ---- fit_task.c: f->task where params->task has a name ---- */
+
+struct task_set;
+enum tuff_status tuff_task_open(struct fit *f);
+/* f->config gets the task's head and labels. */
+enum tuff_status tuff_task_config(struct fit *f);
+/* The samples; f->own.context, where it is 0. */
+enum tuff_status tuff_task_load(struct fit *f);
+enum tuff_status tuff_task_open_loaders(struct fit *f);
+uint64_t tuff_task_batches(const struct fit *f); /* micro-batches an epoch */
+enum tuff_status tuff_task_fetch(struct fit *f, const struct tuff_data_position *from);
+bool tuff_task_validates(const struct fit *f);
+/* A further set; *set is closed after failures too. */
+enum tuff_status tuff_task_open_set(struct fit *f, const char *path, struct task_set **set, int64_t *batches);
+void tuff_task_close_set(struct task_set *set);
+/* Batch number `index` of a set, NULL: of what is held out; metrics are given it too. */
+enum tuff_status tuff_task_score(struct fit *f, struct task_set *set, uint64_t index, double *nats,
+                                 uint64_t *counted);
+void tuff_task_close(struct fit *f);
 
 /* ---- fit_data.c ---- */
 

@@ -31,9 +31,12 @@ void tuff_fit_note(struct fit *f, const char *format, ...)
 static enum tuff_status check_params(struct tuff_ctx *ctx, const struct tuff_fit_params *p)
 {
     TUFF_TRY(tuff_settings_check(ctx, p));
-    if (p->batch < 1 || p->context < 1 || p->accumulate < 1)
+    bool any = p->task.name && !p->context; /* length */
+    if (p->batch < 1 || (p->context < 1 && !any) || p->accumulate < 1)
         return tuff_fail(ctx, TUFF_E_RANGE, "%s must be 1 or more",
-                         p->batch < 1 ? "batch" : p->context < 1 ? "context" : "accumulate");
+                         p->batch < 1 ? "batch" : p->accumulate < 1 ? "accumulate" : "context");
+    if (p->task.name && p->steps < 1 && p->epochs < 1 && !p->resume)
+        return tuff_fail(ctx, TUFF_E_ARG, "say how long to train: steps or epochs");
     if (p->steps < 1 && p->epochs < 1 && !(p->seconds > 0) && !p->resume)
         return tuff_fail(ctx, TUFF_E_ARG, "say how long to train: steps, epochs or seconds");
     if (!p->n_data && !p->resume)
@@ -83,6 +86,10 @@ static enum tuff_status find_base(struct fit *f)
 static enum tuff_status read_adapters(struct fit *f)
 {
     const struct tuff_fit_params *p = f->params;
+    if (p->task.name && tuff_fit_adapts(p))
+        return tuff_fail(f->ctx, TUFF_E_UNSUPPORTED, "%s: task %s trains all weights, or those that freeze leaves; "
+                         "adapters are for language models", p->lora ? "lora" : "prompt-tuning, prefix-tuning",
+                         p->task.name);
     if ((p->lora != NULL) + (p->prompt_tuning != 0) + (p->prefix_tuning != 0) > 1)
         return tuff_fail(f->ctx, TUFF_E_ARG, "lora, prompt-tuning and prefix-tuning exclude each other");
     f->soft_prompt = (struct tuff_soft_prompt_params) {
@@ -162,7 +169,11 @@ static enum tuff_status choose_config(struct fit *f, const char **changed)
         if (p->dropout >= 0)
             tuff_model_set_dropout(&f->config, p->dropout);
     }
-    if (f->resume_from && p->config.num_hidden_layers &&
+    if (f->task)
+        TUFF_TRY(tuff_task_config(f));
+    else
+        TUFF_TRY(tuff_model_check_causal(f->ctx, "training", &f->config));
+    if (f->resume_from && p->config.num_hidden_layers && !f->task &&
         !tuff_model_config_equal(&f->config, &wanted))
         *changed = "the model's configuration";
     TUFF_TRY(tuff_model_config_check(f->ctx, from ? from : "model", &f->config));
@@ -170,14 +181,16 @@ static enum tuff_status choose_config(struct fit *f, const char **changed)
         return tuff_fail(f->ctx, TUFF_E_RANGE, "the data's vocabulary has %llu ids, the model's "
                          "%lld", (unsigned long long) info->vocab,
                          (long long) f->config.vocab_size);
+    if (f->task)
+        TUFF_TRY(tuff_task_load(f));
     return tuff_model_context_check(f->ctx, &f->config, p->context);
 }
 
-/* Of a run that was told its steps; of one by time the step count sets a limit to warm-up. */
+/* Of a run that was told its steps; of one by time, and of a task, the step count sets a limit to warm-up. */
 static int64_t warmup(const struct fit *f)
 {
     const struct tuff_fit_params *p = f->params;
-    return p->steps > 0 || p->epochs > 0 ? p->schedule.warmup
+    return (p->steps > 0 || p->epochs > 0) && !f->task ? p->schedule.warmup
                                          : TUFF_MIN(p->schedule.warmup, f->steps / 4);
 }
 
@@ -405,8 +418,9 @@ static void choose_intervals(struct fit *f)
     const struct tuff_fit_params *p = f->params;
     int64_t tenth = TUFF_MAX((f->steps + 9) / 10, 1);
     int64_t twentieth = 20 * f->eval_batches / (3 * p->accumulate) + 1;
-    f->eval_every = p->eval_every >= 0 ? p->eval_every : TUFF_MAX(tenth, twentieth);
-    f->save_every = p->save_every >= 0 ? p->save_every : TUFF_MIN(tenth, 1000);
+    int64_t epoch = f->task ? (int64_t) tuff_fit_epoch_steps(f, 1) : 0;
+    f->eval_every = p->eval_every >= 0 ? p->eval_every : epoch ? epoch : TUFF_MAX(tenth, twentieth);
+    f->save_every = p->save_every >= 0 ? p->save_every : epoch ? f->eval_every : TUFF_MIN(tenth, 1000);
 }
 
 static void tell_ready(struct fit *f)
@@ -436,8 +450,9 @@ static enum tuff_status begin_anew(struct fit *f)
                                     f->steps, warmup(f));
     if (!f->settings)
         return no_memory(f);
-    TUFF_TRY(f->init ? tuff_model_load(f->model, f->init)
-                     : tuff_model_init(f->model, f->params->seed));
+    TUFF_TRY(f->init && f->task ? tuff_model_load_base(f->model, f->init, f->params->seed)
+             : f->init          ? tuff_model_load(f->model, f->init)
+                                : tuff_model_init(f->model, f->params->seed));
     return tuff_adapter_init(f->model, f->params->seed);
 }
 

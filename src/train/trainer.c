@@ -42,13 +42,11 @@ struct tuff_trainer {
     uint64_t host_steps;
 };
 
-static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *pass, bool training)
+/* What a language model says of the tokens that follow: the head is left to the loss, which may take it in chunks. */
+static struct tuff_tensor *add_token_loss(struct tuff_graph *g, struct tuff_trainer *t, struct pass *pass,
+                                          bool training)
 {
     int64_t dims[2] = {pass->shape.batch, pass->shape.context};
-    tuff_model_inputs_add(g, t->params.model, &pass->in, .batch = dims[0], .time = dims[1],
-                          .gradient = training, .segments = t->params.packed,
-                          .dropout = training && t->params.dropout,
-                          .neftune = training ? t->params.neftune : 0);
     pass->targets = tuff_input(g, "targets", TUFF_U32, 2, dims);
     pass->weight = tuff_input(g, "weight", TUFF_F32, 1, (int64_t[]) {1});
     struct tuff_tensor *hidden = tuff_model_hidden(g, t->params.model, &pass->in);
@@ -58,6 +56,36 @@ static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *
     pass->loss = tuff_output(g, tuff_named(loss, "loss"), "loss");
     if (!training && t->params.eval_logits)
         pass->logits = tuff_output(g, tuff_model_logits(g, t->params.model, hidden), "logits");
+    return loss;
+}
+
+static struct tuff_tensor *add_task_loss(struct tuff_graph *g, struct tuff_trainer *t, struct pass *pass,
+                                         bool training)
+{
+    struct tuff_model_targets targets;
+    struct tuff_model_heads heads;
+    tuff_model_targets_add(g, t->params.model, &pass->in, &targets);
+    targets.label_smoothing = training ? (float) t->params.label_smoothing : 0;
+    tuff_model_apply_heads(g, t->params.model, &pass->in,
+                           tuff_model_hidden(g, t->params.model, &pass->in), &heads);
+    struct tuff_tensor *loss = tuff_model_loss(g, t->params.model, &heads, &targets);
+    pass->targets = targets.main.ids;
+    pass->weight = targets.main.weight;
+    pass->loss = tuff_output(g, tuff_named(loss, "loss"), "loss");
+    if (!training && t->params.eval_logits)
+        pass->logits = tuff_output(g, heads.logits, "logits");
+    return loss;
+}
+
+static void add_pass(struct tuff_graph *g, struct tuff_trainer *t, struct pass *pass, bool training)
+{
+    bool causal = tuff_model_get_config(t->params.model)->task == TUFF_TASK_CAUSAL_LM;
+    tuff_model_inputs_add(g, t->params.model, &pass->in, .batch = pass->shape.batch, .time = pass->shape.context,
+                          .gradient = training, .visible = !causal, .segments = t->params.packed,
+                          .dropout = training && t->params.dropout,
+                          .neftune = training ? t->params.neftune : 0);
+    struct tuff_tensor *loss = causal ? add_token_loss(g, t, pass, training)
+                                      : add_task_loss(g, t, pass, training);
     if (training && t->params.on_graph)
         t->params.on_graph(t->params.on_graph_user, g, loss);
     if (t->params.amp)
@@ -199,11 +227,20 @@ void tuff_trainer_amp(struct tuff_optimizer_params *optimizer, int amp, enum tuf
         optimizer->round = dtype;
 }
 
+/* Tasks whose targets are one id each. */
+static enum tuff_status check_task(struct tuff_ctx *ctx, const struct tuff_model_config *c)
+{
+    bool one = c->task == TUFF_TASK_SEQUENCE_CLASSIFICATION && c->problem == TUFF_PROBLEM_ONE_LABEL;
+    return one || c->task == TUFF_TASK_MASKED_LM || c->task == TUFF_TASK_TOKEN_CLASSIFICATION
+               ? TUFF_OK
+               : tuff_model_check_causal(ctx, "training", c);
+}
+
 enum tuff_status tuff_trainer_create(struct tuff_ctx *ctx, const struct tuff_trainer_params *params,
                                      struct tuff_trainer **out)
 {
     *out = NULL;
-    TUFF_TRY(tuff_model_check_causal(ctx, "training", tuff_model_get_config(params->model)));
+    TUFF_TRY(check_task(ctx, tuff_model_get_config(params->model)));
     TUFF_TRY(check_shapes(ctx, params));
     struct tuff_trainer *t = tuff_calloc(1, sizeof *t);
     if (!t)
@@ -350,12 +387,14 @@ static enum tuff_status refresh(struct tuff_trainer *t)
 static enum tuff_status fill(struct tuff_trainer *t, struct pass *pass,
                              const struct tuff_micro *m, float weight, const uint32_t *seed)
 {
-    size_t n = (size_t) (pass->shape.batch * pass->shape.context);
+    size_t n = (size_t) tuff_elements(pass->targets);
     memcpy(tuff_program_input(pass->program, pass->targets), m->targets, n * sizeof *m->targets);
     *(float *) tuff_program_input(pass->program, pass->weight) = weight;
     return tuff_model_inputs_write(pass->program, t->params.model, &pass->in,
                                    &(struct tuff_model_batch) {.ids = m->ids,
                                                                .segments = m->segments,
+                                                               .token_types = m->token_types,
+                                                               .visible = m->visible,
                                                                .seed = seed});
 }
 

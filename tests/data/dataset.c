@@ -336,6 +336,63 @@ static void test_masking(const struct tuff_tokenizer *tok, bool whole)
     tuff_dataset_close(d);
 }
 
+/* Batches of about one length: each epoch has every sample once, no batch costs more than its group's length, one at
+ * most is not full; with `shuffle` another order each epoch. */
+static void test_groups(const struct tuff_tokenizer *tok, bool shuffle)
+{
+    enum { N = 200, BATCH = 7 };
+    struct tuff_dataset *d = NULL;
+    struct tuff_samples *s = NULL;
+    struct tuff_samples_report report;
+    struct tuff_text text = {0};
+    for (int i = 0; i < N; i++) {
+        for (int k = 0; k <= i * i % 47; k++)
+            tuff_text_add(&text, "good ", 5);
+        tuff_text_add(&text, "\n", 1);
+    }
+    put("lengths.txt", text.s);
+    tuff_text_fini(&text);
+    CHECK_OK(ctx, open_as("lengths.txt", two, 1, &d));
+    CHECK_OK(ctx, tuff_samples_load(ctx, &(struct tuff_samples_params) {.kind = TUFF_SAMPLE_MASKED, .data = d,
+                                                                        .pair = SIZE_MAX, .label = SIZE_MAX,
+                                                                        .tokenizer = tok, .context = 64},
+                                    &s, &report));
+    uint32_t indices[N];
+    for (uint32_t i = 0; i < N; i++)
+        indices[i] = N - 1 - i;
+    struct tuff_collate_params c = {.samples = s, .indices = indices, .n = N, .shuffle = shuffle,
+                                    .batch = BATCH, .time = 48};
+    CHECK_OK(ctx, tuff_collate_group(ctx, s, indices, N, BATCH, 48, NULL, &c.groups));
+    CHECK(c.groups.n >= 3 && c.groups.lengths[0] == 16 && c.groups.lengths[c.groups.n - 1] == 48);
+    void *memory = calloc(1, tuff_collate_bytes(&c));
+    const struct tuff_collated *b = memory;
+    uint32_t first[2] = {0, 0};
+    for (uint64_t epoch = 0; epoch < 2; epoch++) {
+        int seen[N] = {0}, part = 0;
+        size_t padded = 0;
+        for (uint64_t i = 0; i < tuff_collate_batches(&c); i++) {
+            CHECK_OK(ctx, tuff_collate(&c, ctx, &(struct tuff_data_position) {7, epoch, i}, memory));
+            part += b->rows < BATCH;
+            padded += BATCH * b->time;
+            CHECK(b->time == c.groups.lengths[b->group]);
+            for (size_t row = 0; row < b->rows; row++) {
+                seen[b->samples[row]]++;
+                CHECK(b->visible[2 * row + 1] <= b->time && b->visible[2 * row + 1] >= 3);
+            }
+            first[epoch] = i ? first[epoch] : b->samples[0];
+        }
+        for (int i = 0; i < N; i++)
+            CHECK_MSG(seen[i] == 1, "sample %d came %d times", i, seen[i]);
+        CHECK(part == 1);
+        CHECK_MSG(padded < 1.4 * (double) report.tokens, "%zu tokens padded, %llu real", padded,
+                  (unsigned long long) report.tokens);
+    }
+    CHECK((first[0] != first[1]) == shuffle);
+    free(memory);
+    tuff_samples_destroy(s);
+    tuff_dataset_close(d);
+}
+
 static void test_labels(const struct tuff_tokenizer *tok)
 {
     static const char *const names[] = {"neg", "pos"}, *const tags[] = {"O", "X"};
@@ -398,6 +455,8 @@ int main(void)
     test_masking(tok, false);
     test_masking(tok, true);
     test_labels(tok);
+    test_groups(tok, false);
+    test_groups(tok, true);
     tuff_tokenizer_destroy(tok);
     tuff_ctx_destroy(ctx);
     return test_end();

@@ -30,8 +30,11 @@ model=$golden/bert-tokens-tiny
   > log 2>&1 && fail "generate took BERT"
 grep -q 'generating needs a causal language model or an encoder-decoder, which BertForTokenClassification is not' log ||
   fail "generate said: $(cat log)"
-"$tuff" plan --model bert --preset tiny > log 2>&1 && fail "plan took BERT"
-grep -q 'needs a causal language model' log || fail "plan said: $(cat log)"
+"$tuff" train --init "$model" --tokenizer "$golden/../tokenizers/bpe-trained" --steps 1 --out no \
+  --data "$golden/../tasks/perplexity/text.txt" > log 2>&1 && fail "train took BERT as a language model"
+grep -q 'training needs a causal language model, which BertForTokenClassification is not' log ||
+  fail "train said: $(cat log)"
+"$tuff" plan --model bert --preset tiny > log 2>&1 && grep -q '^  peak' log || fail "plan of masked words: $(cat log)"
 sed 's/BertForTokenClassification/BertForQuestionAnswering/' "$model/config.json" > config.json
 cp "$model/model.safetensors" .
 "$tuff" verify . "$model/golden.safetensors" > log 2>&1 && fail "an unknown head was taken"
