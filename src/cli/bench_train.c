@@ -10,7 +10,7 @@
 struct training {
     struct tuff_trainer *trainer;
     uint32_t *ids, *targets;
-    uint64_t counted;
+    uint64_t tokens, counted; /* counted: targets, a token each or a sequence */
     double loss;
 };
 
@@ -48,6 +48,24 @@ static enum tuff_status add_trained_model(struct bench *b, struct tuff_store *st
     return status;
 }
 
+/* Random tokens, and targets of the model's task. */
+static enum tuff_status draw(const struct bench *b, const struct tuff_model_config *config,
+                             struct training *t)
+{
+    bool words = config->task == TUFF_TASK_CAUSAL_LM || config->task == TUFF_TASK_MASKED_LM;
+    uint64_t vocab = (uint64_t) config->vocab_size, kinds = words ? vocab : (uint64_t) config->num_labels;
+    struct tuff_rng rng;
+    t->counted = config->task == TUFF_TASK_SEQUENCE_CLASSIFICATION ? (uint64_t) b->batch : t->tokens;
+    t->ids = tuff_calloc(t->tokens + t->counted, sizeof *t->ids);
+    if (!t->ids)
+        return tuff_fail(b->cli->ctx, TUFF_E_NOMEM, "bench: out of memory");
+    t->targets = t->ids + t->tokens;
+    tuff_rng_init(&rng, 2, 0);
+    for (uint64_t i = 0; i < t->tokens + t->counted; i++)
+        t->ids[i] = (uint32_t) tuff_rng_below(&rng, i < t->tokens ? vocab : kinds);
+    return TUFF_OK;
+}
+
 static enum tuff_status create_training(struct bench *b, struct tuff_store *store,
                                         struct tuff_model *model, int blocks, int amp,
                                         enum tuff_dtype amp_dtype, struct training *t)
@@ -72,16 +90,7 @@ static enum tuff_status create_training(struct bench *b, struct tuff_store *stor
     if (b->lora)
         TUFF_TRY(tuff_lora_init(model, 1));
     TUFF_TRY(tuff_trainer_start(t->trainer, 0, 0));
-    struct tuff_rng rng;
-    t->ids = tuff_calloc(2 * t->counted, sizeof *t->ids);
-    if (!t->ids)
-        return tuff_fail(b->cli->ctx, TUFF_E_NOMEM, "bench: out of memory");
-    t->targets = t->ids + t->counted;
-    tuff_rng_init(&rng, 2, 0);
-    uint64_t vocab = (uint64_t) tuff_model_get_config(model)->vocab_size;
-    for (uint64_t i = 0; i < 2 * t->counted; i++)
-        t->ids[i] = (uint32_t) tuff_rng_below(&rng, vocab);
-    return TUFF_OK;
+    return draw(b, tuff_model_get_config(model), t);
 }
 
 static void report_train(const struct bench *b, const struct training *t, struct bench_outcome *o)
@@ -89,7 +98,7 @@ static void report_train(const struct bench *b, const struct training *t, struct
     struct tuff_plan_sizes sizes;
     uint64_t taken = tuff_vk_counts(b->device)->bytes;
     tuff_trainer_sizes(t->trainer, &sizes);
-    o->tokens_per_s = (double) t->counted / o->median;
+    o->tokens_per_s = (double) t->tokens / o->median;
     o->gflops = sizes.flops / o->median * 1e-9;
     o->host_ms = tuff_trainer_host_seconds(t->trainer) * 1e3;
     o->planned = tuff_plan_peak(&sizes);
@@ -107,7 +116,7 @@ int bench_train(struct bench *b)
 {
     struct tuff_store *store = NULL;
     struct tuff_model *model = NULL;
-    struct training t = {.counted = (uint64_t) (b->batch * b->context)};
+    struct training t = {.tokens = (uint64_t) (b->batch * b->context)};
     struct bench_outcome o = {0};
     uint64_t memory;
     int blocks, code = cli_memory_words(b->command, b->checkpoint, NULL, &blocks, &memory);

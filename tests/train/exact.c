@@ -59,6 +59,10 @@ static void test_resume(struct tuff_ctx *ctx, struct tuff_device *device)
         enum tuff_dtype dtype;
         bool examples;
         double outliers, average; /* average: and the rate falls where evaluations get no better */
+        bool pack;
+        const char *lora; /* of what the first case made */
+        int virtual_tokens;
+        double neftune;
     } cases[] = {{"adamw", TUFF_ADAMW, 0, 0, TUFF_F32, true, 4},
                  {"adam O1 f16", TUFF_ADAM, 0, 1, TUFF_F16, false, 0},
                  {"sgd O2 bf16", TUFF_SGD, 0, 2, TUFF_BF16, true, 0},
@@ -70,7 +74,14 @@ static void test_resume(struct tuff_ctx *ctx, struct tuff_device *device)
                  {"adafactor", TUFF_ADAFACTOR, 0, 0, TUFF_F32, true, 0},
                  {"muon O1 bf16", TUFF_MUON, 0.9, 1, TUFF_BF16, false, 0},
                  {"galore", TUFF_GALORE, 0, 0, TUFF_F32, true, 0},
-                 {"adamw average plateau", TUFF_ADAMW, 0, 0, TUFF_F32, false, 0, 0.75}};
+                 {"adamw average plateau", TUFF_ADAMW, 0, 0, TUFF_F32, false, 0, 0.75},
+                 {"adamw packed", TUFF_ADAMW, 0, 0, TUFF_F32, true, .pack = true, .neftune = 5},
+                 {"adamw packed dora O1 f16", TUFF_ADAMW, 0, 1, TUFF_F16, true, .pack = true,
+                  .lora = "r=2,dropout=0.1,dora"},
+                 {"muon lora", TUFF_MUON, 0.9, 0, TUFF_F32, false, .lora = "r=4,target=c_attn"},
+                 {"adamw prefix", TUFF_ADAMW, 0, 0, TUFF_F32, false, .virtual_tokens = 3}};
+    char base[512];
+    snprintf(base, sizeof base, "%s/step-%08d", RUN("0.0"), SHORT);
     struct tuff_examples *examples = make_examples(ctx);
     for (size_t i = 0; i < TUFF_COUNT(cases); i++) {
         char folders[2][256];
@@ -91,6 +102,14 @@ static void test_resume(struct tuff_ctx *ctx, struct tuff_device *device)
             p.amp = cases[i].amp;
             p.amp_dtype = cases[i].dtype;
             p.examples = cases[i].examples ? examples : NULL;
+            p.pack = cases[i].pack;
+            p.neftune = cases[i].neftune;
+            p.lora = cases[i].lora;
+            p.prefix_tuning = cases[i].virtual_tokens;
+            if (p.lora || p.prefix_tuning)
+                p.init = base;
+            if (p.prefix_tuning) /* they take positions too */
+                p.context -= p.prefix_tuning;
             p.schedule.base = cases[i].kind == TUFF_LION ? 1e-4 : 1e-3;
             if (cases[i].average > 0) { /* no evaluation is a hundred times better */
                 p.eval_every = 1;

@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from gpt2 import GPT2
+from gpt2 import GPT2, Attention
 
 
 def options():
@@ -20,6 +20,8 @@ def options():
     parser.add_argument("--seconds", type=float, default=20, help="time steps for that long")
     parser.add_argument("--attention", choices=("sdpa", "plain"), default="sdpa")
     parser.add_argument("--adamw", choices=("default", "fused", "foreach"), default="default")
+    parser.add_argument("--bidirectional", action="store_true",
+                        help="each token sees all others: the peer of a BERT's config.json")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -28,6 +30,7 @@ def main():
     o = options()
     torch.set_num_threads(o.threads)
     torch.manual_seed(1)
+    Attention.causal = not o.bidirectional
     model = GPT2(o.vocab, o.context, o.layers, o.heads, o.width, plain=o.attention == "plain")
     choice = {} if o.adamw == "default" else {o.adamw: True}
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1, **choice)

@@ -18,6 +18,8 @@ class Linear(nn.Module):
 
 
 class Attention(nn.Module):
+    causal = True  # False: BERT's blocks, but for where their norms stand
+
     def __init__(self, width, heads, plain):
         super().__init__()
         self.heads, self.plain = heads, plain
@@ -30,10 +32,12 @@ class Attention(nn.Module):
                    for s in self.c_attn(x).split(c, dim=2))
         if self.plain:
             scores = q @ k.transpose(2, 3) / math.sqrt(c // self.heads)
-            later = torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1)
-            y = scores.masked_fill(later, float("-inf")).softmax(-1) @ v
+            if self.causal:
+                later = torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1)
+                scores = scores.masked_fill(later, float("-inf"))
+            y = scores.softmax(-1) @ v
         else:
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return self.c_proj(y.transpose(1, 2).reshape(b, t, c))
 
 
