@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A Llama-shaped model with random weights as a GGUF file, for llama.cpp's llama-finetune: the peer
-of `tuff bench train` at those sizes. The tokenizer is that of a byte-level BPE tokenizer.json, its
+"""A Llama- or GPT-2-shaped model with random weights as a GGUF file, for llama.cpp: llama-finetune is the peer
+of `tuff bench train` at those sizes, llama-bench of `tuff bench decode`. The tokenizer is that of a byte-level BPE tokenizer.json, its
 vocabulary cut or filled up to --vocab. Needs Debian's python3-gguf."""
 import argparse
 import json
@@ -13,6 +13,7 @@ def options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tokenizer", help="tokenizer.json")
     parser.add_argument("out", help="the file to write")
+    parser.add_argument("--arch", choices=("llama", "gpt2"), default="llama")
     for name, value in (("layers", 6), ("heads", 6), ("width", 384), ("hidden", 1024),
                         ("context", 256), ("vocab", 50257)):
         parser.add_argument("--" + name, type=int, default=value)
@@ -38,15 +39,18 @@ def add_tokenizer(writer, path, size):
 def main():
     o = options()
     rng = numpy.random.default_rng(1)
-    writer = gguf.GGUFWriter(o.out, "llama")
+    writer = gguf.GGUFWriter(o.out, o.arch)
     writer.add_context_length(o.context)
     writer.add_embedding_length(o.width)
     writer.add_block_count(o.layers)
     writer.add_feed_forward_length(o.hidden)
     writer.add_head_count(o.heads)
     writer.add_head_count_kv(o.heads)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_dimension_count(o.width // o.heads)
+    if o.arch == "gpt2":
+        writer.add_layer_norm_eps(1e-5)
+    else:
+        writer.add_layer_norm_rms_eps(1e-5)
+        writer.add_rope_dimension_count(o.width // o.heads)
     writer.add_vocab_size(o.vocab)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     add_tokenizer(writer, o.tokenizer, o.vocab)
@@ -54,20 +58,36 @@ def main():
     def matrix(name, rows, columns):
         writer.add_tensor(name, rng.normal(0, 0.02, (rows, columns)).astype(numpy.float32))
 
-    def ones(name):
-        writer.add_tensor(name, numpy.ones(o.width, numpy.float32))
+    def vector(name, size, value):
+        writer.add_tensor(name, numpy.full(size, value, numpy.float32))
+
+    def norm(name):
+        vector(name + ".weight", o.width, 1)
+        if o.arch == "gpt2":
+            vector(name + ".bias", o.width, 0)
+
+    def linear(name, outputs, inputs):
+        matrix(name + ".weight", outputs, inputs)
+        if o.arch == "gpt2":
+            vector(name + ".bias", outputs, 0)
 
     matrix("token_embd.weight", o.vocab, o.width)
-    ones("output_norm.weight")
+    if o.arch == "gpt2":
+        matrix("position_embd.weight", o.context, o.width)
+    norm("output_norm")
     for i in range(o.layers):
         block = f"blk.{i}."
-        ones(block + "attn_norm.weight")
-        ones(block + "ffn_norm.weight")
-        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            matrix(f"{block}{name}.weight", o.width, o.width)
-        matrix(block + "ffn_gate.weight", o.hidden, o.width)
-        matrix(block + "ffn_up.weight", o.hidden, o.width)
-        matrix(block + "ffn_down.weight", o.width, o.hidden)
+        norm(block + "attn_norm")
+        norm(block + "ffn_norm")
+        if o.arch == "gpt2":
+            linear(block + "attn_qkv", 3 * o.width, o.width)
+        else:
+            for name in ("attn_q", "attn_k", "attn_v"):
+                linear(block + name, o.width, o.width)
+            linear(block + "ffn_gate", o.hidden, o.width)
+        linear(block + "attn_output", o.width, o.width)
+        linear(block + "ffn_up", o.hidden, o.width)
+        linear(block + "ffn_down", o.width, o.hidden)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
