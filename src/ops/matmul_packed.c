@@ -14,7 +14,7 @@ enum {
     LEAST_N = 4,
     LEAST_K = 4,
     BLOCK_COLUMNS = 64,         /* whole panels, and a view of the bias may start there */
-    MOST_PANELS = 64 << 20,     /* bytes of an operand that are packed at a time */
+    MOST_PANELS = 32 << 20,     /* bytes of an operand that are packed at a time */
     VIEW_ALIGNMENT = 256,       /* at most, by Vulkan's limits */
     MOST_PARTS = 32
 };
