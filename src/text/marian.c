@@ -74,12 +74,6 @@ static enum tuff_status read(struct tuff_ctx *ctx, const char *name, const json_
     return read_pieces(ctx, name, pieces, tok);
 }
 
-static enum tuff_status finish(struct tuff_ctx *ctx, const char *name, struct tuff_tokenizer *tok)
-{
-    (void) ctx, (void) name, (void) tok;
-    return TUFF_OK;
-}
-
 static bool write(const struct tuff_tokenizer *tok, json_t *model)
 {
     return json_object_set_new(model, "vocab", tuff_model_vocab_to_json(tok)) == 0;
@@ -120,7 +114,7 @@ static size_t head(const struct tuff_tokenizer *tok, const uint8_t *text, size_t
     return end;
 }
 
-const struct tuff_model_kind tuff_model_marian = {"Marian", read, finish, write, encode, head};
+const struct tuff_model_kind tuff_model_marian = {"Marian", read, NULL, write, encode, head};
 
 /* ---- decoding ---- */
 

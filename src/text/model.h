@@ -79,7 +79,7 @@ struct tuff_model_kind {
     /* Reads the settings and the vocabulary; the tokenizer keeps a copy of the settings. */
     enum tuff_status (*read)(struct tuff_ctx *ctx, const char *name, const json_t *model,
                              uint64_t id_limit, struct tuff_tokenizer *tok);
-    /* Derives tables once all tokens are there. */
+    /* Derives tables once all tokens are there; NULL: there are none. */
     enum tuff_status (*finish)(struct tuff_ctx *ctx, const char *name, struct tuff_tokenizer *tok);
     /* Sets what the settings lack: "vocab", "merges". false: out of memory. */
     bool (*write)(const struct tuff_tokenizer *tok, json_t *model);

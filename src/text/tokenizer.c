@@ -134,7 +134,8 @@ enum tuff_status tuff_tokenizer_finish(struct tuff_ctx *ctx, const char *name,
     }
     if (tok->decoder.byte_level && !spell_bytes(tok))
         return tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", name);
-    TUFF_TRY(tok->kind->finish(ctx, name, tok));
+    if (tok->kind->finish)
+        TUFF_TRY(tok->kind->finish(ctx, name, tok));
     look_at_words(tok);
     return TUFF_OK;
 }

@@ -11,14 +11,6 @@ static enum tuff_status read(struct tuff_ctx *ctx, const char *name, const json_
     return TUFF_OK;
 }
 
-static enum tuff_status finish(struct tuff_ctx *ctx, const char *name, struct tuff_tokenizer *tok)
-{
-    (void) ctx;
-    (void) name;
-    (void) tok;
-    return TUFF_OK;
-}
-
 static bool write(const struct tuff_tokenizer *tok, json_t *model)
 {
     return json_object_set_new(model, "vocab", tuff_model_vocab_to_json(tok)) == 0;
@@ -41,4 +33,4 @@ static enum tuff_status encode(struct tuff_ctx *ctx, const struct tuff_tokenizer
                : tuff_fail(ctx, TUFF_E_NOMEM, "encoding: out of host memory");
 }
 
-const struct tuff_model_kind tuff_model_wordlevel = {"WordLevel", read, finish, write, encode, NULL};
+const struct tuff_model_kind tuff_model_wordlevel = {"WordLevel", read, NULL, write, encode, NULL};
