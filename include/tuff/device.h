@@ -54,6 +54,7 @@ struct tuff_device_info {
     uint64_t max_allocation, max_buffer;
     uint32_t max_texel_elements, max_storage_range, max_shared_bytes, max_invocations, max_push_bytes;
     uint32_t max_groups[3];
+    uint32_t compute_units;   /* multiprocessors, compute units; 0: the driver does not tell */
     double timestamp_ns;      /* nanoseconds a tick; 0: no timestamps */
     char tile[4];             /* of matmul, as forced: s, m, l; "": chosen by shape */
 };

@@ -13,6 +13,8 @@
 // subgroup WM / FM + WN / FN fragments for WM WN / (FM FN) products.
 //! variant f16 -DELEMENT=float16_t
 //! variant bf16 -DELEMENT=bfloat16_t -DBF16
+//! variant f16.octs -DELEMENT=float16_t -DOCTS
+//! variant bf16.octs -DELEMENT=bfloat16_t -DBF16 -DOCTS
 //! needs GL_KHR_cooperative_matrix GL_EXT_bfloat16
 //! full_subgroups 17
 #extension GL_GOOGLE_include_directive : require
@@ -43,37 +45,45 @@ layout(constant_id = 17) const uint SG = 32u;    // the subgroup's size, require
 layout(constant_id = 18) const uint FM = 16u;
 layout(constant_id = 19) const uint FN = 16u;
 layout(constant_id = 20) const uint FK = 16u;
-const uint BK = TUFF_COOPMAT_K, ROW = TUFF_COOPMAT_ROW(PAD);
+#ifdef OCTS
+layout(constant_id = 24) const uint BK = 32u;
+layout(constant_id = 25) const uint BUFFERS = 1u;
+#else
+const uint BK = TUFF_COOPMAT_K, BUFFERS = 1u;
+#endif
 const uint SUBGROUPS = TUFF_COOPMAT_SUBGROUPS(BM, BN, WM, WN), WG = SUBGROUPS * SG;
-const uint A_BLOCKS = BM * BK / 16u, BLOCKS = (BM + BN) * BK / 16u; // 4 x 4 blocks of a copy
-const uint EACH = (BLOCKS + WG - 1u) / WG;
 const uint BAND = 8u; // rows of tiles walked together: they share columns of b in the cache
 const uint QUADS_OF_FRAGMENT = FM * FN / 4u;
 
+#ifdef OCTS
+const uint A_SIZE = TUFF_COOPMAT_OCTS(BM, BK, A_ALONG_K);
+const uint BUFFER = A_SIZE + TUFF_COOPMAT_OCTS(BN, BK, B_ALONG_K);
+shared uvec4 tile[BUFFERS * BUFFER];
+uint buffer_at = 0u; // of the copy in use
+#else
 shared uvec2 tile[TUFF_COOPMAT_SHARED(BM, BN, PAD)]; // rows of a, columns of b: quads of 32 k each
+#endif
 shared vec4 stage[SUBGROUPS * QUADS_OF_FRAGMENT];
 
 coopmat<float, gl_ScopeSubgroup, FM, FN, gl_MatrixUseAccumulator> sum[WM / FM][WN / FN];
 uint t = gl_LocalInvocationIndex;
 uint sub_row = gl_SubgroupID / (BN / WN) * WM, sub_col = gl_SubgroupID % (BN / WN) * WN;
-#include "matmul/coopmat_copy.glsl"
-
-void multiply()
+uvec2 forward(uvec2 address, uint bytes)
 {
-    coopmat<ELEMENT, gl_ScopeSubgroup, FM, FK, gl_MatrixUseA> a[WM / FM];
-    coopmat<ELEMENT, gl_ScopeSubgroup, FK, FN, gl_MatrixUseB> b;
-    for (uint k = 0u; k < BK; k += FK) { // unrolled by drivers where it pays
-        [[unroll]] for (uint i = 0u; i < WM / FM; i++)
-            coopMatLoad(a[i], tile, (sub_row + i * FM) * ROW + k / 4u, ROW,
-                        gl_CooperativeMatrixLayoutRowMajor);
-        [[unroll]] for (uint j = 0u; j < WN / FN; j++) {
-            coopMatLoad(b, tile, (BM + sub_col + j * FN) * ROW + k / 4u, ROW,
-                        gl_CooperativeMatrixLayoutColumnMajor);
-            [[unroll]] for (uint i = 0u; i < WM / FM; i++)
-                sum[i][j] = coopMatMulAdd(a[i], b, sum[i][j]);
-        }
-    }
+    uint carry, low = uaddCarry(address.x, bytes, carry);
+    return uvec2(low, address.y + carry);
 }
+
+uvec2 element(uvec2 address, uint i)
+{
+    return forward(uvec2(address.x, address.y + (i >> 31)), i << 1);
+}
+
+#ifdef OCTS
+#include "matmul/coopmat_octs.glsl"
+#else
+#include "matmul/coopmat_copy.glsl"
+#endif
 
 // A subgroup's lanes meet: what they stored to shared memory is there for all of them.
 void subgroup_meet()
@@ -134,13 +144,18 @@ void main()
             [[unroll]] for (uint x = 0u; x < WN / FN; x++)
                 sum[y][x] = coopmat<float, gl_ScopeSubgroup, FM, FN, gl_MatrixUseAccumulator>(0.0);
         for (uint k = k0; k < k_end; k += BK) {
-            barrier(); // all have read the last copy
+            if (BUFFERS == 1u)
+                barrier(); // all have read the last copy
             share_blocks(k, k_end);
-            barrier();
+            barrier(); // with two buffers, all have read the last but one, too
             if (k + BK < k_end) // else the last copy is loaded once more, for nobody
                 advance_blocks();
             load_blocks(k + BK < k_end ? k + BK : k, k_end);
             multiply();
+#ifdef OCTS
+            if (BUFFERS == 2u)
+                buffer_at = BUFFER - buffer_at;
+#endif
         }
         finish_tile(row0, col0, z * p.c_batch);
     }

@@ -8,6 +8,10 @@
  *   PAD       quads of elements (8 bytes) behind each row in shared memory, an even number: rows
  *             begin at 16 bytes, and 8 of them do not meet in a bank */
 #define TUFF_COOPMAT_K 32u
+/* Where lines of memory begin at 16 bytes (.octs), they lie in shared memory as in memory: octs of
+ * elements of an operand, SIDE rows and K deep. K is a constant there, and BUFFERS of them follow each
+ * other. */
+#define TUFF_COOPMAT_OCTS(SIDE, K, ALONG_K) ((SIDE) * (K) / 8u + ((ALONG_K) ? (SIDE) : (K)))
 #define TUFF_COOPMAT_SUBGROUPS(BM, BN, WM, WN) (((BM) / (WM)) * ((BN) / (WN)))
 #define TUFF_COOPMAT_ROW(PAD) (TUFF_COOPMAT_K / 4u + (PAD)) /* quads */
 #define TUFF_COOPMAT_SHARED(BM, BN, PAD) (((BM) + (BN)) * TUFF_COOPMAT_ROW(PAD))

@@ -1,5 +1,9 @@
 // The way from memory to shared memory in matmul/coopmat, which has the constants, `tile` and `t`.
 
+const uint ROW = TUFF_COOPMAT_ROW(PAD);
+const uint A_BLOCKS = BM * BK / 16u, BLOCKS = (BM + BN) * BK / 16u; // 4 x 4 blocks of a copy
+const uint EACH = (BLOCKS + WG - 1u) / WG;
+
 // A 4 x 4 block of a or b on its way to shared memory: four lines of memory, each four k of a row or
 // four rows at a k; elements are two to a word.
 struct Block {
@@ -21,17 +25,6 @@ uvec2 place(uint block)
     uint i = in_a(block) ? block : block - A_BLOCKS, quads = BK / 4u;
     return along_k(block) ? uvec2(i / quads, i % quads)
                           : uvec2(i / (8u * quads) * 8u + i % 8u, i / 8u % quads);
-}
-
-uvec2 forward(uvec2 address, uint bytes)
-{
-    uint carry, low = uaddCarry(address.x, bytes, carry);
-    return uvec2(low, address.y + carry);
-}
-
-uvec2 element(uvec2 address, uint i)
-{
-    return forward(uvec2(address.x, address.y + (i >> 31)), i << 1);
 }
 
 // Rows beyond the last repeat it; their products are not stored.
@@ -134,5 +127,22 @@ void share_blocks(uint k0, uint k_end)
         [[unroll]] for (uint r = 0u; r < 4u; r++)
             tile[to + r * ROW] = along_k(block) ? k_line(blocks[i], r, true, k, k_end)
                                                 : k_line(blocks[i], r, false, k, k_end);
+    }
+}
+
+void multiply()
+{
+    coopmat<ELEMENT, gl_ScopeSubgroup, FM, FK, gl_MatrixUseA> a[WM / FM];
+    coopmat<ELEMENT, gl_ScopeSubgroup, FK, FN, gl_MatrixUseB> b;
+    for (uint k = 0u; k < BK; k += FK) { // unrolled by drivers where it pays
+        [[unroll]] for (uint i = 0u; i < WM / FM; i++)
+            coopMatLoad(a[i], tile, (sub_row + i * FM) * ROW + k / 4u, ROW,
+                        gl_CooperativeMatrixLayoutRowMajor);
+        [[unroll]] for (uint j = 0u; j < WN / FN; j++) {
+            coopMatLoad(b, tile, (BM + sub_col + j * FN) * ROW + k / 4u, ROW,
+                        gl_CooperativeMatrixLayoutColumnMajor);
+            [[unroll]] for (uint i = 0u; i < WM / FM; i++)
+                sum[i][j] = coopMatMulAdd(a[i], b, sum[i][j]);
+        }
     }
 }

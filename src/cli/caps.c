@@ -50,6 +50,7 @@ static const struct field {
     FIELD(U32, max_shared_bytes),
     FIELD(U32, max_invocations),
     FIELD(U32, max_push_bytes),
+    FIELD(U32, compute_units),
     FIELD(REAL, timestamp_ns),
 #undef FIELD
 };

@@ -52,6 +52,8 @@ static void print(const struct tuff_device_info *d)
     printf("   %u KiB shared, %u invocations a group, %u x %u x %u groups, %u bytes pushed\n",
            d->max_shared_bytes / 1024, d->max_invocations, d->max_groups[0], d->max_groups[1],
            d->max_groups[2], d->max_push_bytes);
+    if (d->compute_units)
+        printf("   %u compute units\n", d->compute_units);
     printf("   views of %u texels, %u MiB; ", d->max_texel_elements, d->max_storage_range >> 20);
     if (d->timestamp_ns > 0)
         printf("timestamps of %g ns\n", d->timestamp_ns);

@@ -4,11 +4,18 @@
 #include "matmul/coopmat.h"
 
 const struct tuff_matmul_tile tuff_matmul_matrix_tiles[] = {
-    {"s", 32, 32, 32, 32, 2},
-    {"m", 64, 64, 32, 32, 2},
-    {"l", 128, 128, 64, 64, 2},
+    {"s", 32, 32, 32, 32, 2, TUFF_COOPMAT_K, 1},
+    {"m", 64, 64, 32, 32, 2, TUFF_COOPMAT_K, 1},
+    {"l", 128, 128, 64, 64, 2, TUFF_COOPMAT_K, 1},
 };
 const size_t tuff_matmul_matrix_tile_count = TUFF_COUNT(tuff_matmul_matrix_tiles);
+
+const struct tuff_matmul_tile tuff_matmul_octs_tiles[] = {
+    {"s", 32, 32, 32, 32, 0, 32, 2},
+    {"m", 64, 64, 32, 32, 0, 32, 2},
+    {"l", 128, 128, 64, 64, 0, 32, 2},
+};
+const size_t tuff_matmul_octs_tile_count = TUFF_COUNT(tuff_matmul_octs_tiles);
 
 static uint32_t subgroups(const struct tuff_matmul_tile *t)
 {
@@ -18,8 +25,14 @@ static uint32_t subgroups(const struct tuff_matmul_tile *t)
 uint64_t tuff_matmul_matrix_shared(const struct tuff_matmul_tile *tile,
                                    const struct tuff_matrix_shape *shape)
 {
-    return 8ull * TUFF_COOPMAT_SHARED(tile->bm, tile->bn, tile->pad) +
-           4ull * subgroups(tile) * shape->m * shape->n;
+    uint64_t stage = 4ull * subgroups(tile) * shape->m * shape->n;
+    if (tile->pad)
+        return 8ull * TUFF_COOPMAT_SHARED(tile->bm, tile->bn, tile->pad) + stage;
+    /* The larger of the layouts. */
+    return 16ull * tile->buffers *
+               (TUFF_COOPMAT_OCTS(tile->bm, tile->k, tile->bm > tile->k) +
+                TUFF_COOPMAT_OCTS(tile->bn, tile->k, tile->bn > tile->k)) +
+           stage;
 }
 
 uint32_t tuff_matmul_matrix_invocations(const struct tuff_matmul_tile *tile, uint32_t subgroup)
@@ -31,7 +44,8 @@ bool tuff_matmul_matrix_divides(const struct tuff_matmul_tile *tile,
                                 const struct tuff_matrix_shape *shape)
 {
     return tile->tm % shape->m == 0 && tile->tn % shape->n == 0 && shape->n % 4 == 0 &&
-           TUFF_COOPMAT_K % shape->k == 0 && shape->k % 4 == 0;
+           tile->k % shape->k == 0 && shape->k % 4 == 0 &&
+           (tile->pad || (shape->m % 8 == 0 && shape->n % 8 == 0 && shape->k % 8 == 0));
 }
 
 const struct tuff_matrix_shape *tuff_matmul_matrix_shape(const struct tuff_device_info *device,
@@ -51,6 +65,26 @@ const struct tuff_matrix_shape *tuff_matmul_matrix_shape(const struct tuff_devic
     return NULL;
 }
 
+static bool in_octs(const struct tuff_tensor *x)
+{
+    bool whole = x->offset % 8 == 0;
+    for (int i = 0; i < x->rank - 1; i++)
+        whole &= x->dims[i] == 1 || x->strides[i] % 8 == 0;
+    return whole && x->strides[x->rank - 2] % 8 == 0;
+}
+
+/* NVIDIA's units take a fragment in either order from shared memory (ldmatrix turns it on the way); those
+ * of AMD want eight adjacent k of a row in a register quad. */
+bool tuff_matmul_matrix_octs(const struct tuff_device_info *device, const struct tuff_node *node)
+{
+    const struct tuff_matmul_attr *attr = node->attr;
+    const struct tuff_matrix_shape *shape = tuff_matmul_matrix_shape(device, node);
+    bool turns = device->vendor_id == 0x10de || !strcmp(device->type, "cpu");
+    return shape && tuff_matmul_matrix_divides(&tuff_matmul_octs_tiles[0], shape) &&
+           (turns || (!attr->ta && attr->tb)) && in_octs(node->in[MATMUL_A]) &&
+           in_octs(node->in[MATMUL_B]);
+}
+
 void tuff_matmul_coopmat_constants(const struct tuff_matmul_tile *tile,
                                    const struct tuff_matrix_shape *shape, uint32_t subgroup,
                                    const struct tuff_matmul_tiled_spec *spec,
@@ -62,4 +96,6 @@ void tuff_matmul_coopmat_constants(const struct tuff_matmul_tile *tile,
     constants[18] = shape->m;
     constants[19] = shape->n;
     constants[20] = shape->k;
+    constants[24] = tile->k;
+    constants[25] = tile->buffers;
 }

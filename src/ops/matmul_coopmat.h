@@ -8,6 +8,9 @@
 /* Smallest first; tm x tn is what belongs to a subgroup, pad counts quads of elements. */
 extern const struct tuff_matmul_tile tuff_matmul_matrix_tiles[];
 extern const size_t tuff_matmul_matrix_tile_count;
+/* Those of the kernels for lines that begin at 16 bytes. */
+extern const struct tuff_matmul_tile tuff_matmul_octs_tiles[];
+extern const size_t tuff_matmul_octs_tile_count;
 
 /* Shared memory and invocations of a workgroup, by the shader's own formulas. */
 uint64_t tuff_matmul_matrix_shared(const struct tuff_matmul_tile *tile,
@@ -22,6 +25,10 @@ bool tuff_matmul_matrix_divides(const struct tuff_matmul_tile *tile,
  * shape for it. */
 const struct tuff_matrix_shape *tuff_matmul_matrix_shape(const struct tuff_device_info *device,
                                                          const struct tuff_node *node);
+
+/* The lines of both operands in memory begin at 16 bytes, and the device's units take them as they lie
+ * there. */
+bool tuff_matmul_matrix_octs(const struct tuff_device_info *device, const struct tuff_node *node);
 
 /* Specialization constants of matmul/coopmat. */
 enum { TUFF_COOPMAT_SPECS = TUFF_TILED_SPECS };

@@ -9,9 +9,9 @@
 #include "matmul/tiled.h"
 
 const struct tuff_matmul_tile tuff_matmul_tiles[] = {
-    {"s", 32, 32, 4, 4, 1},
-    {"m", 64, 64, 8, 4, 1},
-    {"l", 128, 128, 8, 8, 1},
+    {"s", 32, 32, 4, 4, 1, TUFF_TILED_K, 1},
+    {"m", 64, 64, 8, 4, 1, TUFF_TILED_K, 1},
+    {"l", 128, 128, 8, 8, 1, TUFF_TILED_K, 1},
 };
 const size_t tuff_matmul_tile_count = TUFF_COUNT(tuff_matmul_tiles);
 
@@ -48,11 +48,19 @@ uint32_t tuff_matmul_tile_invocations(const struct tuff_matmul_tile *tile)
     return TUFF_TILED_INVOCATIONS(tile->bm, tile->bn, tile->tm, tile->tn);
 }
 
-/* Workgroups that keep the device busy: a guess, as Vulkan does not tell how many it runs. */
-static uint64_t enough_groups(const struct tuff_device_info *device)
+/* Multiprocessors, compute units: what a workgroup runs on. A guess where Vulkan does not tell. */
+static uint64_t units_of(const struct tuff_device_info *device)
 {
-    return !strcmp(device->type, "discrete") ? 96 : 16;
+    return device->compute_units ? device->compute_units : !strcmp(device->type, "discrete") ? 48 : 8;
 }
+
+/* What a product costs a unit, in multiply-adds, by kernels without and with matrix units: on an H100 (132
+ * units; 157 and 700 of them a nanosecond and unit with tile l, 23 bytes). A workgroup alone on its
+ * unit waits for memory with nobody to use the time. */
+static const struct {
+    double part_byte, launch, alone;
+    double slower[8]; /* than the largest tile, by tile */
+} costs[] = {{7, 6e5, 1.4, {1.7, 1.15, 1}}, {30, 3e6, 1.4, {2.5, 1.3, 1}}};
 
 /* shape NULL: without matrix units. */
 static bool possible(const struct tuff_device_info *device, const struct tuff_matmul_tile *tile,
@@ -81,48 +89,68 @@ static uint32_t choice_of(size_t row, uint32_t parts)
     return (uint32_t) row | parts << 8;
 }
 
-static bool choose(const struct tuff_device_info *device, const struct tuff_matrix_shape *shape,
-                   const uint64_t sides[3], uint64_t batch, uint32_t choice,
-                   struct tuff_matmul_tiling *tiling)
+struct product {
+    uint64_t m, n, k, batch;
+};
+
+static double cost(const struct tuff_device_info *device, const struct tuff_matmul_tiling *t,
+                   const struct product *x, size_t row)
 {
-    const struct tuff_matmul_tile *list = shape ? tuff_matmul_matrix_tiles : tuff_matmul_tiles;
-    size_t n_list = shape ? tuff_matmul_matrix_tile_count : tuff_matmul_tile_count;
-    uint64_t m = sides[0], n = sides[1], k = sides[2], tiles = 0, enough = enough_groups(device);
+    const double *slower = costs[t->shape != NULL].slower;
+    uint64_t units = units_of(device);
+    uint64_t groups = tuff_div_up(x->m, t->tile->bm) * tuff_div_up(x->n, t->tile->bn) * x->batch * t->parts;
+    double at_once = (double) tuff_div_up(groups, units);
+    double product = (at_once < 2 ? costs[t->shape != NULL].alone : at_once) * t->tile->bm * t->tile->bn *
+                     (double) t->k_part * slower[row];
+    double bytes = 4.0 * (t->parts + 1) * (double) (x->m * x->n * x->batch);
+    return product + (t->parts > 1 ? costs[t->shape != NULL].launch +
+                                         bytes * costs[t->shape != NULL].part_byte / (double) units
+                                   : 0);
+}
+
+/* Of the tiles and of numbers of parts, those of the least cost. choice: a row of the table from 1 on
+ * and parts, 0 where the cost decides. */
+static bool choose(const struct tuff_device_info *device, const struct tuff_matrix_shape *shape, bool octs,
+                   const struct product *x, uint32_t choice, struct tuff_matmul_tiling *tiling)
+{
+    const struct tuff_matmul_tile *list = octs    ? tuff_matmul_octs_tiles
+                                          : shape ? tuff_matmul_matrix_tiles
+                                                  : tuff_matmul_tiles;
+    size_t n_list = octs    ? tuff_matmul_octs_tile_count
+                    : shape ? tuff_matmul_matrix_tile_count
+                            : tuff_matmul_tile_count;
     bool forced = device->tile[0] != 0;
     size_t row = choice & 255;
-    *tiling = (struct tuff_matmul_tiling) {.shape = shape};
-    for (size_t i = forced || row || shape ? n_list : tuff_matmul_largest_tile(device->vendor_id) + 1; i-- > 0;) {
+    if (!forced && !row && !shape)
+        n_list = tuff_matmul_largest_tile(device->vendor_id) + 1;
+    uint64_t bytes = x->batch * x->m * tuff_align_up(x->n, 4) * 4;
+    uint64_t most = TUFF_MAX(TUFF_MIN(TUFF_MIN(x->k / LEAST_PART, MOST_PARTS), MOST_SCRATCH / bytes), 1);
+    uint64_t asked = choice >> 8;
+    double least = 0;
+    tiling->tile = NULL;
+    for (size_t i = 0; i < n_list; i++) {
         const struct tuff_matmul_tile *tile = &list[i];
-        /* More than half of the tile lies within c; the smallest takes what is left. */
-        bool wasted = 2 * m <= tile->bm || 2 * n <= tile->bn;
-        if (!possible(device, tile, shape) ||
-            (forced ? strcmp(device->tile, tile->name) != 0
-             : row  ? i + 1 != row
-                    : i > 0 && wasted))
+        if (!possible(device, tile, shape) || (forced ? strcmp(device->tile, tile->name) != 0 : row && i + 1 != row))
             continue;
-        tiling->tile = tile;
-        tiles = tuff_div_up(m, tile->bm) * tuff_div_up(n, tile->bn) * batch;
-        /* Too few groups: a smaller tile, unless cutting k gives enough of them. */
-        if (tiles * TUFF_MAX(k / LEAST_PART, 1) >= enough)
-            break;
+        for (uint64_t parts = asked ? TUFF_MIN(asked, most) : 1; parts <= (asked ? TUFF_MIN(asked, most) : most);
+             parts++) {
+            struct tuff_matmul_tiling t = {.tile = tile, .shape = shape, .octs = octs};
+            t.k_part = (uint32_t) tuff_align_up(tuff_div_up(x->k, parts), tile->k);
+            t.parts = (uint32_t) tuff_div_up(x->k, t.k_part);
+            double it = cost(device, &t, x, i);
+            if (!tiling->tile || it < least) {
+                least = it;
+                *tiling = t;
+            }
+        }
     }
-    if (!tiling->tile)
-        return false;
-    uint64_t parts = TUFF_MIN(TUFF_MIN(enough / TUFF_MAX(tiles, 1), k / LEAST_PART), MOST_PARTS);
-    uint64_t bytes = batch * m * tuff_align_up(n, 4) * 4;
-    if (choice >> 8)
-        parts = TUFF_MIN(choice >> 8, MOST_PARTS);
-    parts = TUFF_MAX(TUFF_MIN(parts, MOST_SCRATCH / bytes), 1);
-    tiling->k_part = (uint32_t) tuff_align_up(tuff_div_up(k, parts),
-                                              shape ? TUFF_COOPMAT_K : TUFF_TILED_K);
-    tiling->parts = (uint32_t) tuff_div_up(k, tiling->k_part);
-    return true;
+    return tiling->tile != NULL;
 }
 
 bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, uint64_t n,
                            uint64_t k, uint64_t batch, struct tuff_matmul_tiling *tiling)
 {
-    return choose(device, NULL, (uint64_t[]) {m, n, k}, batch, 0, tiling);
+    return choose(device, NULL, false, &(struct product) {m, n, k, batch}, 0, tiling);
 }
 
 static bool tiling_of_node(const struct tuff_device_info *device, const struct tuff_node *node,
@@ -133,11 +161,15 @@ static bool tiling_of_node(const struct tuff_device_info *device, const struct t
     int64_t m, k;
     tuff_matmul_sides(node->in[MATMUL_A], attr->ta, &m, &k);
     const struct tuff_matrix_shape *shape = matrix ? tuff_matmul_matrix_shape(device, node) : NULL;
-    const uint64_t sides[] = {(uint64_t) m, (uint64_t) y->dims[y->rank - 1], (uint64_t) k};
+    const struct product x = {(uint64_t) m, (uint64_t) y->dims[y->rank - 1], (uint64_t) k,
+                              tuff_matmul_batch(y)};
     bool same = node->in[MATMUL_A]->dtype == node->in[MATMUL_B]->dtype;
     bool chosen = !strcmp(node->choice.variant, tuff_matmul_tiled_word(matrix));
-    return device->device_class == TUFF_CLASS_TILED && (matrix ? shape != NULL : same) &&
-           choose(device, shape, sides, tuff_matmul_batch(y), chosen ? node->choice.tile : 0, tiling);
+    uint32_t choice = chosen ? node->choice.tile : 0;
+    if (device->device_class != TUFF_CLASS_TILED || !(matrix ? shape != NULL : same))
+        return false;
+    return (shape && tuff_matmul_matrix_octs(device, node) && choose(device, shape, true, &x, choice, tiling)) ||
+           choose(device, shape, false, &x, choice, tiling);
 }
 
 const char *tuff_matmul_tiled_word(bool matrix) { return matrix ? "coopmat" : "tiled"; }
@@ -265,9 +297,10 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node,
                                       spec, constants);
     else
         tuff_matmul_tiled_constants(tile, spec, constants);
-    struct tuff_launch_params launch = {.kernel = !tiling->shape          ? "matmul/tiled"
-                                                  : tiling->shape->bf16 ? "matmul/coopmat.bf16"
-                                                                        : "matmul/coopmat.f16",
+    static const char *const matrix[] = {"matmul/coopmat.f16", "matmul/coopmat.bf16",
+                                         "matmul/coopmat.f16.octs", "matmul/coopmat.bf16.octs"};
+    const char *kernel = tiling->shape ? matrix[2 * tiling->octs + tiling->shape->bf16] : "matmul/tiled";
+    struct tuff_launch_params launch = {.kernel = kernel,
                                         .push = p,
                                         .push_bytes = sizeof *p,
                                         .groups = {tuff_groups(tiles * p->batch * p->parts, 1)},
@@ -350,7 +383,7 @@ bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *n
         .b_quads = in_quads(b),
         .c_quads = p.n % 4 == 0 && in_quads(y) && (!p.pre || in_quads(pre)) &&
                    (!residual || in_quads(residual)) && (!bias || bias->offset % 4 == 0),
-        .tail = p.k % (matrix ? TUFF_COOPMAT_K : TUFF_TILED_K) != 0,
+        .tail = p.k % tiling.tile->k != 0,
         .halves = !matrix && tuff_is_half(a),
         .stores_half = tuff_is_half(y),
         .half_residual = tuff_is_half(residual),

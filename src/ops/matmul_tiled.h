@@ -8,6 +8,7 @@
 struct tuff_matmul_tile {
     const char *name; /* s, m, l */
     uint32_t bm, bn, tm, tn, pad;
+    uint32_t k, buffers; /* of a copy in shared memory, and how many of them there are */
 };
 /* Smallest first. */
 extern const struct tuff_matmul_tile tuff_matmul_tiles[];
@@ -21,7 +22,7 @@ uint64_t tuff_matmul_tile_shared(const struct tuff_matmul_tile *tile);
 uint32_t tuff_matmul_tile_invocations(const struct tuff_matmul_tile *tile);
 
 /* Specialization constants of matmul/tiled. */
-enum { TUFF_TILED_SPECS = 24 };
+enum { TUFF_TILED_SPECS = 26 };
 struct tuff_matmul_tiled_spec {
     bool bias, pre, residual, accumulate; /* the epilogue */
     enum tuff_activation act;
@@ -37,6 +38,7 @@ struct tuff_matmul_tiling {
     const struct tuff_matmul_tile *tile;
     uint32_t parts, k_part;
     const struct tuff_matrix_shape *shape; /* NULL: without matrix units */
+    bool octs;                             /* lines of memory begin at 16 bytes: matmul/coopmat.*.octs */
 };
 /* By shape and device; false where the device has no tile. */
 bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, uint64_t n,

@@ -114,6 +114,22 @@ static bool is_llvmpipe_26(const struct tuff_device_info *info)
     return !strncmp(info->driver, "llvmpipe", 8) && info->driver_version >> 22 >= 26;
 }
 
+static uint32_t compute_units(VkPhysicalDevice physical, const VkExtensionProperties *ext, uint32_t n_ext)
+{
+    VkPhysicalDeviceShaderSMBuiltinsPropertiesNV nvidia = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV};
+    VkPhysicalDeviceShaderCoreProperties2AMD amd = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_2_AMD};
+    VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+    if (has_extension(ext, n_ext, VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME))
+        p.pNext = &nvidia;
+    else if (has_extension(ext, n_ext, VK_AMD_SHADER_CORE_PROPERTIES_2_EXTENSION_NAME))
+        p.pNext = &amd;
+    if (p.pNext)
+        vkGetPhysicalDeviceProperties2(physical, &p);
+    return nvidia.shaderSMCount + amd.activeComputeUnitCount;
+}
+
 static void describe(VkInstance instance, VkPhysicalDevice physical, struct tuff_device_info *info)
 {
     VkExtensionProperties *ext = NULL;
@@ -128,6 +144,7 @@ static void describe(VkInstance instance, VkPhysicalDevice physical, struct tuff
     info->bf16 = has_extension(ext, n_ext, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME);
     bool matrix_known =
         control_known && has_extension(ext, n_ext, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    info->compute_units = compute_units(physical, ext, n_ext);
     free(ext);
 
     VkPhysicalDevicePCIBusInfoPropertiesEXT pci = {

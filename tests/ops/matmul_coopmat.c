@@ -34,15 +34,26 @@ static const struct ot_case cases[] = {
     COOPMAT("s all odd", "coopmat.s", 4,
             ARG(.bias = true, .residual = true, .act = TUFF_ACT_GELU_ERF, .alpha = 0.3f),
             {3, {2, 19, 24}}, {2, {24, 37}}, {1, {37}}, {3, {2, 19, 37}}),
-    /* 16 groups are enough for an integrated device: 5 parts of 288, the last one short. */
-    COOPMAT("parts", "coopmat.s", 2, NARROW(.alpha = 0.05f), {2, {36, 1300}}, {2, {1300, 40}}),
-    COOPMAT("parts odd tn", "coopmat.s", 2, NARROW(.ta = true), {2, {515, 33}}, {2, {515, 35}}),
-    COOPMAT("parts of a batch", "coopmat.s", 2, NARROW(.tb = true), {3, {2, 8, 600}},
-            {3, {2, 9, 600}}),
+    /* Few tiles, and k enough for parts, the last one short. */
+    COOPMAT("parts", "coopmat.s", 2, NARROW(.alpha = 0.05f), {2, {36, 5300}}, {2, {5300, 40}}),
+    COOPMAT("parts odd tn", "coopmat.s", 2, NARROW(.ta = true), {2, {5155, 33}}, {2, {5155, 35}}),
+    COOPMAT("parts of a batch", "coopmat.s", 2, NARROW(.tb = true), {3, {2, 8, 5000}},
+            {3, {2, 9, 5000}}),
     COOPMAT("parts all", "coopmat.s", 4,
             ARG(.bias = true, .residual = true, .act = TUFF_ACT_GELU_TANH, .alpha = 0.05f),
-            {2, {20, 600}}, {2, {600, 36}}, {1, {36}}, {2, {20, 36}}),
-    COOPMAT("gradients in parts", "coopmat.s", 2, NARROW(0), {2, {1100, 24}}, {2, {24, 36}}),
+            {2, {20, 5200}}, {2, {5200, 36}}, {1, {36}}, {2, {20, 36}}),
+    COOPMAT("gradients in parts", "coopmat.s", 2, NARROW(0), {2, {5100, 24}}, {2, {24, 36}}),
+    /* Lines of memory that begin at 16 bytes, in whole octs and not. */
+    COOPMAT("octs nn", "coopmat.s", 2, NARROW(0), {2, {64, 96}}, {2, {96, 32}}),
+    COOPMAT("octs nt, short k", "coopmat.s", 2, NARROW(.tb = true), {2, {40, 24}}, {2, {56, 24}}),
+    COOPMAT("octs tn, short k", "coopmat.s", 2, NARROW(.ta = true), {2, {24, 40}}, {2, {24, 56}}),
+    COOPMAT("octs tt", "coopmat.s", 2, NARROW(.ta = true, .tb = true), {2, {72, 40}}, {2, {48, 72}}),
+    COOPMAT("octs batched", "coopmat.s", 2, NARROW(0), {3, {3, 40, 24}}, {3, {3, 24, 40}}),
+    COOPMAT("octs in parts", "coopmat.s", 2, NARROW(.alpha = 0.05f), {2, {40, 5304}}, {2, {5304, 40}}),
+    COOPMAT("octs m", "coopmat.m", 2, NARROW(0), {2, {104, 72}}, {2, {72, 136}}),
+    COOPMAT("octs m tn", "coopmat.m", 2, NARROW(.ta = true), {2, {136, 104}}, {2, {136, 72}}),
+    COOPMAT("octs l", "coopmat.l", 2, NARROW(0), {2, {136, 72}}, {2, {72, 264}}),
+    COOPMAT("octs l tn", "coopmat.l", 2, NARROW(.ta = true), {2, {136, 136}}, {2, {136, 136}}),
     COOPMAT("m", "coopmat.m", 2, NARROW(0), {2, {128, 48}}, {2, {48, 64}}),
     COOPMAT("m edges nt", "coopmat.m", 3, ARG(.bias = true, .tb = true), {2, {100, 52}},
             {2, {72, 52}}, {1, {72}}),
@@ -106,9 +117,9 @@ static void check_kernels(struct tuff_ctx *ctx, bool has_bf16)
             return;
         matrix |= !forced[i] && tuff_device_info(device)->matrix_units;
         kernel_of(ctx, device, TUFF_F16, TUFF_F16, name, sizeof name);
-        CHECK_MSG(!strcmp(name, "matmul/coopmat.f16") == matrix, "%s: f16 by %s", forced[i], name);
+        CHECK_MSG(!strncmp(name, "matmul/coopmat.f16", 18) == matrix, "%s: f16 by %s", forced[i], name);
         kernel_of(ctx, device, TUFF_BF16, TUFF_BF16, name, sizeof name);
-        CHECK_MSG(!strcmp(name, "matmul/coopmat.bf16") == (matrix && has_bf16), "%s: bf16 by %s",
+        CHECK_MSG(!strncmp(name, "matmul/coopmat.bf16", 19) == (matrix && has_bf16), "%s: bf16 by %s",
                   forced[i], name);
         kernel_of(ctx, device, TUFF_F32, TUFF_F16, name, sizeof name);
         CHECK_MSG(*name && !strstr(name, "coopmat"), "%s: f32 and f16 by %s", forced[i], name);
@@ -127,6 +138,8 @@ static void check_tiles(void)
     for (size_t t = 0; t < tuff_matmul_matrix_tile_count; t++)
         for (size_t s = 0; s < TUFF_COUNT(shapes); s++) {
             const struct tuff_matmul_tile *tile = &tuff_matmul_matrix_tiles[t];
+            CHECK(tuff_matmul_matrix_divides(&tuff_matmul_octs_tiles[t], &shapes[s]));
+            CHECK(tuff_matmul_matrix_shared(&tuff_matmul_octs_tiles[t], &shapes[s]) <= 49152);
             CHECK(tuff_matmul_matrix_divides(tile, &shapes[s]));
             CHECK(tuff_matmul_matrix_shared(tile, &shapes[s]) <= 32768);
             CHECK(tuff_matmul_matrix_invocations(tile, 64) <= 256);

@@ -30,19 +30,19 @@ static const struct ot_case cases[] = {
           ARG(.narrow = true, .bias = true, .residual = true,
               .act = TUFF_ACT_GELU_ERF, .alpha = 0.3f),
           {3, {2, 19, 24}}, {2, {24, 37}}, {1, {37}}, {3, {2, 19, 37}}),
-    /* 16 groups are enough for an integrated device: 5 parts of 272, the last one short. */
-    TILED("parts", "tiled.s", 2, ARG(.alpha = 0.5f), {2, {36, 1300}}, {2, {1300, 40}}),
-    TILED("parts odd tn", "tiled.s", 2, ARG(.ta = true), {2, {515, 33}}, {2, {515, 35}}),
-    TILED("parts of a batch", "tiled.s", 2, ARG(.tb = true), {3, {2, 8, 600}}, {3, {2, 9, 600}}),
+    /* Few tiles, and k enough for parts, the last one short. */
+    TILED("parts", "tiled.s", 2, ARG(.alpha = 0.5f), {2, {36, 2300}}, {2, {2300, 40}}),
+    TILED("parts odd tn", "tiled.s", 2, ARG(.ta = true), {2, {2055, 33}}, {2, {2055, 35}}),
+    TILED("parts of a batch", "tiled.s", 2, ARG(.tb = true), {3, {2, 8, 2600}}, {3, {2, 9, 2600}}),
     TILED("parts all", "tiled.s", 4,
           ARG(.narrow = true, .bias = true, .residual = true,
               .act = TUFF_ACT_GELU_TANH, .alpha = 0.05f),
-          {2, {20, 600}}, {2, {600, 36}}, {1, {36}}, {2, {20, 36}}),
+          {2, {20, 2600}}, {2, {2600, 36}}, {1, {36}}, {2, {20, 36}}),
     TILED("parts all odd", "tiled.s", 4,
           ARG(.narrow = true, .bias = true, .residual = true,
               .act = TUFF_ACT_GELU_ERF, .alpha = 0.05f),
-          {2, {19, 600}}, {2, {600, 37}}, {1, {37}}, {2, {19, 37}}),
-    TILED("gradients in parts", "tiled.s", 3, ARG(.bias = true), {2, {1100, 24}}, {2, {24, 36}},
+          {2, {19, 2600}}, {2, {2600, 37}}, {1, {37}}, {2, {19, 37}}),
+    TILED("gradients in parts", "tiled.s", 3, ARG(.bias = true), {2, {2100, 24}}, {2, {24, 36}},
           {1, {36}}),
     TILED("m", "tiled.m", 2, ARG(0), {2, {128, 48}}, {2, {48, 64}}),
     TILED("m edges nt", "tiled.m", 3, ARG(.narrow = true, .bias = true, .tb = true),
@@ -91,6 +91,11 @@ static void check_choice(void)
     CHECK(t.parts == 1);
     /* A weight gradient: 36 tiles of c, and 8192 tokens to sum over. */
     CHECK(tuff_matmul_tiling_of(&amd, 768, 768, 8192, 1, &t) && t.parts > 1);
+    /* Of an H100's 132 units few would have two tiles of 768 x 3072, in parts they have alike. */
+    struct tuff_device_info h100 = {.type = "discrete", .vendor_id = 0x10de, .compute_units = 132,
+                                    .max_shared_bytes = 49152, .max_invocations = 1024};
+    CHECK(tuff_matmul_tiling_of(&h100, 768, 3072, 8192, 1, &t) && t.parts > 2);
+    CHECK(tuff_matmul_tiling_of(&h100, 4096, 4096, 4096, 1, &t) && t.parts == 1 && !strcmp(t.tile->name, "l"));
     amd.max_shared_bytes = 4096;
     CHECK(!tuff_matmul_tiling_of(&amd, 768, 768, 8192, 1, &t));
 }
