@@ -37,9 +37,10 @@ struct bench_outcome {
 enum { BENCH_RUNS = 10000, BENCH_WARM_UP = 2 }; /* at most; from the second run on caches are warm */
 
 /* Calls run() until `seconds` have passed, at least 5 times (3 where that takes four times
- * as long), and takes median and least. */
+ * as long), and takes median and least. With a program, run() begins and submits it and does not wait:
+ * short runs are timed several at once, as to be told that one has ended takes a while. */
 enum tuff_status bench_measure(const struct bench *b, enum tuff_status (*run)(void *), void *user,
-                               struct bench_outcome *o);
+                               struct tuff_program *program, struct bench_outcome *o);
 /* Sorts the values. */
 double bench_median(double *values, size_t n);
 /* Prints the outcome; CLI_OK. */

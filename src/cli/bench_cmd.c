@@ -99,7 +99,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"seconds", CLI_REAL, &b.seconds, "S", "how long to repeat", 0.01, 3600},
         {"generic", CLI_FLAG, &b.generic, NULL, "only kernels that run on any device", 0, 0},
         {"variant", CLI_STRING, &cli->kernels, "V",
-         "kernels to take: generic, cpu, packed, tiled(.s, .m, .l), coopmat(.s, .m, .l)", 0, 0},
+         "kernels to take: generic, cpu, packed, tiled(.s, .m, .l), coopmat(.s, .m, .ml, .l)", 0, 0},
         {"json", CLI_FLAG, &b.json, NULL, "one JSON object as the last line", 0, 0},
     };
     struct cli_strings words = {0};

@@ -82,7 +82,7 @@ int bench_decode(struct bench *b)
         d.prompts[i] = (struct tuff_prompt) {
             .ids = prompt, .n = (size_t) b->prompt, .sampling = {.greedy = true}, .max_new_tokens = tokens};
     if (status == TUFF_OK)
-        status = bench_measure(b, run_decode, &d, &o);
+        status = bench_measure(b, run_decode, &d, NULL, &o);
     if (status == TUFF_OK) {
         /* Without the prefill step that gave the first token, run by run. */
         size_t n = d.runs - BENCH_WARM_UP;

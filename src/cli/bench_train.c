@@ -132,7 +132,7 @@ int bench_train(struct bench *b)
     if (status == TUFF_OK)
         status = create_training(b, store, model, blocks, amp, amp_dtype, &t);
     if (status == TUFF_OK)
-        status = bench_measure(b, run_step, &t, &o);
+        status = bench_measure(b, run_step, &t, NULL, &o);
     if (status == TUFF_OK)
         report_train(b, &t, &o);
     free(t.ids);

@@ -59,13 +59,16 @@ static enum tuff_status collect(struct tune *t, const struct tuff_program *progr
 
 /* ---- one call ---- */
 
-static enum tuff_status run_once(struct tuff_program *p, double *seconds)
+/* Seconds of one of n runs, one behind the other. */
+static enum tuff_status run_times(struct tuff_program *p, size_t n, double *seconds)
 {
     double begin = tuff_os_now();
-    TUFF_TRY(tuff_program_begin(p));
-    TUFF_TRY(tuff_program_submit(p));
+    for (size_t i = 0; i < n; i++) {
+        TUFF_TRY(tuff_program_begin(p));
+        TUFF_TRY(tuff_program_submit(p));
+    }
     TUFF_TRY(tuff_program_wait(p, 0));
-    *seconds = tuff_os_now() - begin;
+    *seconds = (tuff_os_now() - begin) / (double) n;
     return TUFF_OK;
 }
 
@@ -75,7 +78,9 @@ static enum tuff_status race(struct tune *t, const struct tune_alone *x, const s
 {
     struct tuff_program *programs[MOST_CANDIDATES + 1] = {0};
     enum tuff_status status = TUFF_OK;
-    double once, each = t->seconds / (double) (ROUNDS * n);
+    const double sample = 2e-3; /* to be told that a run has ended takes a while: short ones go together */
+    double once = 0, each = t->seconds / (double) (ROUNDS * n);
+    size_t at_once[MOST_CANDIDATES + 1];
     bool same[MOST_CANDIDATES + 1] = {false}; /* a choice that comes to what another does */
     for (size_t i = 0; i < n && status == TUFF_OK; i++) {
         status = tuff_choice_set(t->device, call->name, i ? &list[i] : NULL);
@@ -85,7 +90,8 @@ static enum tuff_status race(struct tune *t, const struct tune_alone *x, const s
         for (size_t k = 0; k < i && status == TUFF_OK; k++)
             same[i] |= tuff_program_numerics(programs[i]) == tuff_program_numerics(programs[k]);
         for (int warm = 0; warm < 2 && status == TUFF_OK && !same[i]; warm++)
-            status = run_once(programs[i], &once);
+            status = run_times(programs[i], 1, &once);
+        at_once[i] = once > 0 && once < sample ? TUFF_MIN((size_t) (sample / once) + 1, 64) : 1;
     }
     for (int round = 0; round < ROUNDS; round++)
         for (size_t i = 0; i < n && status == TUFF_OK; i++) {
@@ -94,7 +100,7 @@ static enum tuff_status race(struct tune *t, const struct tune_alone *x, const s
             double begin = tuff_os_now();
             for (int k = 0; status == TUFF_OK && (k < LEAST_RUNS || tuff_os_now() - begin < each);
                  k++) {
-                status = run_once(programs[i], &once);
+                status = run_times(programs[i], at_once[i], &once);
                 least[i] = TUFF_MIN(least[i], once);
             }
         }

@@ -57,10 +57,13 @@ static uint64_t units_of(const struct tuff_device_info *device)
 /* What a product costs a unit, in multiply-adds, by kernels without and with matrix units: on an H100 (132
  * units; 157 and 700 of them a nanosecond and unit with tile l, 23 bytes). A workgroup alone on its
  * unit waits for memory with nobody to use the time. */
+enum kernels { PLAIN, MATRIX, OCTS };
 static const struct {
     double part_byte, launch, alone;
-    double slower[8]; /* than the largest tile, by tile */
-} costs[] = {{7, 6e5, 1.4, {1.7, 1.15, 1}}, {30, 3e6, 1.4, {2.5, 1.3, 1}}};
+    double slower[4]; /* than the largest tile, by tile */
+} costs[] = {[PLAIN] = {7, 6e5, 1.4, {1.7, 1.15, 1}},
+             [MATRIX] = {30, 3e6, 1.4, {2.5, 1.3, 1}},
+             [OCTS] = {40, 4e6, 1.4, {3, 1.65, 1.24, 1}}};
 
 /* shape NULL: without matrix units. */
 static bool possible(const struct tuff_device_info *device, const struct tuff_matmul_tile *tile,
@@ -96,15 +99,15 @@ struct product {
 static double cost(const struct tuff_device_info *device, const struct tuff_matmul_tiling *t,
                    const struct product *x, size_t row)
 {
-    const double *slower = costs[t->shape != NULL].slower;
+    enum kernels by = t->octs ? OCTS : t->shape ? MATRIX : PLAIN;
     uint64_t units = units_of(device);
     uint64_t groups = tuff_div_up(x->m, t->tile->bm) * tuff_div_up(x->n, t->tile->bn) * x->batch * t->parts;
     double at_once = (double) tuff_div_up(groups, units);
-    double product = (at_once < 2 ? costs[t->shape != NULL].alone : at_once) * t->tile->bm * t->tile->bn *
-                     (double) t->k_part * slower[row];
+    double product = (at_once < 2 ? costs[by].alone : at_once) * t->tile->bm * t->tile->bn *
+                     (double) t->k_part * costs[by].slower[row];
     double bytes = 4.0 * (t->parts + 1) * (double) (x->m * x->n * x->batch);
-    return product + (t->parts > 1 ? costs[t->shape != NULL].launch +
-                                         bytes * costs[t->shape != NULL].part_byte / (double) units
+    return product + (t->parts > 1 ? costs[by].launch +
+                                         bytes * costs[by].part_byte / (double) units
                                    : 0);
 }
 

@@ -140,7 +140,8 @@ static enum tuff_status choose(struct tuff_device *device, const char *select)
 
 const char *const tuff_device_kernels[] = {
     "generic", "cpu",     "packed",    "tiled",     "tiled.s",   "tiled.m",
-    "tiled.l", "coopmat", "coopmat.s", "coopmat.m", "coopmat.l", NULL};
+    "tiled.l", "coopmat", "coopmat.s", "coopmat.m", "coopmat.ml",
+    "coopmat.l", NULL};
 
 static enum tuff_status force_kernels(struct tuff_device *device, const char *name)
 {

@@ -31,7 +31,7 @@ static const struct ot_case cases[] = {
               .act = TUFF_ACT_GELU_ERF, .alpha = 0.3f),
           {3, {2, 19, 24}}, {2, {24, 37}}, {1, {37}}, {3, {2, 19, 37}}),
     /* Few tiles, and k enough for parts, the last one short. */
-    TILED("parts", "tiled.s", 2, ARG(.alpha = 0.5f), {2, {36, 2300}}, {2, {2300, 40}}),
+    TILED("parts", "tiled.s", 2, ARG(.alpha = 0.5f), {2, {36, 1300}}, {2, {1300, 40}}),
     TILED("parts odd tn", "tiled.s", 2, ARG(.ta = true), {2, {2055, 33}}, {2, {2055, 35}}),
     TILED("parts of a batch", "tiled.s", 2, ARG(.tb = true), {3, {2, 8, 2600}}, {3, {2, 9, 2600}}),
     TILED("parts all", "tiled.s", 4,
