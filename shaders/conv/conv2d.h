@@ -20,5 +20,8 @@ TUFF_PARAMS_BEGIN(conv2d)
     tuff_u32 kernel_w;
     tuff_u32 stride;
     tuff_u32 padding;
+    tuff_u32 parts;  /* tiled: of k, of k_part each; with more than one the product lies at `sums`, */
+    tuff_u32 k_part; /* [parts, rows, columns] of plain sums */
+    TUFF_PTR(F32) sums;
 TUFF_PARAMS_END(conv2d)
 #endif

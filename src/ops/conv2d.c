@@ -1,10 +1,12 @@
 /* ops/conv2d: shapes, choice of kernel, gradients. See tuff/ops.h and docs/conv.md. */
 #include "ops/half.h"
 #include "ops/conv2d_packed.h"
+#include "ops/matmul_tiled.h"
 #include "ops/rows.h"
 #include "ops/window.h"
 
 #include "conv/conv2d.h"
+#include "matmul/sum_parts.h"
 
 static bool valid(struct tuff_graph *g, const struct tuff_tensor *x, const struct tuff_tensor *w,
                   const struct tuff_conv2d_args *args)
@@ -90,6 +92,84 @@ void tuff_conv2d_weight_to_oihw(const float *ohwi, const int64_t dims[4], float 
 }
 
 /* x, w and y are what the product has in their places: for a gradient, a gradient or an operand. */
+static void sides(const struct tuff_node *node, uint64_t *rows, uint64_t *columns, uint64_t *k)
+{
+    const struct tuff_conv2d_attr *a = node->attr;
+    uint64_t taps = (uint64_t) (a->kernel_h * a->kernel_w);
+    *rows = (uint64_t) (a->product == CONV2D_DW ? a->out_channels : tuff_rows(node->out[0]));
+    *columns = (uint64_t) tuff_elements(node->out[0]) / *rows;
+    *k = a->product == CONV2D_DW   ? (uint64_t) (a->batch * a->out_height * a->out_width)
+         : a->product == CONV2D_DX ? taps * (uint64_t) a->out_channels
+                                   : taps * (uint64_t) a->channels;
+}
+
+/* conv/tiled: on GPUs, where channels come in quads. Its tile is matmul/tiled's m, and so are the parts of k. */
+static bool tiling_of(const struct tuff_device_info *device, const struct tuff_node *node,
+                      struct tuff_matmul_tiling *tiling)
+{
+    const struct tuff_conv2d_attr *attr = node->attr;
+    uint64_t rows, columns, k;
+    sides(node, &rows, &columns, &k);
+    return device->device_class == TUFF_CLASS_TILED && attr->channels % 4 == 0 && attr->out_channels % 4 == 0 &&
+           tuff_matmul_tiling_m(device, rows, columns, k, tiling);
+}
+
+static bool in_quads(const struct tuff_tensor *x) { return !x || x->offset % 4 == 0; }
+
+static uint64_t scratch(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    struct tuff_matmul_tiling tiling;
+    if (!tiling_of(device, node, &tiling))
+        return tuff_conv2d_packed_scratch(node, device);
+    return tiling.parts > 1 ? 4 * tiling.parts * (uint64_t) tuff_elements(node->out[0]) : 0;
+}
+
+static bool record_tiled(struct tuff_recorder *r, const struct tuff_node *node, struct tuff_conv2d_params p)
+{
+    static const char *const kernels[] = {[CONV2D_Y] = "conv/tiled.forward",
+                                          [CONV2D_DX] = "conv/tiled.x",
+                                          [CONV2D_DW] = "conv/tiled.weight"};
+    const struct tuff_conv2d_attr *attr = node->attr;
+    const struct tuff_tensor *y = node->out[0], *bias = attr->product == CONV2D_Y ? node->in[CONV2D_BIAS] : NULL;
+    struct tuff_matmul_tiling tiling;
+    uint64_t rows, columns, k;
+    sides(node, &rows, &columns, &k);
+    if (!tuff_use_tiled_kernels(r) || !tiling_of(tuff_record_device(r), node, &tiling) ||
+        !in_quads(node->in[0]) || !in_quads(node->in[1]) || !in_quads(bias) || !in_quads(y) ||
+        (tiling.parts > 1 && !node->scratch))
+        return false;
+    bool cut = tiling.parts > 1;
+    p.parts = tiling.parts;
+    p.k_part = tiling.k_part;
+    p.sums = cut ? tuff_scratch_address(r, node) : 0;
+    struct tuff_launch_params launch = {
+        .kernel = kernels[attr->product],
+        .push = &p,
+        .push_bytes = sizeof p,
+        .groups = {tuff_groups(tuff_div_up(rows, tiling.tile->bm) * tuff_div_up(columns, tiling.tile->bn) * p.parts,
+                               1)},
+        .spec = (uint32_t[]) {bias != NULL, node->accumulate},
+        .n_spec = 2,
+        .in = {node->in[0], node->in[1], cut ? NULL : bias},
+        .out = {cut ? NULL : y},
+        .writes_scratch = cut};
+    tuff_launch(r, &launch);
+    if (cut)
+        tuff_matmul_sum_parts(r, node,
+                              &(struct tuff_matmul_sum_parts_params) {.c = tuff_address(r, y),
+                                                                      .bias = tuff_address(r, bias),
+                                                                      .n_parts = p.parts,
+                                                                      .m = (uint32_t) rows,
+                                                                      .n = (uint32_t) columns,
+                                                                      .batch = 1,
+                                                                      .c_row = (uint32_t) columns,
+                                                                      .alpha = 1},
+                              &(struct tuff_matmul_tiled_spec) {
+                                  .bias = bias != NULL, .accumulate = node->accumulate, .c_quads = true},
+                              bias, NULL, NULL);
+    return true;
+}
+
 static void record_product(struct tuff_recorder *r, const struct tuff_node *node,
                            const struct tuff_tensor *x, const struct tuff_tensor *w,
                            const struct tuff_tensor *y, const struct tuff_tensor *bias)
@@ -117,9 +197,10 @@ static void record_product(struct tuff_recorder *r, const struct tuff_node *node
                                    .kernel_w = (uint32_t) attr->kernel_w,
                                    .stride = (uint32_t) attr->stride,
                                    .padding = (uint32_t) attr->padding};
-    uint64_t rows = attr->product == CONV2D_DW ? p.out_channels
-                                               : (uint64_t) tuff_rows(node->out[0]);
-    uint64_t columns = (uint64_t) tuff_elements(node->out[0]) / rows;
+    uint64_t rows, columns, k;
+    if (record_tiled(r, node, p))
+        return;
+    sides(node, &rows, &columns, &k);
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = kernels[attr->product],
                        .push = &p,
@@ -160,12 +241,12 @@ static void cost(const struct tuff_node *node, struct tuff_cost *cost)
 
 static const struct tuff_op dx_op = {.name = "conv2d_dx",
                                      .record = record_dx,
-                                     .scratch = tuff_conv2d_packed_scratch,
+                                     .scratch = scratch,
                                      .convert = tuff_half_convert,
                                      .cost = cost};
 static const struct tuff_op dw_op = {.name = "conv2d_dw",
                                      .record = record_dw,
-                                     .scratch = tuff_conv2d_packed_scratch,
+                                     .scratch = scratch,
                                      .convert = tuff_half_convert,
                                      .cost = cost,
                                      .accumulates = true};
@@ -199,6 +280,6 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 const struct tuff_op tuff_op_conv2d = {.name = "conv2d",
                                        .record = record,
                                        .grad = grad,
-                                       .scratch = tuff_conv2d_packed_scratch,
+                                       .scratch = scratch,
                                        .convert = tuff_half_convert,
                                        .cost = cost};

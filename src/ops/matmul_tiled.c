@@ -156,6 +156,14 @@ bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, ui
     return choose(device, NULL, false, &(struct product) {m, n, k, batch}, 0, tiling);
 }
 
+bool tuff_matmul_tiling_m(const struct tuff_device_info *device, uint64_t m, uint64_t n, uint64_t k,
+                          struct tuff_matmul_tiling *tiling)
+{
+    struct tuff_device_info free_choice = *device;
+    free_choice.tile[0] = 0;
+    return choose(&free_choice, NULL, false, &(struct product) {m, n, k, 1}, choice_of(2, 0), tiling);
+}
+
 static bool tiling_of_node(const struct tuff_device_info *device, const struct tuff_node *node,
                            bool matrix, struct tuff_matmul_tiling *tiling)
 {
@@ -251,29 +259,19 @@ void tuff_matmul_tiled_constants(const struct tuff_matmul_tile *tile,
     memcpy(constants, values, sizeof values);
 }
 
-static void sum_parts(struct tuff_recorder *r, const struct tuff_node *node, uint32_t n_parts,
-                      const struct tuff_matmul_tiled_params *t,
-                      const struct tuff_matmul_tiled_spec *spec)
+void tuff_matmul_sum_parts(struct tuff_recorder *r, const struct tuff_node *node,
+                           const struct tuff_matmul_sum_parts_params *params,
+                           const struct tuff_matmul_tiled_spec *spec, const struct tuff_tensor *bias,
+                           const struct tuff_tensor *residual, struct tuff_tensor *pre)
 {
-    const struct tuff_tensor *y = node->out[MATMUL_Y];
     uint32_t constants[TUFF_TILED_SPECS] = {
         spec->bias,     spec->act,        spec->pre,
         spec->residual, spec->accumulate, spec->c_quads,
         [21] = spec->stores_half,         [22] = spec->bf16,
         [23] = spec->half_residual};
-    struct tuff_matmul_sum_parts_params p = {.parts = tuff_scratch_address(r, node),
-                                             .c = t->c,
-                                             .bias = t->bias,
-                                             .residual = t->residual,
-                                             .pre = t->pre,
-                                             .n_parts = n_parts,
-                                             .m = t->m,
-                                             .n = t->n,
-                                             .batch = t->batch,
-                                             .c_row = t->c_row,
-                                             .c_batch = t->c_batch,
-                                             .alpha = t->alpha};
-    uint64_t quads = (uint64_t) t->batch * t->m * tuff_div_up(t->n, 4);
+    struct tuff_matmul_sum_parts_params p = *params;
+    p.parts = tuff_scratch_address(r, node);
+    uint64_t quads = (uint64_t) p.batch * p.m * tuff_div_up(p.n, 4);
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = "matmul/sum_parts",
                        .push = &p,
@@ -281,8 +279,8 @@ static void sum_parts(struct tuff_recorder *r, const struct tuff_node *node, uin
                        .groups = {tuff_groups(quads, 128)},
                        .spec = constants,
                        .n_spec = TUFF_COUNT(constants),
-                       .in = {node->in[MATMUL_BIAS], node->in[MATMUL_RESIDUAL]},
-                       .out = {y, node->out[MATMUL_PRE]},
+                       .in = {bias, residual},
+                       .out = {node->out[0], pre},
                        .reads_scratch = true});
 }
 
@@ -406,6 +404,18 @@ bool tuff_matmul_tiled_record(struct tuff_recorder *r, const struct tuff_node *n
     plain.act = TUFF_ACT_NONE;
     plain.c_quads = true;
     launch(r, node, &tiling, &part, &plain);
-    sum_parts(r, node, tiling.parts, &p, &spec);
+    tuff_matmul_sum_parts(r, node,
+                          &(struct tuff_matmul_sum_parts_params) {.c = p.c,
+                                                                  .bias = p.bias,
+                                                                  .residual = p.residual,
+                                                                  .pre = p.pre,
+                                                                  .n_parts = tiling.parts,
+                                                                  .m = p.m,
+                                                                  .n = p.n,
+                                                                  .batch = p.batch,
+                                                                  .c_row = p.c_row,
+                                                                  .c_batch = p.c_batch,
+                                                                  .alpha = p.alpha},
+                          &spec, bias, residual, node->out[MATMUL_PRE]);
     return true;
 }

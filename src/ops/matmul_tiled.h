@@ -44,6 +44,17 @@ struct tuff_matmul_tiling {
 bool tuff_matmul_tiling_of(const struct tuff_device_info *device, uint64_t m, uint64_t n,
                            uint64_t k, uint64_t batch, struct tuff_matmul_tiling *tiling);
 
+/* The same with tile m. */
+bool tuff_matmul_tiling_m(const struct tuff_device_info *device, uint64_t m, uint64_t n, uint64_t k,
+                          struct tuff_matmul_tiling *tiling);
+/* Adds the parts of sums that lie in the node's scratch, and applies the epilogue: node->out[0] is [batch, m,
+ * n]. params.parts is set here. */
+struct tuff_matmul_sum_parts_params;
+void tuff_matmul_sum_parts(struct tuff_recorder *r, const struct tuff_node *node,
+                           const struct tuff_matmul_sum_parts_params *params,
+                           const struct tuff_matmul_tiled_spec *spec, const struct tuff_tensor *bias,
+                           const struct tuff_tensor *residual, struct tuff_tensor *pre);
+
 /* What a choice calls these kernels. */
 const char *tuff_matmul_tiled_word(bool matrix);
 /* The tiles that the device can run, each with numbers of parts: at most `most` choices. */

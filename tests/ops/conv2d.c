@@ -50,6 +50,9 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
 #define BIAS(label, s, p, ...)                                                                     \
     {.name = label, .in = {__VA_ARGS__}, .n_in = 3, .build = build_bias, .ref = ref,               \
      .arg = &(const struct arg) {s, p}}
+#define TILED(n, label, s, p, ...)                                                                 \
+    {.name = label, .in = {__VA_ARGS__}, .n_in = n, .build = n > 2 ? build_bias : build, .ref = ref,           \
+     .arg = &(const struct arg) {s, p}, .kernels = "tiled"}
 static const struct ot_case cases[] = {
     CASE("one", 1, 0, {4, {1, 1, 1, 1}}, {4, {1, 1, 1, 1}}),
     CASE("1x1", 0, 0, {4, {2, 5, 7, 12}}, {4, {9, 1, 1, 12}}),
@@ -76,6 +79,14 @@ static const struct ot_case cases[] = {
     CASE("packed, narrow", 1, 1, {4, {3, 4, 4, 32}}, {4, {32, 3, 3, 32}}),
     BIAS("packed, long k", 1, 1, {4, {1, 9, 8, 336}}, {4, {16, 3, 3, 336}}, {1, {16}}),
     CASE("packed, many pixels", 1, 1, {4, {3, 40, 40, 16}}, {4, {16, 3, 3, 16}}),
+    TILED(2, "tiled 1x1", 1, 0, {4, {2, 9, 8, 12}}, {4, {20, 1, 1, 12}}),
+    TILED(3, "tiled 3x3", 1, 1, {4, {2, 9, 8, 8}}, {4, {12, 3, 3, 8}}, {1, {12}}),
+    TILED(2, "tiled, stride 2", 2, 1, {4, {2, 9, 11, 4}}, {4, {8, 3, 3, 4}}),
+    TILED(2, "tiled, wide padding", 1, 4, {4, {1, 3, 2, 4}}, {4, {4, 3, 3, 4}}),
+    TILED(3, "tiled, 5x3", 2, 2, {4, {1, 9, 11, 4}}, {4, {72, 5, 3, 4}}, {1, {72}}),
+    TILED(3, "tiled, k in parts", 1, 1, {4, {3, 33, 33, 4}}, {4, {4, 3, 3, 4}}, {1, {4}}),
+    TILED(3, "tiled, many channels", 1, 1, {4, {1, 4, 5, 260}}, {4, {68, 3, 3, 260}}, {1, {68}}),
+    TILED(2, "tiled refused", 1, 1, {4, {1, 5, 5, 3}}, {4, {8, 3, 3, 3}}),
 };
 
 static struct tuff_tensor *image(struct tuff_graph *g)
