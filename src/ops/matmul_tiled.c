@@ -248,7 +248,8 @@ static void sum_parts(struct tuff_recorder *r, const struct tuff_node *node, uin
                        .n_spec = TUFF_COUNT(constants),
                        .in = {node->in[MATMUL_BIAS], node->in[MATMUL_RESIDUAL]},
                        .out = {y, node->out[MATMUL_PRE]},
-                       .reads_scratch = true});
+                       .reads_scratch = true,
+                       .flops = (double) n_parts * t->batch * t->m * t->n});
 }
 
 static void launch(struct tuff_recorder *r, const struct tuff_node *node,
@@ -275,7 +276,8 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node,
                                         .n_spec = tiling->shape ? TUFF_COOPMAT_SPECS
                                                                 : TUFF_TILED_SPECS,
                                         .in = {node->in[MATMUL_A], node->in[MATMUL_B]},
-                                        .writes_scratch = cut};
+                                        .writes_scratch = cut,
+                                        .flops = 2.0 * p->batch * p->m * p->n * p->k};
     if (!cut) {
         launch.in[2] = node->in[MATMUL_BIAS];
         launch.in[3] = node->in[MATMUL_RESIDUAL];
