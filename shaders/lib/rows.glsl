@@ -6,6 +6,9 @@
 //                  only wide load that software drivers have.
 //   -DHALF:        with group or row: a unit is four elements of half precision; what is declared as
 //                  IN or OUT. What is declared as PARAMS, and read by GETP, is F32 in every form.
+//   quad (-DQUAD=n): as group, for GPUs: a unit is four elements, a load of 16 bytes (with -DHALF, 8);
+//                  the specialization constant n is the group's size, 64, 128 or 256: more lanes for
+//                  longer rows. HOLD, constant n + 1, is how many units a lane may keep in registers.
 // In row and texel nothing crosses invocations: no barrier, no subgroup. In each, a sum has one order
 // that depends on the shape alone.
 // Included before the parameters, which declare what is read and written by units as IN and OUT (a cast
@@ -32,7 +35,12 @@ layout(local_size_x = 8) in;
 #define IN F32
 #define PARAMS F32
 #else
+#ifdef QUAD
+layout(local_size_x_id = QUAD) in;
+layout(constant_id = QUAD + 1) const uint HOLD = 1u;
+#else
 layout(local_size_x = 64) in;
+#endif
 #define VIEW(at, name)
 #define GETP(name, i) p.name.v[i]
 #ifdef HALF
@@ -41,6 +49,12 @@ layout(local_size_x = 64) in;
 #define OUT U32x2
 #define PARAMS F32x4
 #define GET(name, i) from_half4(p.name.v[i])
+#elif defined(QUAD)
+#define UNIT vec4
+#define IN F32x4
+#define OUT F32x4
+#define PARAMS F32x4
+#define GET(name, i) p.name.v[i]
 #else
 #define UNIT float
 #define IN F32
@@ -50,7 +64,7 @@ layout(local_size_x = 64) in;
 #endif
 #endif
 
-#if defined(CPU) || defined(HALF)
+#if defined(CPU) || defined(HALF) || defined(QUAD)
 #define WIDE 4u // elements a unit
 
 uvec4 columns_of(uint i) { return uvec4(4u * i) + uvec4(0u, 1u, 2u, 3u); }
@@ -83,29 +97,37 @@ float row_sum(float x) { return x; }
 float row_max(float x) { return x; }
 
 #else
+#ifdef QUAD
+#define LANES gl_WorkGroupSize.x
+#define LANES_MOST 256u
+#define FAN 16u
+#else
 #define LANES 64u
+#define LANES_MOST 64u
+#define FAN 8u
+#endif
 #define LANE gl_LocalInvocationID.x
 #define ROW_FIRST gl_WorkGroupID.x
 #define ROW_STEP gl_NumWorkGroups.x
 
-// 64 values, then 8: two barriers. The next call writes row_part only after all have passed its
-// second barrier, and row_eight only after the next call's first.
-shared float row_part[64], row_eight[8];
+// A value of each lane, then FAN of them: two barriers. The next call writes row_part only after all
+// have passed its second barrier, and row_fan only after the next call's first.
+shared float row_part[LANES_MOST], row_fan[FAN];
 
 float row_sum(float x)
 {
     row_part[LANE] = x;
     barrier();
-    if (LANE < 8u) {
+    if (LANE < FAN) {
         float sum = 0.0;
-        for (uint i = 0u; i < 8u; i++)
-            sum += row_part[LANE + 8u * i];
-        row_eight[LANE] = sum;
+        for (uint i = 0u; i < LANES / FAN; i++)
+            sum += row_part[LANE + FAN * i];
+        row_fan[LANE] = sum;
     }
     barrier();
     float sum = 0.0;
-    for (uint i = 0u; i < 8u; i++)
-        sum += row_eight[i];
+    [[unroll]] for (uint i = 0u; i < FAN; i++)
+        sum += row_fan[i];
     return sum;
 }
 
@@ -113,16 +135,16 @@ float row_max(float x)
 {
     row_part[LANE] = x;
     barrier();
-    if (LANE < 8u) {
+    if (LANE < FAN) {
         float most = row_part[LANE];
-        for (uint i = 1u; i < 8u; i++)
-            most = max(most, row_part[LANE + 8u * i]);
-        row_eight[LANE] = most;
+        for (uint i = 1u; i < LANES / FAN; i++)
+            most = max(most, row_part[LANE + FAN * i]);
+        row_fan[LANE] = most;
     }
     barrier();
-    float most = row_eight[0];
-    for (uint i = 1u; i < 8u; i++)
-        most = max(most, row_eight[i]);
+    float most = row_fan[0];
+    [[unroll]] for (uint i = 1u; i < FAN; i++)
+        most = max(most, row_fan[i]);
     return most;
 }
 #endif

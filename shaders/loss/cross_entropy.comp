@@ -2,7 +2,8 @@
 //! variant group
 //! variant row -DROW
 //! variant texel -DCPU
-//! variant half.group -DHALF -DHALF_SPEC=2
+//! variant quad -DQUAD=3
+//! variant half.group -DHALF -DHALF_SPEC=2 -DQUAD=3
 //! variant half.row -DHALF -DHALF_SPEC=2 -DROW
 // loss = ln sum exp(x) - x[target] of a row, 0 where it is not counted; m = max(x) and
 // ln sum exp(x - m) are kept apart, because their sum would lose the digits of the small one. One
@@ -17,11 +18,13 @@ VIEW(0, logits)
 layout(constant_id = 0) const bool STORE_STATS = true;
 layout(constant_id = 1) const float SMOOTHING = 0.0;
 
-// One logit; a load of four, of which the compiler may keep one, where they are half.
+// One logit; a load of four, of which the compiler may keep one, where a unit is four.
 float logit(uint i)
 {
 #ifdef HALF
     return from_half4(p.logits.v[i / 4u])[i % 4u];
+#elif defined(QUAD)
+    return p.logits.v[i / 4u][i % 4u];
 #else
     return p.logits.v[i];
 #endif

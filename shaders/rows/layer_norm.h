@@ -1,5 +1,6 @@
 #include "lib/shared.h"
-/* stats: mean and rstd of each row, side by side. units: columns, or columns / 4 to the texel and half forms. */
+/* stats: mean and rstd of each row, side by side. units: columns, or columns / 4 to the texel, quad and half
+ * forms. */
 TUFF_PARAMS_BEGIN(layer_norm)
     TUFF_PTR(IN) x;
     TUFF_PTR(PARAMS) weight;

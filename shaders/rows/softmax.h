@@ -1,5 +1,5 @@
 #include "lib/shared.h"
-/* units: columns, or columns / 4 to the texel and half forms. */
+/* units: columns, or columns / 4 to the texel, quad and half forms. */
 TUFF_PARAMS_BEGIN(softmax)
     TUFF_PTR(IN) x;
     TUFF_PTR(OUT) y;

@@ -241,6 +241,9 @@ enum tuff_status tuff_profile_waited(struct tuff_profile *p, struct tuff_program
 
 /* ---- the report ---- */
 
+/* Bytes that stay in no cache. */
+static const double CACHED_CPU = 64 << 20, CACHED_GPU = 512 << 20;
+
 /* The roof of the direction in which most of the bytes go: a tenth of the other is hidden by it. */
 static double *memory_roof(struct tuff_roofs *roofs, const struct tuff_profile_entry *e)
 {
@@ -250,30 +253,41 @@ static double *memory_roof(struct tuff_roofs *roofs, const struct tuff_profile_e
                                           : &roofs->copy;
 }
 
+/* Matrix units are no multiply-adds: what they reach says nothing of other kernels. Theirs is the best
+ * of them. */
+static double *flop_roof(struct tuff_profile *p, const struct tuff_profile_entry *e)
+{
+    return strncmp(e->kernel, "matmul/coopmat", 14) ? &p->roofs.fma : &p->matrix;
+}
+
 /* What a kernel reached can be reached: on a machine that does other things as well, short
- * measurements may have been disturbed more than the long run was. */
+ * measurements may have been disturbed more than the long run was. Memory's roof is only raised by
+ * kernels that move more than a cache holds. */
 static void raise_roofs(struct tuff_profile *p)
 {
     for (size_t i = 0; i < p->entries.n; i++) {
         const struct tuff_profile_entry *e = &p->entries.items[i];
-        double *memory = memory_roof(&p->roofs, e), calls = (double) e->calls;
+        double *memory = memory_roof(&p->roofs, e), *flop = flop_roof(p, e);
+        double bytes = e->bytes_read + e->bytes_written, calls = (double) e->calls;
         if (!(e->seconds > 0))
             continue;
-        *memory = TUFF_MAX(*memory, (e->bytes_read + e->bytes_written) * calls / e->seconds);
-        p->roofs.fma = TUFF_MAX(p->roofs.fma, e->flops * calls / e->seconds);
+        if (bytes >= (p->info.device_class == TUFF_CLASS_CPU ? CACHED_CPU : CACHED_GPU))
+            *memory = TUFF_MAX(*memory, bytes * calls / e->seconds);
+        *flop = TUFF_MAX(*flop, e->flops * calls / e->seconds);
     }
     p->roofs.read = TUFF_MAX(p->roofs.read, p->roofs.copy);
 }
 
-/* Adds the least seconds that the roofs allow `calls` of the entry. */
+/* Adds the least seconds that the roofs allow `calls` of the entry: with what it read in a cache it may
+ * have taken less. */
 static void add_bound(struct tuff_profile *p, const struct tuff_profile_entry *e, double calls,
                       struct tuff_profile_row *row)
 {
-    double rate = *memory_roof(&p->roofs, e), flops = 0, bytes = 0;
+    double rate = *memory_roof(&p->roofs, e), flop_rate = *flop_roof(p, e), flops = 0, bytes = 0;
     if (rate > 0)
         bytes = (e->bytes_read + e->bytes_written) * calls / rate;
-    if (p->roofs.fma > 0)
-        flops = e->flops * calls / p->roofs.fma;
+    if (flop_rate > 0)
+        flops = e->flops * calls / flop_rate;
     row->bound += TUFF_MAX(flops, bytes);
     row->compute += flops > bytes ? flops : 0;
 }

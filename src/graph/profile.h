@@ -50,6 +50,7 @@ struct tuff_profile {
     struct tuff_device *device; /* while programs run */
     struct tuff_device_info info;
     struct tuff_roofs roofs;
+    double matrix; /* FLOP a second that kernels on matrix units reached */
     struct { struct tuff_profile_entry *items; size_t n, cap; } entries;
     uint64_t *ticks; /* room for a segment's marks */
     size_t n_ticks;

@@ -141,7 +141,10 @@ void tuff_cross_entropy_total(struct tuff_recorder *r, const struct tuff_node *n
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *logits = node->in[IN_LOGITS];
-    enum tuff_row_form form = form_of(r, logits);
+    int64_t columns = logits->dims[logits->rank - 1];
+    enum tuff_row_form form = tuff_row_quad(r, form_of(r, logits), columns, pitch_of(logits),
+                                            (const struct tuff_tensor *[]) {logits, NULL});
+    struct tuff_row_lanes l = tuff_row_lanes(r, form, (uint32_t) columns / 4);
     struct tuff_cross_entropy_params p = {
         .logits = tuff_address(r, logits),
         .targets = tuff_address(r, node->in[IN_TARGETS]),
@@ -149,16 +152,17 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         .rows_loss = tuff_needed(node->out[OUT_ROWS]) ? tuff_address(r, node->out[OUT_ROWS])
                                                       : tuff_scratch_address(r, node),
         .rows = (uint32_t) tuff_rows(logits),
-        .columns = (uint32_t) logits->dims[logits->rank - 1],
+        .columns = (uint32_t) columns,
         .pitch = pitch_of(logits)};
-    uint32_t spec[] = {p.stats != 0, tuff_float_bits(smoothing_of(node)), tuff_half_spec(logits)};
+    uint32_t spec[] = {p.stats != 0, tuff_float_bits(smoothing_of(node)), tuff_half_spec(logits),
+                       l.lanes};
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = TUFF_ROW_KERNELS("loss/cross_entropy")[form],
                        .push = &p,
                        .push_bytes = sizeof p,
                        .groups = {tuff_row_groups(form, p.rows)},
                        .spec = spec,
-                       .n_spec = TUFF_COUNT(spec) - !tuff_row_is_half(form),
+                       .n_spec = l.use ? TUFF_COUNT(spec) : tuff_row_is_half(form) ? 3 : 2,
                        .views = {logits},
                        .in = {node->in[IN_LOGITS], node->in[IN_TARGETS]},
                        .out = {node->out[OUT_ROWS], node->out[OUT_STATS]},

@@ -12,6 +12,7 @@
 #include <math.h>
 
 enum { IN_X, IN_WEIGHT, IN_BIAS, N_IN };
+enum { FEW_ROWS = 256 }; /* a lone row waits for memory, many keep it busy */
 enum { OUT_Y, OUT_STATS, N_OUT };
 
 struct attr {
@@ -119,7 +120,9 @@ void tuff_norm_record(struct tuff_recorder *r, const struct tuff_node *node)
     uint32_t columns = columns_of(x);
     bool texels = columns % 4 == 0 &&
                   tuff_row_texels(r, (const struct tuff_tensor *[]) {x, weight, bias, NULL});
-    enum tuff_row_form form = tuff_row_form_of(r, texels, x);
+    const struct tuff_tensor *all[] = {x, weight, node->out[OUT_Y], bias, NULL};
+    enum tuff_row_form form =
+        tuff_row_quad(r, tuff_row_form_of(r, texels, x), columns, columns, all);
     struct tuff_layer_norm_params p = {.x = tuff_address(r, x),
                                        .weight = tuff_address(r, weight),
                                        .bias = tuff_address(r, bias),
@@ -129,15 +132,17 @@ void tuff_norm_record(struct tuff_recorder *r, const struct tuff_node *node)
                                        .units = tuff_row_units(form, columns),
                                        .columns = (float) columns,
                                        .eps = ((const struct attr *) node->attr)->eps};
-    uint32_t spec[] = {bias != NULL, p.stats != 0, tuff_row_unroll(form, p.units),
-                       ((const struct attr *) node->attr)->rms, tuff_half_spec(x)};
+    struct tuff_row_lanes l = tuff_row_lanes(r, form, p.units);
+    uint32_t spec[] = {bias != NULL, p.stats != 0, l.unroll,
+                       ((const struct attr *) node->attr)->rms, tuff_half_spec(x),
+                       l.lanes, l.hold, p.rows <= FEW_ROWS};
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = TUFF_ROW_KERNELS("rows/layer_norm")[form],
                        .push = &p,
                        .push_bytes = sizeof p,
                        .groups = {tuff_row_groups(form, p.rows)},
                        .spec = spec,
-                       .n_spec = TUFF_COUNT(spec) - !tuff_row_is_half(form),
+                       .n_spec = l.use ? TUFF_COUNT(spec) : tuff_row_is_half(form) ? 5 : 4,
                        .views = {x, weight, bias ? bias : weight},
                        .in = {node->in[IN_X], node->in[IN_WEIGHT], node->in[IN_BIAS]},
                        .out = {node->out[OUT_Y], node->out[OUT_STATS]}});

@@ -281,7 +281,8 @@ void tuff_matmul_sum_parts(struct tuff_recorder *r, const struct tuff_node *node
                        .n_spec = TUFF_COUNT(constants),
                        .in = {bias, residual},
                        .out = {node->out[0], pre},
-                       .reads_scratch = true});
+                       .reads_scratch = true,
+                       .flops = (double) p.n_parts * p.batch * p.m * p.n});
 }
 
 static void launch(struct tuff_recorder *r, const struct tuff_node *node,
@@ -309,7 +310,8 @@ static void launch(struct tuff_recorder *r, const struct tuff_node *node,
                                         .n_spec = tiling->shape ? TUFF_COOPMAT_SPECS
                                                                 : TUFF_TILED_SPECS,
                                         .in = {node->in[MATMUL_A], node->in[MATMUL_B]},
-                                        .writes_scratch = cut};
+                                        .writes_scratch = cut,
+                                        .flops = 2.0 * p->batch * p->m * p->n * p->k};
     if (!cut) {
         launch.in[2] = node->in[MATMUL_BIAS];
         launch.in[3] = node->in[MATMUL_RESIDUAL];

@@ -6,12 +6,14 @@
 #include "ops/half.h"
 
 enum tuff_row_form {
-    TUFF_ROW_GROUP, TUFF_ROW_SINGLE, TUFF_ROW_TEXEL, TUFF_ROW_HALF_GROUP, TUFF_ROW_HALF_SINGLE
+    TUFF_ROW_GROUP, TUFF_ROW_SINGLE, TUFF_ROW_TEXEL, TUFF_ROW_HALF_GROUP, TUFF_ROW_HALF_SINGLE,
+    TUFF_ROW_QUAD
 };
-/* The names of a kernel's forms, by tuff_row_form. */
+/* The names of a kernel's forms, by tuff_row_form; the last is of those alone that ask for it, see
+ * tuff_row_quad. */
 #define TUFF_ROW_KERNELS(name)                                                                     \
     ((const char *const[]) {name ".group", name ".row", name ".texel", name ".half.group",         \
-                            name ".half.row"})
+                            name ".half.row", name ".quad"})
 
 /* Four elements of rows of `width`, at these addresses, are a vec4. */
 static inline bool tuff_rows_wide(uint64_t x, uint64_t y, int64_t width, int64_t pitch)
@@ -69,7 +71,7 @@ static inline bool tuff_row_is_half(enum tuff_row_form form)
 
 static inline bool tuff_row_is_group(enum tuff_row_form form)
 {
-    return form == TUFF_ROW_GROUP || form == TUFF_ROW_HALF_GROUP;
+    return form == TUFF_ROW_GROUP || form == TUFF_ROW_HALF_GROUP || form == TUFF_ROW_QUAD;
 }
 
 /* A number as a specialization constant. */
@@ -83,14 +85,54 @@ static inline uint32_t tuff_float_bits(float x)
 /* Units of a row: elements, or fours of them. */
 static inline uint32_t tuff_row_units(enum tuff_row_form form, int64_t columns)
 {
-    return (uint32_t) (form == TUFF_ROW_TEXEL || tuff_row_is_half(form) ? columns / 4 : columns);
+    return (uint32_t) (form == TUFF_ROW_TEXEL || form == TUFF_ROW_QUAD || tuff_row_is_half(form)
+                           ? columns / 4
+                           : columns);
 }
 
-/* Units a loop may take at a time so that none is left over. */
+/* Units a loop of so many lanes may take at a time so that none is left over. */
+static inline uint32_t tuff_row_unroll_of(uint32_t lanes, uint32_t units)
+{
+    return units % (4 * lanes) == 0 ? 4 : units % (2 * lanes) == 0 ? 2 : 1;
+}
+
 static inline uint32_t tuff_row_unroll(enum tuff_row_form form, uint32_t units)
 {
-    uint32_t lanes = tuff_row_is_group(form) ? 64 : 1;
-    return units % (4 * lanes) == 0 ? 4 : units % (2 * lanes) == 0 ? 2 : 1;
+    return tuff_row_unroll_of(tuff_row_is_group(form) ? 64 : 1, units);
+}
+
+/* The form of a kernel that has a quad one, where `form` is what it would be without. The rows of all F32
+ * tensors (the list ends with NULL) begin at multiples of four elements where the pitch is one. */
+static inline enum tuff_row_form tuff_row_quad(const struct tuff_recorder *r,
+                                               enum tuff_row_form form, int64_t columns,
+                                               int64_t pitch,
+                                               const struct tuff_tensor *const *tensors)
+{
+    bool quads = form == TUFF_ROW_GROUP && !tuff_use_cpu_kernels(r) && columns >= 256 &&
+                 pitch % 4 == 0;
+    for (; quads && *tensors; tensors++)
+        quads = (*tensors)->offset % 4 == 0;
+    return quads ? TUFF_ROW_QUAD : form;
+}
+
+/* How a kernel that has them runs its quad and half group forms: lanes a group, so many that four loads a
+ * lane fetch a row, if the device has them; and units a lane holds of a row, at most 8 (32 registers), or 1
+ * where rows are too long and read again. */
+struct tuff_row_lanes {
+    bool use;
+    uint32_t lanes, hold, unroll;
+};
+static inline struct tuff_row_lanes tuff_row_lanes(const struct tuff_recorder *r,
+                                                   enum tuff_row_form form, uint32_t units)
+{
+    struct tuff_row_lanes l = {form == TUFF_ROW_QUAD || form == TUFF_ROW_HALF_GROUP, 64, 1, 0};
+    uint32_t most = TUFF_MIN(tuff_record_device(r)->max_invocations, 256);
+    while (units > 4 * l.lanes && 2 * l.lanes <= most)
+        l.lanes *= 2;
+    if (units <= 8 * l.lanes)
+        l.hold = TUFF_MAX((units + l.lanes - 1) / l.lanes, 1);
+    l.unroll = l.use ? tuff_row_unroll_of(l.lanes, units) : tuff_row_unroll(form, units);
+    return l;
 }
 
 static inline uint32_t tuff_row_groups(enum tuff_row_form form, uint64_t rows)

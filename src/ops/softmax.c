@@ -67,12 +67,16 @@ void tuff_softmax_record(struct tuff_recorder *r, const struct tuff_node *node)
     bool is_log = node->op == &tuff_op_log_softmax;
     if (!is_log && record_cpu(r, node, (struct tuff_rows_cpu) {.f = "softmax", .x = x}))
         return;
-    enum tuff_row_form form = form_of(r, (const struct tuff_tensor *[]) {x, NULL});
+    int64_t columns = x->dims[x->rank - 1];
+    enum tuff_row_form form =
+        tuff_row_quad(r, form_of(r, (const struct tuff_tensor *[]) {x, NULL}), columns, columns,
+                      (const struct tuff_tensor *[]) {x, node->out[0], NULL});
     struct tuff_softmax_params p = {.x = tuff_address(r, x),
                                     .y = tuff_address(r, node->out[0]),
                                     .rows = (uint32_t) tuff_rows(x),
-                                    .units = tuff_row_units(form, x->dims[x->rank - 1])};
-    uint32_t spec[] = {tuff_row_unroll(form, p.units), tuff_half_spec(node->out[0])};
+                                    .units = tuff_row_units(form, columns)};
+    struct tuff_row_lanes l = tuff_row_lanes(r, form, p.units);
+    uint32_t spec[] = {l.unroll, tuff_half_spec(node->out[0]), l.lanes, l.hold};
     tuff_launch(r, &(struct tuff_launch_params) {
                        .kernel = is_log ? TUFF_ROW_KERNELS("rows/softmax.log")[form]
                                         : TUFF_ROW_KERNELS("rows/softmax")[form],
@@ -80,7 +84,7 @@ void tuff_softmax_record(struct tuff_recorder *r, const struct tuff_node *node)
                        .push_bytes = sizeof p,
                        .groups = {tuff_row_groups(form, p.rows)},
                        .spec = spec,
-                       .n_spec = tuff_row_is_half(form) ? 2 : 1,
+                       .n_spec = l.use ? TUFF_COUNT(spec) : tuff_row_is_half(form) ? 2 : 1,
                        .views = {x},
                        .in = {x},
                        .out = {node->out[0]}});

@@ -218,7 +218,7 @@ static void step_record(struct tuff_recorder *r, const struct tuff_node *node)
     struct tuff_launch_params launch = {.kernel = kernel,
                                         .push = &p,
                                         .push_bytes = sizeof p,
-                                        .groups = {tuff_groups(n, 4096)},
+                                        .groups = {tuff_groups(n, TUFF_SEGMENT)},
                                         .flops = rule.flops * (double) n};
     memcpy(launch.in, node->in, sizeof launch.in);
     memcpy(launch.out, node->out, sizeof launch.out);

@@ -5,12 +5,17 @@
 #include "optim/sumsq.h"
 #include "optim/sumsq_cpu.h"
 
-/* Fixed, so that sums have one order on all devices but software ones: 64 invocations each. */
-#define NORM_GROUPS 64
+/* Fixed, so that sums have one order on all devices but software ones: groups of 128 invocations, as
+ * many as fill the largest GPU, but none that has nothing to sum. */
+enum { NORM_GROUPS = 2048, SUMSQ_BLOCK = 2048 /* elements a group at a time */ };
 #define SUMSQ_OWN 1024 /* elements a subgroup of the kernel for software devices */
 
-/* Partial sums of n elements: one a subgroup, also of those that have nothing to sum. A multiple of
- * 4, as optim/norm wants, since subgroups is one. */
+static uint32_t partials_of(uint64_t n)
+{
+    return (uint32_t) TUFF_MIN(tuff_div_up(n, SUMSQ_BLOCK), NORM_GROUPS);
+}
+
+/* Partial sums of n elements: one a subgroup, also of those that have nothing to sum. */
 static uint64_t cpu_partials(const struct tuff_device_info *device, uint64_t n)
 {
     uint32_t subgroups = tuff_flat_subgroups(device);
@@ -21,9 +26,9 @@ static uint64_t norm_scratch(const struct tuff_node *node, const struct tuff_dev
 {
     uint64_t partials = 0;
     for (int i = 0; i < TUFF_NODE_INPUTS && node->in[i]; i++) {
-        uint64_t cpu = tuff_flat_subgroups(device)
-                           ? cpu_partials(device, (uint64_t) tuff_elements(node->in[i])) : 0;
-        partials += TUFF_MAX(cpu, NORM_GROUPS * 64);
+        uint64_t n = (uint64_t) tuff_elements(node->in[i]);
+        uint64_t cpu = tuff_flat_subgroups(device) ? cpu_partials(device, n) : 0;
+        partials += TUFF_MAX(cpu, partials_of(n));
     }
     return partials * 4;
 }
@@ -66,11 +71,11 @@ static uint32_t sumsq(struct tuff_recorder *r, const struct tuff_node *node,
     tuff_launch(r, &(struct tuff_launch_params) {.kernel = "optim/sumsq",
                                                  .push = &p,
                                                  .push_bytes = sizeof p,
-                                                 .groups = {NORM_GROUPS},
+                                                 .groups = {partials_of(p.n)},
                                                  .in = {x},
                                                  .writes_scratch = true,
                                                  .flops = 2.0 * p.n});
-    return first + NORM_GROUPS * 64;
+    return first + partials_of(p.n);
 }
 
 static void norm_record(struct tuff_recorder *r, const struct tuff_node *node)

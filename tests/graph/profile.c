@@ -5,6 +5,7 @@
 #include "gpt2_tiny.h"
 #include "graph/plan.h"
 #include "graph/profile.h"
+#include "kernel/roof.h"
 #include "tuff/ops.h"
 
 enum { STEPS = 5, EVENTS = 4096 };
@@ -156,6 +157,62 @@ static void test_matmul(struct tuff_ctx *ctx)
     tuff_profile_destroy(profile);
 }
 
+/* Of a product in parts the kernel that multiplies has the FLOP, not the one that adds the parts up,
+ * which would seem to reach more than the device can. */
+static void test_parts(struct tuff_ctx *ctx)
+{
+    enum { M = 32, N = 32, K = 8192 };
+    struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {.force_kernels = "tiled"});
+    struct tuff_profile *profile;
+    struct tuff_store *store;
+    struct tuff_graph *g;
+    struct tuff_program *p;
+    struct tuff_profile_report r;
+    if (!device)
+        return;
+    CHECK_OK(ctx, tuff_profile_create(ctx, 0, &profile));
+    CHECK_OK(ctx, tuff_profile_attach(profile, device));
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
+    CHECK_OK(ctx, tuff_graph_create(ctx, &g));
+    struct tuff_tensor *a = tuff_input(g, "a", TUFF_F32, 2, (int64_t[]) {M, K});
+    struct tuff_tensor *b = tuff_input(g, "b", TUFF_F32, 2, (int64_t[]) {N, K});
+    tuff_output(g, tuff_matmul(g, a, b, .transpose_b = true), "y");
+    CHECK_OK(ctx, tuff_program_create(store, g, &(struct tuff_program_params) {.name = "one"}, &p));
+    CHECK_OK(ctx, tuff_store_allocate(store, false, 0));
+    for (int run = 0; run < 2; run++) {
+        CHECK_OK(ctx, tuff_program_begin(p));
+        CHECK_OK(ctx, tuff_program_submit(p));
+        CHECK_OK(ctx, tuff_program_wait(p, 0));
+    }
+    CHECK_OK(ctx, tuff_profile_report(profile, TUFF_PROFILE_KERNEL, &r));
+    const struct tuff_profile_row *tiles = find(&r, "", "matmul/tiled");
+    const struct tuff_profile_row *sums = find(&r, "", "matmul/sum_parts");
+    CHECK(tiles && sums && tiles->flops == 2.0 * M * N * K && sums->flops <= 64.0 * M * N);
+    CHECK(tiles && r.roofs.fma >= tiles->flops / tiles->seconds);
+    tuff_profile_report_fini(&r);
+    tuff_program_destroy(p);
+    tuff_store_destroy(store);
+    test_device_end(device);
+    tuff_profile_destroy(profile);
+}
+
+/* The roof's kernel does what it counts: twice the links take twice the time. On a machine that does
+ * other things as well a measurement may be spoilt, so there are some. */
+static void test_roof(struct tuff_ctx *ctx)
+{
+    struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
+    double ratio = 0;
+    for (int i = 0; device && i < 8 && !(ratio > 1.6 && ratio < 2.5); i++) {
+        uint32_t rounds;
+        double seconds = 0, twice = 0;
+        CHECK_OK(ctx, tuff_roof_fma_seconds(device, &rounds, &seconds, &twice));
+        CHECK_MSG(seconds > 0.5e-3, "%d rounds in %g s", (int) rounds, seconds);
+        ratio = twice / seconds;
+    }
+    CHECK_MSG(!device || (ratio > 1.6 && ratio < 2.5), "twice the rounds took %.2f times as long", ratio);
+    test_device_end(device);
+}
+
 /* ---- the trace ---- */
 
 static void check_trace(struct tuff_ctx *ctx, struct tuff_profile *profile, uint64_t launches)
@@ -231,6 +288,8 @@ int main(void)
     free(timed.weights);
     tuff_profile_destroy(profile);
     test_matmul(ctx);
+    test_parts(ctx);
+    test_roof(ctx);
     tuff_ctx_destroy(ctx);
     return test_end();
 }

@@ -107,6 +107,8 @@ static const struct ot_case cases[] = {
     CASE("vocabulary 65, sliced", SLICED, {2, {9, 68}}, IDS(9, 65), WEIGHT),
     CASE("vocabulary 1031", LOSS, {2, {9, 1031}}, IDS(9, 1031), WEIGHT),
     CASE("vocabulary 1032", LOSS, {2, {67, 1032}}, IDS(67, 1032), WEIGHT),
+    CASE("vocabulary 1030, padded", PADDED, {2, {9, 4}}, IDS(9, 1030), WEIGHT, {2, {4, 1030}}),
+    CASE("vocabulary 5004, smoothed", SMOOTH, {2, {3, 5004}}, IDS(3, 5004), WEIGHT),
     CASE("many rows", ROWS, {2, {70001, 3}}, IDS(70001, 3), WEIGHT),
     CASE("many rows, texels", ROWS, {2, {65551, 4}}, IDS(65551, 4), WEIGHT),
 };

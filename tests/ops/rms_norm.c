@@ -43,6 +43,7 @@ static const struct ot_case cases[] = {
     CASE("wide odd", PLAIN, {2, {17, 769}}, {1, {769}}),
     {.name = "residual", .in = {{2, {33, 64}}, {1, {64}}}, .n_in = 2, .build = build, .ref = ref,
      .arg = ARG(.residual = true), .roundings = 2},
+    CASE("quads", PLAIN, {2, {3, 1028}}, {1, {1028}}),
     CASE("constant weight", PLAIN, {2, {9, 24}}, {1, {24}, .constant = true}),
     CASE("weight only", PLAIN, {2, {9, 24}, .constant = true}, {1, {24}}),
 };

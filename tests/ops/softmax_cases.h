@@ -17,6 +17,9 @@ static const double large[] = {1e4, -1e4, 0, 9999, -1e4, -1e4, -1e4, -9999, 1e4,
     CASE("group odd", {2, {11, 257}}), \
     CASE("rows odd", {2, {131, 77}}), \
     CASE("unrolled", {2, {19, 1024}}), \
+    CASE("quads", {2, {3, 260}}), \
+    CASE("quads, 256 lanes", {2, {2, 4100}}), \
+    CASE("quads, not held", {2, {2, 8196}}), \
     /* Where one probability is near 1, dx = y (dy - sum dy y) cancels to a few tenths of dy, but the \
      * rounding of the y that it reads, 1 unit of dy, stays. */ \
     {.name = "spread", .in = {{2, {19, 100}, .scale = 30}}, .n_in = 1, .build = build, .ref = ref, \

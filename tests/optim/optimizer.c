@@ -3,6 +3,7 @@
  * nothing; what cannot work is refused. */
 #include "base/rng.h"
 #include "device.h"
+#include "optim/flat.h"
 #include "tuff/graph.h"
 #include "tuff/optim.h"
 
@@ -227,6 +228,44 @@ static void test_reference(struct tuff_ctx *ctx, struct tuff_device *device, boo
     free(v);
 }
 
+/* So many elements that kernels go round their loops, and that a sum in one chain would be off by some
+ * n halves of 2^-24: 15 %. */
+static void test_long_norm(struct tuff_ctx *ctx, struct tuff_device *device, bool generic)
+{
+    int64_t n = 19533 * 256; /* no multiple of 2048 */
+    struct tuff_store *store;
+    struct tuff_graph *g;
+    struct tuff_program *program;
+    struct tuff_rng rng;
+    double sum = 0;
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
+    CHECK_OK(ctx, tuff_graph_create(ctx, &g));
+    struct tuff_tensor *x[] = {tuff_input(g, "x", TUFF_F32, 1, &n),
+                               tuff_input(g, "y", TUFF_F32, 1, (int64_t[]) {256})};
+    struct tuff_tensor *norm = tuff_output(g, tuff_grad_norm(g, x, 2), "norm");
+    CHECK_OK(ctx, tuff_program_create(store, g, &(struct tuff_program_params) {.name = "norm",
+                                                                               .generic = generic},
+                                      &program));
+    CHECK_OK(ctx, tuff_store_allocate(store, false, 0));
+    CHECK_OK(ctx, tuff_program_begin(program));
+    tuff_rng_init(&rng, 7, 0);
+    for (int which = 0; which < 2; which++) {
+        float *at = tuff_program_input(program, x[which]);
+        for (int64_t i = 0; i < (which ? 256 : n); i++) {
+            at[i] = (float) tuff_rng_uniform(&rng) * (which ? 100 : 1);
+            sum += (double) at[i] * at[i];
+        }
+    }
+    CHECK_OK(ctx, tuff_program_submit(program));
+    CHECK_OK(ctx, tuff_program_wait(program, 0));
+    const float *got = tuff_program_output(program, norm, 0);
+    /* 60 roundings of the sum at most, half of them in the root: shaders/optim/sumsq.comp. */
+    CHECK_MSG(got && fabs(*got - sqrt(sum)) < 2e-6 * sqrt(sum), "norm %.9g, not %.9g, generic %d",
+              got ? (double) *got : 0, sqrt(sum), generic);
+    tuff_program_destroy(program);
+    tuff_store_destroy(store);
+}
+
 /* Without clipping, which sums in an order of its own, all kernels give the same bits. */
 static void test_bits(struct tuff_ctx *ctx, struct tuff_device *device,
                       const struct tuff_optimizer_params *rule)
@@ -331,6 +370,7 @@ int main(void)
         test_bits(ctx, device, &rules[i]);
     }
     for (int generic = 0; device && generic < 2; generic++) {
+        test_long_norm(ctx, device, generic);
         test_not_finite(ctx, device, generic, 0, INFINITY);
         test_not_finite(ctx, device, generic, total() - 1, NAN);
     }
