@@ -559,7 +559,7 @@ static const struct variant {
     {"attention/dkdv_tiled", "D 64, dropout, cap, ALiBi", 6, {64, 1, 32, 0, 1, 1}},
     {"attention/dkdv_tiled", "D 128", 3, {128, 0, 16}},
     {"attention/dkdv_tiled", "D 256", 3, {256, 0, 8}},
-    {"attention/cached_tiled", "D 80, cap, ALiBi", 4, {80, 0, 1, 1}},
+    {"attention/cached_tiled", "D 80, cap, ALiBi", 4, {80, 256, 1, 1}},
     {"attention/cached_tiled", "D 128", 1, {128}},
     {"attention/cached_tiled", "D 256", 1, {256}},
     {"matmul/generic.f32", "bias, gelu, pre, residual", 4, {1, 1, 1, 1}},

@@ -8,14 +8,15 @@
 // A group of LANES owns a (row, head, part of its keys); lane l takes keys l, l + LANES, ... with its
 // own running maximum, sum and output; the lanes are merged in order at the end through shared memory,
 // 8 vec4 at a time (LANES * 136 bytes). 8 D bytes and 4 D FLOP a key: bound by memory.
-// -DMERGE, an invocation for four channels of a (row, head), adds the parts in order.
+// -DMERGE, an invocation for four channels of a (row, head), adds the parts in order, RUN of them loaded
+// at a time.
 #extension GL_GOOGLE_include_directive : require
 #include "attention/cached.glsl"
 layout(local_size_x_id = 1) in;
 layout(constant_id = 1) const uint LANES = 32;
 layout(constant_id = 2) const bool SOFTCAP = false;
 layout(constant_id = 3) const bool ALIBI = false;
-const uint PART = 8u;
+const uint PART = 8u, RUN = 8u;
 
 // -DTEXEL: for software drivers, whose only wide loads are of texels.
 #ifdef TEXEL
@@ -36,14 +37,25 @@ void main()
         uint row = n / Q4 / p.heads, h = n / Q4 % p.heads, d = n % Q4;
         float top = LOWEST, sum = 0.0;
         vec4 o = vec4(0.0);
-        for (uint i = 0u; i < p.parts; i++)
-            top = max(top, p.partial.v[partial_at(row, h, i)]);
-        for (uint i = 0u; i < p.parts; i++) {
-            uint at = partial_at(row, h, i);
-            float weight = exp(p.partial.v[at] - top);
-            sum += weight * p.partial.v[at + 1u];
-            [[unroll]] for (uint e = 0u; e < 4u; e++)
-                o[e] += weight * p.partial.v[at + 4u + 4u * d + e];
+        for (uint i0 = 0u; i0 < p.parts; i0 += RUN) {
+            vec4 of[RUN], values[RUN];
+            [[unroll]] for (uint i = 0u; i < RUN; i++) {
+                uint at = partial_at(row, h, min(i0 + i, p.parts - 1u));
+                of[i] = p.partial.v[at];
+                values[i] = p.partial.v[at + 1u + d];
+            }
+            float higher = top;
+            [[unroll]] for (uint i = 0u; i < RUN; i++)
+                higher = max(higher, of[i].x);
+            float shrink = exp(top - higher);
+            top = higher;
+            sum *= shrink;
+            o *= shrink;
+            [[unroll]] for (uint i = 0u; i < RUN; i++) {
+                float weight = i0 + i < p.parts ? exp(of[i].x - top) : 0.0;
+                sum += weight * of[i].y;
+                o += weight * values[i];
+            }
         }
         STORE_QUAD(p.o, (row * p.o_row + h * D) / 4u + d, sum > 0.0 ? o / sum : vec4(0.0));
     }

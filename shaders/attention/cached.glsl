@@ -32,10 +32,10 @@ uint place(Seen seen, uint j)
     return (token * p.kv_heads + seen.kv) * Q4;
 }
 
-// Where the results of a part stand.
+// Where the results of a part stand, in vec4s.
 uint partial_at(uint row, uint h, uint part)
 {
-    return ((row * p.heads + h) * p.parts + part) * (D + 4u);
+    return ((row * p.heads + h) * p.parts + part) * (Q4 + 1u);
 }
 
 // vec4 d of the result: the weighted sum `o` of values and the weights' own sum, both for maximum `top`.
@@ -46,10 +46,7 @@ void leave(Seen seen, uint d, float top, float sum, vec4 o)
         return;
     }
     uint to = partial_at(seen.row, seen.h, seen.part);
-    if (d == 0u) {
-        p.partial.v[to] = top;
-        p.partial.v[to + 1u] = sum;
-    }
-    [[unroll]] for (uint c = 0u; c < 4u; c++)
-        p.partial.v[to + 4u + 4u * d + c] = o[c];
+    if (d == 0u)
+        p.partial.v[to] = vec4(top, sum, 0.0, 0.0);
+    p.partial.v[to + 1u + d] = o;
 }

@@ -11,7 +11,7 @@ TUFF_PARAMS_BEGIN(attention_cached)
     TUFF_PTR(U32) table;    /* [R, max_blocks] */
     TUFF_PTR(U32) visible;  /* [R] */
     TUFF_PTR(F32) slopes;   /* [H], with ALIBI only */
-    TUFF_PTR(F32) partial;  /* [R, H, parts, D + 4], with several parts: maximum, sum, 0, 0, then o */
+    TUFF_PTR(F32x4) partial; /* [R, H, parts, D + 4], with several parts: maximum, sum, 0, 0, then o */
     tuff_u32 rows;
     tuff_u32 heads;
     tuff_u32 kv_heads;

@@ -6,10 +6,10 @@
 //! variant nt.f16 -DNT -DHALF
 //! variant nt.bf16 -DNT -DHALF -DBF16
 // Mat-vec: M <= 8 rows of a, not transposed. A group of CW * KS invocations owns 4 CW columns of c;
-// KS of them share four columns and sum every KS-th k (nt, WIDE: every KS-th four k): a group thus
-// reads b in long runs, along n for nn and along k for nt. The KS sums are added in order by way of
-// shared memory (16 M CW KS bytes). 2 M N K FLOP, 4 N K bytes (2 of half
-// precision): bound by memory.
+// KS of them share four columns and sum every KS-th k (WIDE: every KS-th four k, RUN of them loaded
+// before the first is used): a group thus reads b in long runs, along n for nn and along k for nt. The
+// KS sums are added in order by way of shared memory (16 M CW KS bytes), STEPS at a time first. 2 M N K
+// FLOP, 4 N K bytes (2 of half precision): bound by memory.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_buffer_reference_uvec2 : require
 #include "lib/prelude.glsl"
@@ -20,11 +20,13 @@ layout(constant_id = 6) const uint CW = 4u;
 layout(constant_id = 7) const uint KS = 16u;
 layout(local_size_x_id = 8) in;                   // CW * KS
 layout(constant_id = 9) const bool WIDE = false;  // rows and pitches of a and b suit vec4 loads
+layout(constant_id = 10) const uint RUN = 1u;     // 1 to MOST_RUN
+const uint MOST_RUN = 4u, STEPS = KS < 8u ? 1u : 8u, STRIDE = KS / STEPS;
 
 #ifdef HALF
 #include "lib/half.glsl"
-layout(constant_id = 10) const bool HALF_A = true; // else f32
-layout(constant_id = 11) const bool HALF_B = true;
+layout(constant_id = 11) const bool HALF_A = true; // else f32
+layout(constant_id = 12) const bool HALF_B = true;
 #define LOAD(half, x, i) (half ? half_of(U32(x), i) : F32(x).v[i])
 #define LOAD4(half, x, i) (half ? from_half4(U32x2(x).v[i]) : F32x4(x).v[i])
 #define A(i) LOAD(HALF_A, p.a, i)
@@ -42,52 +44,76 @@ shared vec4 part[M * CW * KS];
 vec4 acc[M];
 
 #ifdef NT
-void sum_products(uint col, uint ks)
+#define B_AT(i) (at[i] / 4u + k4)
+#else
+#define B_AT(i) ((4u * k4 + i) * p.b_pitch / 4u + quad)
+#endif
+
+// Four k after four k: b's vectors are four neighbours along k in four columns (nt), or in n of four rows.
+void sum_wide(uint col, uint ks)
 {
-    uint at[4];
+    uint fours = p.k / 4u, quad = min(col, p.n - 4u) / 4u, at[4];
     [[unroll]] for (uint e = 0u; e < 4u; e++)
         at[e] = min(col + e, p.n - 1u) * p.b_pitch;
-    if (WIDE) {
-        for (uint k = ks; k < p.k / 4u; k += KS) {
-            vec4 b[4];
-            [[unroll]] for (int e = 0; e < 4; e++)
-                b[e] = B4(at[e] / 4u + k);
-            [[unroll]] for (int m = 0; m < M; m++) {
-                vec4 a = A4(m * p.a_pitch / 4u + k);
-                acc[m] += vec4(dot(a, b[0]), dot(a, b[1]), dot(a, b[2]), dot(a, b[3]));
-            }
+    for (uint k0 = ks; k0 < fours; k0 += KS * RUN) {
+        vec4 b[MOST_RUN][4];
+        [[unroll]] for (uint r = 0u; r < MOST_RUN; r++) {
+            uint k4 = min(k0 + r * KS, fours - 1u);
+            if (r < RUN)
+                [[unroll]] for (uint e = 0u; e < 4u; e++)
+                    b[r][e] = B4(B_AT(e));
         }
-        return;
-    }
-    for (uint k = ks; k < p.k; k += KS) {
-        vec4 b;
-        [[unroll]] for (int e = 0; e < 4; e++)
-            b[e] = B(at[e] + k);
-        [[unroll]] for (int m = 0; m < M; m++)
-            acc[m] += A(m * p.a_pitch + k) * b;
+        [[unroll]] for (uint r = 0u; r < MOST_RUN; r++) {
+            bool some = k0 + r * KS < fours; // what was loaded again is left out; no load waits for a branch
+            if (r < RUN)
+                [[unroll]] for (int m = 0; m < M; m++) {
+                    vec4 a = A4(m * p.a_pitch / 4u + min(k0 + r * KS, fours - 1u));
+#ifdef NT
+                    vec4 x = vec4(dot(a, b[r][0]), dot(a, b[r][1]), dot(a, b[r][2]), dot(a, b[r][3]));
+#else
+                    vec4 x = a.x * b[r][0] + a.y * b[r][1] + a.z * b[r][2] + a.w * b[r][3];
+#endif
+                    acc[m] += some ? x : vec4(0.0);
+                }
+        }
     }
 }
-#else
+
 void sum_products(uint col, uint ks)
 {
     if (WIDE) {
-        uint quad = min(col, p.n - 4u) / 4u;
-        for (uint k = ks; k < p.k; k += KS) {
-            vec4 b = B4(k * p.b_pitch / 4u + quad);
-            [[unroll]] for (int m = 0; m < M; m++)
-                acc[m] += A(m * p.a_pitch + k) * b;
-        }
+        sum_wide(col, ks);
         return;
     }
     for (uint k = ks; k < p.k; k += KS) {
         vec4 b;
-        [[unroll]] for (uint e = 0u; e < 4u; e++)
-            b[e] = B(k * p.b_pitch + min(col + e, p.n - 1u));
+        [[unroll]] for (uint e = 0u; e < 4u; e++) {
+            uint n = min(col + e, p.n - 1u);
+#ifdef NT
+            b[e] = B(n * p.b_pitch + k);
+#else
+            b[e] = B(k * p.b_pitch + n);
+#endif
+        }
         [[unroll]] for (int m = 0; m < M; m++)
             acc[m] += A(m * p.a_pitch + k) * b;
     }
 }
-#endif
+
+// Of the M CW vec4s times KS in `part`, every STRIDE-th together: M CW times STRIDE are left.
+void add_steps(uint id)
+{
+    const uint sums = M * CW * STRIDE;
+    vec4 sum = vec4(0.0);
+    uint m = id / (CW * STRIDE), in_row = id % (CW * STRIDE);
+    if (id < sums)
+        [[unroll]] for (uint q = 0u; q < STEPS; q++)
+            sum += part[m * KS * CW + q * STRIDE * CW + in_row];
+    barrier();
+    if (id < sums)
+        part[id] = sum;
+    barrier();
+}
 
 void main()
 {
@@ -106,11 +132,13 @@ void main()
         [[unroll]] for (int m = 0; m < M; m++)
             part[(m * KS + ks) * CW + cw] = acc[m];
         barrier();
+        if (STEPS > 1u)
+            add_steps(id);
         for (uint i = id; i < M * 4u * CW; i += CW * KS) {
             uint m = i / (4u * CW), in_row = i % (4u * CW), col = col0 + in_row;
             float sum = 0.0;
-            for (uint q = 0u; q < KS; q++)
-                sum += part[(m * KS + q) * CW + in_row / 4u][in_row % 4u];
+            [[unroll]] for (uint q = 0u; q < STRIDE; q++)
+                sum += part[(m * STRIDE + q) * CW + in_row / 4u][in_row % 4u];
             if (col < p.n)
                 finish(m * p.c_row + col, col, sum);
         }

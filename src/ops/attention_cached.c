@@ -9,10 +9,15 @@
 
 enum { IN_Q, IN_KEYS, IN_VALUES, IN_TABLE, IN_VISIBLE, IN_SLOPES, N_IN };
 
-/* Split-KV: a part of the keys is worth a group of its own from so many on; a row and head get no
+/* Split-KV: from `whole` keys on a part of them is worth a group of its own; a row and head get no
  * more groups than make so many in all; more rows than these fill a device by themselves. Neither
- * depends on the rows below that, so a sequence's bits do not depend on its company. */
-enum { PART_KEYS = 256, PARTS_GROUPS = 128, SPLIT_ROWS = 32 };
+ * depends on the rows below that, so a sequence's bits do not depend on its company. On a GPU the
+ * merging is one more launch, which takes about as long as two walks over TILED_KEYS keys; four groups
+ * for each of 132 processors. */
+enum { SPLIT_ROWS = 32, TILED_KEYS = 256 };
+static const struct split {
+    uint32_t whole, part, groups;
+} cpu_split = {512, 256, 128}, tiled_split = {1024, 128, 528};
 
 struct attr {
     int heads, kv_heads;
@@ -77,23 +82,24 @@ struct tuff_tensor *tuff_attention_cached_with(struct tuff_graph *g, struct tuff
 }
 
 /* As many for every length a row may have: programs are recorded once. */
-static uint32_t parts_of(const struct tuff_node *node)
+static uint32_t parts_of(const struct tuff_node *node, const struct tuff_device_info *device)
 {
+    bool tiled = device->device_class == TUFF_CLASS_TILED;
+    const struct split *split = tiled ? &tiled_split : &cpu_split;
     const struct attr *attr = node->attr;
     int64_t keys = node->in[IN_TABLE]->dims[1] * attr->block;
     if (attr->window)
         keys = TUFF_MIN(keys, attr->window);
-    if (node->in[IN_Q]->dims[0] > SPLIT_ROWS)
+    if (node->in[IN_Q]->dims[0] > SPLIT_ROWS || keys < split->whole)
         return 1;
-    uint64_t most = tuff_div_up(PARTS_GROUPS, (uint64_t) attr->heads);
-    return (uint32_t) TUFF_MAX(TUFF_MIN((uint64_t) keys / PART_KEYS, most), 1);
+    uint64_t most = tuff_div_up(split->groups, (uint64_t) attr->heads);
+    return (uint32_t) TUFF_MAX(TUFF_MIN((uint64_t) keys / split->part, most), 1);
 }
 
 static uint64_t scratch(const struct tuff_node *node, const struct tuff_device_info *device)
 {
     const struct attr *attr = node->attr;
-    uint32_t parts = parts_of(node);
-    (void) device;
+    uint32_t parts = parts_of(node, device);
     return parts > 1 ? (uint64_t) node->in[IN_Q]->dims[0] * (uint64_t) attr->heads * parts *
                            (uint64_t) (attr->head_size + 4) * 4
                      : 0;
@@ -111,9 +117,20 @@ static struct tuff_halves halves(const struct tuff_node *node, const struct tuff
                 : (struct tuff_halves) {0};
 }
 
+/* Invocations of a tiled group, a key each: no more than twice what it may have. */
+static uint32_t tiled_keys(const struct tuff_attention_cached_params *p,
+                           const struct tuff_device_info *device)
+{
+    uint32_t keys = TILED_KEYS, most = (uint32_t) tuff_div_up(p->max_visible, p->parts);
+    while (keys > 64 && (keys > device->max_invocations || keys >= 2 * most))
+        keys /= 2;
+    return keys;
+}
+
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct attr *attr = node->attr;
+    const struct tuff_device_info *device = tuff_record_device(r);
     const struct tuff_tensor *q = node->in[IN_Q], *table = node->in[IN_TABLE];
     struct tuff_attention_cached_params p = {
         .q = tuff_address(r, q),
@@ -131,7 +148,7 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
         .max_visible = (uint32_t) (table->dims[1] * attr->block),
         .slopes = tuff_address(r, node->in[IN_SLOPES]),
         .window = (uint32_t) TUFF_MIN(attr->window, 1 << 30),
-        .parts = parts_of(node),
+        .parts = parts_of(node, device),
         .scale = attr->scale,
         .softcap = attr->softcap,
         .keys_at = (uint32_t) (node->in[IN_KEYS]->offset / 4),
@@ -143,14 +160,11 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
     while ((1 << p.block_log2) < attr->block)
         p.block_log2++;
     /* A software driver runs a group's lanes as one vector: more lanes would only be merged. */
-    uint32_t lanes = tuff_record_device(r)->device_class == TUFF_CLASS_CPU
-                         ? tuff_record_device(r)->subgroup_size
-                         : 32;
-    uint32_t spec[] = {(uint32_t) attr->head_size, lanes, attr->softcap > 0,
-                       node->in[IN_SLOPES] != NULL, tuff_half_spec(q)};
-    bool half = tuff_is_half(q);
+    uint32_t lanes = device->device_class == TUFF_CLASS_CPU ? device->subgroup_size : 32;
+    bool tiled = tuff_use_tiled_kernels(r), half = tuff_is_half(q);
+    uint32_t spec[] = {(uint32_t) attr->head_size, tiled ? tiled_keys(&p, device) : lanes,
+                       attr->softcap > 0, node->in[IN_SLOPES] != NULL, tuff_half_spec(q)};
     uint64_t groups = (uint64_t) p.rows * p.heads * p.parts;
-    bool tiled = tuff_use_tiled_kernels(r);
     struct tuff_launch_params launch = {.kernel = tiled ? half ? "attention/cached_tiled.half"
                                                                : "attention/cached_tiled"
                                                   : half   ? "attention/cached.half"
@@ -170,6 +184,7 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
     tuff_launch(r, &launch);
     if (p.parts == 1)
         return;
+    spec[1] = lanes;
     launch = (struct tuff_launch_params) {
         .kernel = half ? "attention/cached.merge.half" : "attention/cached.merge",
         .push = &p,

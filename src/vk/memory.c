@@ -3,6 +3,9 @@
 
 #define MIB (1ull << 20)
 #define STAGING_BYTES (16 * MIB)
+/* What the host writes for every run lies in a card's own memory up to this size: a kernel that reads it
+ * over the bus waits for more than a microsecond. The window the host sees may be of 256 MiB. */
+#define WINDOW_BYTES (4 * MIB)
 
 uint64_t tuff_device_chunk_limit(const struct tuff_device_info *info)
 {
@@ -29,6 +32,9 @@ uint64_t tuff_staging_bytes(const struct tuff_device_info *info)
     return info->unified_memory ? 0 : STAGING_BYTES;
 }
 
+static const VkMemoryPropertyFlags host_visible =
+    VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+
 /* Index of the first memory type that is allowed and of the properties in `mask` has those of `want`; -1
  * when there is none. */
 static int find_exactly(const struct tuff_device *device, uint32_t allowed,
@@ -45,15 +51,17 @@ static int find_type(const struct tuff_device *device, uint32_t allowed, VkMemor
     return find_exactly(device, allowed, want, want);
 }
 
-static int choose_type(const struct tuff_device *device, uint32_t allowed, enum tuff_memory memory,
-                       bool *map)
+static int choose_type(const struct tuff_device *device, const VkMemoryRequirements *need,
+                       enum tuff_memory memory, bool *map)
 {
+    uint32_t allowed = need->memoryTypeBits;
     const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
-    const VkMemoryPropertyFlags host =
-        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    const VkMemoryPropertyFlags host = host_visible;
     const VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     int type = -1;
     *map = memory != TUFF_MEMORY_DEVICE || device->info.unified_memory;
+    if (memory == TUFF_MEMORY_UPLOAD && need->size <= WINDOW_BYTES)
+        type = find_type(device, allowed, local | host);
     if (memory == TUFF_MEMORY_DOWNLOAD)
         type = find_type(device, allowed, host | cached);
     if (memory == TUFF_MEMORY_HOST) { /* not the window into a card's own memory */
@@ -75,6 +83,17 @@ static int choose_type(const struct tuff_device *device, uint32_t allowed, enum 
     return type >= 0 ? type : find_type(device, allowed, host);
 }
 
+static VkResult allocate(struct tuff_device *device, uint64_t size, int type, VkDeviceMemory *out)
+{
+    VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+                                       .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
+    VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                 .pNext = &flags,
+                                 .allocationSize = size,
+                                 .memoryTypeIndex = (uint32_t) type};
+    return device->vk.AllocateMemory(device->device, &info, NULL, out);
+}
+
 static enum tuff_status bind(struct tuff_device *device, uint64_t size, enum tuff_memory memory,
                              struct tuff_buffer *buffer)
 {
@@ -82,22 +101,21 @@ static enum tuff_status bind(struct tuff_device *device, uint64_t size, enum tuf
     VkMemoryRequirements need;
     device->vk.GetBufferMemoryRequirements(device->device, vk_buffer, &need);
     bool map;
-    int type = choose_type(device, need.memoryTypeBits, memory, &map);
+    int type = choose_type(device, &need, memory, &map);
     if (type < 0)
         return tuff_fail(device->ctx, TUFF_E_DEVICE_MEMORY, "device %s: no fitting memory type",
                          device->info.name);
-    VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
-                                       .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
-    VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-                                 .pNext = &flags,
-                                 .allocationSize = need.size,
-                                 .memoryTypeIndex = (uint32_t) type};
+    VkDeviceMemory *to = &buffer->vk->memory;
     VkResult result = tuff_vk_faulted(device, TUFF_FAULT_ALLOCATE) ||
                               (device->memory_limit && memory != TUFF_MEMORY_HOST &&
                                device->counts.bytes > device->memory_limit)
                           ? VK_ERROR_OUT_OF_DEVICE_MEMORY
-                          : device->vk.AllocateMemory(device->device, &info, NULL,
-                                                      &buffer->vk->memory);
+                          : allocate(device, need.size, type, to);
+    if (result != VK_SUCCESS && memory == TUFF_MEMORY_UPLOAD) { /* the window may be full */
+        int other = find_type(device, need.memoryTypeBits, host_visible);
+        if (other != type)
+            result = allocate(device, need.size, other, to);
+    }
     char what[64];
     snprintf(what, sizeof what, "allocating %.1f MiB", (double) size / (double) MIB);
     TUFF_TRY(tuff_vk_error(device, result, what));

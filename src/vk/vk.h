@@ -37,7 +37,7 @@ double tuff_device_submit_seconds(const struct tuff_device *device);
 /* ---- memory ---- */
 enum tuff_memory {
     TUFF_MEMORY_DEVICE,   /* fastest for kernels; mapped only where memory is unified */
-    TUFF_MEMORY_UPLOAD,   /* host writes, device reads: always mapped */
+    TUFF_MEMORY_UPLOAD,   /* host writes, device reads: always mapped; slow for the host to read */
     TUFF_MEMORY_DOWNLOAD, /* device writes, host reads: always mapped, cached where possible */
     TUFF_MEMORY_HOST      /* the host's, which kernels read and write there: always mapped */
 };

@@ -140,6 +140,25 @@ static void test_draw(void)
     CHECK(tuff_choose(&s, &o, 0) == 3);
 }
 
+/* The first of equal ones, in a whole block or behind it; NaN is the largest only in the first place. */
+static void test_largest(void)
+{
+    enum { V = 1100 };
+    static float x[V];
+    struct tuff_sampling o = {.greedy = true};
+    struct tuff_scores s = on(x, V, NULL, 0, 0);
+    static const size_t places[] = {0, 1, 511, 512, 700, 1023, 1024, V - 1};
+    for (size_t a = 0; a < sizeof places / sizeof *places; a++)
+        for (size_t b = a; b < sizeof places / sizeof *places; b++) {
+            for (size_t i = 0; i < V; i++)
+                x[i] = i % 7 == 3 ? NAN : -(float) (i % 13);
+            x[places[a]] = x[places[b]] = 1;
+            CHECK_MSG(tuff_choose(&s, &o, 0) == places[a], "of %zu and %zu", places[a], places[b]);
+        }
+    x[0] = NAN;
+    CHECK(tuff_choose(&s, &o, 0) == 0);
+}
+
 int main(void)
 {
     ctx = tuff_ctx_create(NULL);
@@ -148,6 +167,7 @@ int main(void)
     test_all();
     test_refusals();
     test_draw();
+    test_largest();
     tuff_ctx_destroy(ctx);
     return test_end();
 }

@@ -67,6 +67,23 @@ static const double long_visible[] = {1024, 700, 3};
     {.rank = 2, .dims = {3, 4}, .fill = OT_VALUES, .dtype = TUFF_U32, .values = long_table}
 #define LONG_VISIBLE                                                                               \
     {.rank = 1, .dims = {3}, .fill = OT_VALUES, .dtype = TUFF_U32, .values = long_visible}
+static const double split_table[] = {2, 0, 3, 1, 1, 3, 0, 2, 3, 2, 1, 0, 2, 0, 3, 1, 1, 3, 0, 2, 3, 2, 1, 0};
+static const double split_visible[] = {2048, 1501, 9};
+#define SPLIT_TABLE                                                                                \
+    {.rank = 2, .dims = {3, 8}, .fill = OT_VALUES, .dtype = TUFF_U32, .values = split_table}
+#define SPLIT_VISIBLE                                                                              \
+    {.rank = 1, .dims = {3}, .fill = OT_VALUES, .dtype = TUFF_U32, .values = split_visible}
+/* Too few keys for parts on a GPU, and more than a group takes at a time. */
+static const double tiles_table[] = {2, 0, 3, 1, 3, 0, 3, 2, 1};
+static const double tiles_visible[] = {768, 513, 200};
+#define TILES(label, argument, ...)                                                                \
+    {.name = label, .n_in = 5, .build = build, .ref = ref, .no_grad = true, .arg = argument,       \
+     .kernels = "tiled",                                                                           \
+     .in = {__VA_ARGS__,                                                                           \
+            {.rank = 2, .dims = {3, 3}, .fill = OT_VALUES, .dtype = TUFF_U32,                      \
+             .values = tiles_table},                                                               \
+            {.rank = 1, .dims = {3}, .fill = OT_VALUES, .dtype = TUFF_U32,                         \
+             .values = tiles_visible}}}
 #define SLOPES(h, ...)                                                                             \
     {.rank = 1, .dims = {h}, .fill = OT_VALUES, .constant = true,                                  \
      .values = (const double[]) {__VA_ARGS__}}
@@ -94,6 +111,19 @@ static const struct ot_case cases[] = {
      .ref = ref,
      .no_grad = true,
      .arg = ARG(.heads = 1, .block = 256)},
+    {.name = "split keys, 16 parts",
+     .in = {{2, {3, 16}}, {2, {1024, 16}}, {2, {1024, 16}}, SPLIT_TABLE, SPLIT_VISIBLE},
+     .n_in = 5,
+     .build = build,
+     .ref = ref,
+     .no_grad = true,
+     .arg = ARG(.heads = 1, .block = 256)},
+    TILES("several tiles", ARG(.heads = 2, .kv_heads = 1, .block = 256), {2, {3, 128}},
+          {2, {1024, 64}}, {2, {1024, 64}}),
+    TILES("several tiles, heads of 256", ARG(.heads = 1, .block = 256), {2, {3, 256}},
+          {2, {1024, 256}}, {2, {1024, 256}}),
+    TILES("several tiles, heads of 80", ARG(.heads = 1, .block = 256, .window = 600),
+          {2, {3, 80}}, {2, {1024, 80}}, {2, {1024, 80}}),
 };
 
 static void bad_block(struct tuff_graph *g)
@@ -108,5 +138,14 @@ static const struct ot_error errors[] = {{"block", bad_block, TUFF_E_RANGE}};
 
 int main(int argc, char **argv)
 {
-    return ot_main(argc, argv, cases, TUFF_COUNT(cases), errors, TUFF_COUNT(errors));
+    static struct ot_case all[2 * TUFF_COUNT(cases)];
+    size_t n = TUFF_COUNT(cases);
+    memcpy(all, cases, sizeof cases);
+    /* All again with the kernels of GPUs. */
+    for (size_t i = 0; i < TUFF_COUNT(cases); i++)
+        if (!cases[i].kernels) {
+            all[n] = cases[i];
+            all[n++].kernels = "tiled";
+        }
+    return ot_main(argc, argv, all, n, errors, TUFF_COUNT(errors));
 }

@@ -1,6 +1,9 @@
 /* matmul: all four layouts, batches, odd sizes, epilogues. */
 #include "matmul.h"
 
+#define TILED(label, argument, ...)                                                                \
+    {.name = label, .in = {__VA_ARGS__}, .n_in = 2, .build = matmul_build, .ref = matmul_ref,      \
+     .arg = argument, .no_grad = true, .kernels = "tiled"}
 static const struct ot_case cases[] = {
     CASE("nn 1", 2, ARG(0), {2, {1, 1}}, {2, {1, 1}}),
     CASE("nn", 2, ARG(0), {2, {33, 40}}, {2, {40, 36}}),
@@ -70,6 +73,10 @@ static const struct ot_case cases[] = {
     CASE("vec nn 8 rows", 2, ARG(0), {2, {8, 260}}, {2, {260, 44}}),
     CASE("vec nn odd", 2, ARG(0), {2, {7, 35}}, {2, {35, 17}}),
     CASE("vec long k", 2, ARG(0), {2, {1, 1100}}, {2, {1100, 8}}),
+    /* A GPU's invocations take 3 fours of k at a time, or 2 of more than two rows. */
+    TILED("vec long k of 2 rows", ARG(0), {2, {2, 3100}}, {2, {3100, 12}}),
+    TILED("vec nt long k", ARG(.tb = true), {2, {1, 2600}}, {2, {20, 2600}}),
+    TILED("vec nn 4 rows", ARG(0), {2, {4, 1036}}, {2, {1036, 20}}),
     CASE("vec all nn", 4, ARG(.bias = true, .residual = true, .act = TUFF_ACT_GELU_TANH,
                               .alpha = 0.3f),
          {2, {2, 100}}, {2, {100, 36}}, {1, {36}}, {2, {2, 36}}),
@@ -103,5 +110,14 @@ static const struct ot_error errors[] = {
 
 int main(int argc, char **argv)
 {
-    return ot_main(argc, argv, cases, TUFF_COUNT(cases), errors, TUFF_COUNT(errors));
+    static struct ot_case all[2 * TUFF_COUNT(cases)];
+    size_t n = TUFF_COUNT(cases);
+    memcpy(all, cases, sizeof cases);
+    for (size_t i = 0; i < TUFF_COUNT(cases); i++)
+        if (!strncmp(cases[i].name, "vec ", 4) && !cases[i].kernels) {
+            all[n] = cases[i];
+            all[n].kernels = "tiled"; /* with the mat-vec kernel of GPUs; gradients are other products */
+            all[n++].no_grad = true;
+        }
+    return ot_main(argc, argv, all, n, errors, TUFF_COUNT(errors));
 }
