@@ -223,7 +223,9 @@ struct tuff_linear_cross_entropy_args {
  * more (2 N V C further FLOP). Where tuff_linear_cross_entropy_chunk is 0 the logits are made whole
  * after all. Loss and the gradient of hidden have the same bits for every
  * chunk of at least 32 rows; that of weight is the sum of the chunks' in order, which are added to
- * an accumulated gradient one by one. saves hidden and two numbers a row; no more than two chunks
+ * an accumulated gradient one by one. hidden and weight are F32, or both of one half type: then all
+ * products are of halves, logits are F32 sums, their gradient is rounded to that type, and the shares of
+ * the weight's gradient are added up in F32. Where they differ both are read as F32. saves hidden and two numbers a row; no more than two chunks
  * of logits in memory. After Mini-sequence Transformer: Luo et al. 2024, arXiv:2407.15892. */
 TUFF_API struct tuff_tensor *tuff_linear_cross_entropy_with(
     struct tuff_graph *g, struct tuff_tensor *hidden, struct tuff_tensor *weight,

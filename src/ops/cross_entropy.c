@@ -7,11 +7,13 @@
 
 #include "loss/cross_entropy.h"
 #include "loss/cross_entropy_grad.h"
+#include "loss/cross_entropy_grad_quads.h"
 #include "loss/total.h"
 
 enum { IN_LOGITS, IN_TARGETS, IN_WEIGHT, IN_STATS, IN_DLOSS, N_IN };
 enum { OUT_LOSS, OUT_ROWS, OUT_STATS };
 enum { FLOPS = 4 }; /* an element: maximum, difference, exp, sum */
+enum { LONG_ROW = 1024, MOST_GROUPS = 65535 };
 
 struct attr {
     float smoothing;
@@ -111,11 +113,13 @@ static struct tuff_halves halves(const struct tuff_node *node, const struct tuff
     return tuff_halves_in_rows(node, 1u << IN_LOGITS, 0);
 }
 
+/* F32 logits: their constructor lets half gradients through where the kernel can make them. */
 static struct tuff_halves grad_halves(const struct tuff_node *node,
                                       const struct tuff_device_info *device)
 {
     (void) device;
-    return tuff_halves_in_rows(node, 1u << IN_LOGITS, 1);
+    return tuff_is_half(node->in[IN_LOGITS]) ? tuff_halves_in_rows(node, 1u << IN_LOGITS, 1)
+                                             : (struct tuff_halves) {0, 1};
 }
 
 void tuff_cross_entropy_total(struct tuff_recorder *r, const struct tuff_node *node,
@@ -173,6 +177,50 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
 
 /* ---- gradient ---- */
 
+/* Rows that begin at multiples of four elements. */
+static bool in_quads(const struct tuff_tensor *x)
+{
+    return pitch_of(x) % 4 == 0 && x->offset % 4 == 0 && even_rows(x);
+}
+
+/* By fours of elements rather than by rows: what makes halves of F32 logits, and on GPUs long rows. */
+static bool by_quads(const struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct tuff_tensor *logits = node->in[IN_LOGITS], *d = node->out[0];
+    if (tuff_is_half(logits) || tuff_is_half(d))
+        return !tuff_is_half(logits);
+    return tuff_use_tiled_kernels(r) && pitch_of(logits) >= LONG_ROW && in_quads(logits) &&
+           d->offset % 4 == 0;
+}
+
+static void record_by_quads(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct tuff_tensor *logits = node->in[IN_LOGITS], *d = node->out[0];
+    struct tuff_cross_entropy_grad_quads_params p = {
+        .logits = tuff_address(r, logits),
+        .targets = tuff_address(r, node->in[IN_TARGETS]),
+        .stats = tuff_address(r, node->in[IN_STATS]),
+        .weight = tuff_address(r, node->in[IN_WEIGHT]),
+        .dloss = tuff_address(r, node->in[IN_DLOSS]),
+        .dlogits = tuff_address(r, d),
+        .rows = (uint32_t) tuff_rows(logits),
+        .columns = (uint32_t) logits->dims[logits->rank - 1],
+        .pitch = pitch_of(logits)};
+    uint32_t spec[] = {tuff_float_bits(smoothing_of(node)), tuff_half_spec(d)};
+    bool half = tuff_is_half(d);
+    struct tuff_launch_params launch = {
+        .kernel = half ? "loss/cross_entropy_grad_quads.half" : "loss/cross_entropy_grad_quads.f32",
+        .push = &p,
+        .push_bytes = sizeof p,
+        .groups = {(uint32_t) tuff_div_up(p.pitch / 4, TUFF_QUADS_GROUP * TUFF_QUADS_EACH),
+                   TUFF_MIN(p.rows, (uint32_t) MOST_GROUPS)},
+        .spec = spec,
+        .n_spec = half ? 2 : 1,
+        .out = {d}};
+    memcpy(launch.in, node->in, sizeof launch.in);
+    tuff_launch(r, &launch);
+}
+
 static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *logits = node->in[IN_LOGITS];
@@ -188,6 +236,10 @@ static void grad_record(struct tuff_recorder *r, const struct tuff_node *node)
                               .eps = smoothing_of(node)};
     if (tuff_row_apply_cpu_suits(r, &f)) {
         tuff_row_apply_cpu(r, &f);
+        return;
+    }
+    if (by_quads(r, node)) {
+        record_by_quads(r, node);
         return;
     }
     enum tuff_row_form form = form_of(r, logits);
@@ -227,17 +279,23 @@ static const struct tuff_op cross_entropy_grad_op = {.name = "cross_entropy_grad
 struct tuff_tensor *tuff_cross_entropy_grad(struct tuff_graph *g, struct tuff_tensor *logits,
                                             struct tuff_tensor *targets,
                                             struct tuff_tensor *weight, struct tuff_tensor *stats,
-                                            struct tuff_tensor *dloss, float smoothing)
+                                            struct tuff_tensor *dloss, float smoothing,
+                                            enum tuff_dtype dtype)
 {
-    struct tuff_tensor *in[N_IN] = {logits, targets, weight, stats, dloss};
-    struct tuff_tensor *d = NULL;
-    if (logits && targets && stats) /* halves are written in order */
-        d = tuff_is_half(logits) ? tuff_tensor_new(g, logits->dtype, logits->rank, logits->dims)
-                                 : tuff_tensor_like(g, logits);
-    return d && tuff_node_add(g, &cross_entropy_grad_op, in, N_IN, &d, 1,
-                              &(struct attr) {smoothing}, sizeof(struct attr))
-               ? d
-               : NULL;
+    struct tuff_tensor *in[N_IN] = {logits, targets, weight, stats, dloss}, *d = NULL;
+    if (!logits || !targets || !stats)
+        return NULL;
+    bool narrows = logits->dtype == TUFF_F32 && tuff_dtype_is_half(dtype) && in_quads(logits);
+    if (tuff_is_half(logits)) /* halves are written in order */
+        d = tuff_tensor_new(g, logits->dtype, logits->rank, logits->dims);
+    else if (narrows)
+        d = tuff_tensor_padded(g, dtype, logits->rank, logits->dims, pitch_of(logits));
+    else
+        d = tuff_tensor_like(g, logits);
+    if (!d || !tuff_node_add(g, &cross_entropy_grad_op, in, N_IN, &d, 1, &(struct attr) {smoothing},
+                             sizeof(struct attr)))
+        return NULL;
+    return tuff_dtype_is_half(dtype) ? tuff_cast(g, d, dtype) : d;
 }
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
@@ -247,7 +305,7 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
         dx[IN_LOGITS] =
             tuff_cross_entropy_grad(g, node->in[IN_LOGITS], node->in[IN_TARGETS],
                                     node->in[IN_WEIGHT], node->out[OUT_STATS], dy[OUT_LOSS],
-                                    smoothing_of(node));
+                                    smoothing_of(node), node->in[IN_LOGITS]->dtype);
 }
 
 const struct tuff_op tuff_op_cross_entropy = {.name = "cross_entropy",

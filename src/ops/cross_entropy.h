@@ -10,11 +10,13 @@ struct tuff_tensor *tuff_cross_entropy_stats(struct tuff_graph *g, struct tuff_t
                                              struct tuff_tensor *weight, float smoothing,
                                              struct tuff_tensor **rows,
                                              struct tuff_tensor **stats);
-/* The gradient of the logits, where that of the loss is dloss. */
+/* The gradient of the logits, where that of the loss is dloss, in `dtype`: F32, the logits' own, or half
+ * beside F32 logits, in rows of the same pitch. */
 struct tuff_tensor *tuff_cross_entropy_grad(struct tuff_graph *g, struct tuff_tensor *logits,
                                             struct tuff_tensor *targets,
                                             struct tuff_tensor *weight, struct tuff_tensor *stats,
-                                            struct tuff_tensor *dloss, float smoothing);
+                                            struct tuff_tensor *dloss, float smoothing,
+                                            enum tuff_dtype dtype);
 /* Records out[0] = weight times the sum of rows, in one order whatever made them. */
 void tuff_cross_entropy_total(struct tuff_recorder *r, const struct tuff_node *node,
                               const struct tuff_tensor *rows, const struct tuff_tensor *weight);

@@ -2,7 +2,11 @@
  * the logits never exist whole. It is made of other ops: forward, each chunk's logits give its rows'
  * losses and are forgotten; backward, they are computed again (a third more work for the head) and
  * turned into their gradient in place, which gives the chunk's share of both gradients. The weight's
- * shares are added one by one, in order of the chunks. */
+ * shares are added one by one, in order of the chunks.
+ *
+ * Of half operands all products are of halves: logits are F32 sums, their gradient is rounded beside them
+ * (loss scaling lifts it as it lifts what a product of halves is given anywhere), hidden's gradient
+ * has hidden's dtype, and the weight's shares are F32 until they are one. */
 #include "ops/cross_entropy.h"
 #include "ops/half.h"
 #include "tuff/ops.h"
@@ -14,14 +18,21 @@ struct attr {
     float smoothing;
 };
 
+/* Even chunks, but of whole tiles of a product where there are several: 128 rows each. */
 int64_t tuff_linear_cross_entropy_chunk(int64_t rows, int64_t vocabulary)
 {
+    enum { TILE = 128 };
     const int64_t most = 512 << 20, part = 120 << 20; /* bytes of logits; lavapipe binds 128 MiB */
     int64_t row = (int64_t) tuff_align_up((uint64_t) vocabulary, 8) * 4;
     if (rows < 1 || rows <= most / row)
         return 0;
-    uint64_t chunks = tuff_div_up((uint64_t) rows, (uint64_t) TUFF_MAX(part / row, 1));
-    return TUFF_MIN((int64_t) tuff_align_up(tuff_div_up((uint64_t) rows, chunks), 8), rows);
+    int64_t fit = TUFF_MAX(part / row, 1);
+    uint64_t chunks = tuff_div_up((uint64_t) rows, (uint64_t) fit);
+    uint64_t even = tuff_div_up((uint64_t) rows, chunks);
+    int64_t chunk = (int64_t) tuff_align_up(even, even > TILE ? TILE : 8);
+    if (chunk > TILE && chunk > fit)
+        chunk = fit / TILE * TILE;
+    return TUFF_MIN(chunk, rows);
 }
 
 static struct tuff_tensor *rows_of(struct tuff_graph *g, struct tuff_tensor *x, int64_t at,
@@ -66,7 +77,8 @@ static bool valid(struct tuff_graph *g, const struct tuff_tensor *hidden,
     return false;
 }
 
-/* The losses and statistics of all rows, by chunks. Gradients do not go through these nodes. */
+/* The losses and statistics of all rows, by chunks. No gradient goes through these nodes, for the rows are
+ * read by a node that gives them none. */
 static bool forward(struct tuff_graph *g, struct tuff_tensor *const in[], const struct attr *attr,
                     struct tuff_tensor **rows, struct tuff_tensor **stats)
 {
@@ -79,7 +91,6 @@ static bool forward(struct tuff_graph *g, struct tuff_tensor *const in[], const 
         tuff_graph_fail(g, TUFF_E_NOMEM, "linear_cross_entropy: out of host memory");
         return false;
     }
-    size_t first = g->tensors.n;
     for (int i = 0; i < parts; i++) {
         struct tuff_tensor *h = rows_of(g, in[IN_HIDDEN], i * chunk, chunk);
         tuff_cross_entropy_stats(g, logits_of(g, h, in[IN_WEIGHT]),
@@ -88,8 +99,6 @@ static bool forward(struct tuff_graph *g, struct tuff_tensor *const in[], const 
     }
     *rows = g->status == TUFF_OK ? join(g, losses, parts) : NULL;
     *stats = g->status == TUFF_OK ? join(g, numbers, parts) : NULL;
-    for (size_t i = first; i < g->tensors.n; i++)
-        g->tensors.items[i]->needs_grad = false;
     return g->status == TUFF_OK;
 }
 
@@ -101,12 +110,14 @@ struct tuff_tensor *tuff_linear_cross_entropy_with(
     struct attr attr = {args->chunk, args->label_smoothing};
     if (args->rows)
         *args->rows = NULL;
-    hidden = tuff_widen(g, hidden);
-    weight = tuff_widen(g, weight);
+    if (!tuff_is_half(hidden) || !weight || weight->dtype != hidden->dtype) {
+        hidden = tuff_widen(g, hidden);
+        weight = tuff_widen(g, weight);
+    }
     scale = tuff_widen(g, scale);
     if (!hidden || !weight || !targets || !scale ||
-        !tuff_check_f32(g, "linear_cross_entropy", "hidden", hidden) ||
-        !tuff_check_f32(g, "linear_cross_entropy", "weight", weight) ||
+        !tuff_check_float(g, "linear_cross_entropy", "hidden", hidden) ||
+        !tuff_check_float(g, "linear_cross_entropy", "weight", weight) ||
         !valid(g, hidden, weight, targets, attr.chunk))
         return NULL;
     int64_t n = tuff_rows(hidden), columns = weight->dims[1];
@@ -130,9 +141,31 @@ struct tuff_tensor *tuff_linear_cross_entropy_with(
     return loss;
 }
 
+/* The rows' losses alone are read. */
+static struct tuff_halves halves(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    (void) node;
+    (void) device;
+    return (struct tuff_halves) {1u << IN_HIDDEN | 1u << IN_WEIGHT, 0};
+}
+
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
     tuff_cross_entropy_total(r, node, node->in[IN_ROWS], node->in[IN_SCALE]);
+}
+
+/* Adds d^T h to the weight's gradient: to what it is a copy of, chunk by chunk; where it was made of other
+ * values, to *sum. */
+static void add_share(struct tuff_graph *g, struct tuff_tensor *weight, struct tuff_tensor *d,
+                      struct tuff_tensor *h, struct tuff_tensor **sum)
+{
+    struct tuff_tensor *to = tuff_is_half_parameter(weight->producer) ? weight->producer->in[0] : weight;
+    if (!weight->needs_grad)
+        return;
+    if (tuff_is_half(to))
+        *sum = tuff_matmul(g, d, h, .transpose_a = true, .residual = *sum);
+    else
+        g->contribute(g, to, tuff_matmul(g, d, h, .transpose_a = true));
 }
 
 static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tensor *const dy[],
@@ -144,15 +177,16 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
     int parts = (int) tuff_div_up((uint64_t) n, (uint64_t) chunk);
     struct tuff_tensor **list =
         tuff_arena_alloc(&g->memory, (size_t) parts * sizeof(struct tuff_tensor *));
-    for (int i = 0; i < parts && list; i++) {
+    for (int i = 0; i < parts && list && g->status == TUFF_OK; i++) {
         struct tuff_tensor *h = rows_of(g, hidden, i * chunk, chunk);
         struct tuff_tensor *d = tuff_cross_entropy_grad(
             g, logits_of(g, h, weight), rows_of(g, node->in[IN_TARGETS], i * chunk, chunk),
             node->in[IN_SCALE], rows_of(g, node->in[IN_STATS], i * chunk, chunk), dy[0],
-            attr->smoothing);
-        if (weight->needs_grad && d)
-            g->contribute(g, weight, tuff_matmul(g, d, h, .transpose_a = true));
-        list[i] = hidden->needs_grad && d ? tuff_matmul(g, d, weight, .alpha = 1) : NULL;
+            attr->smoothing, hidden->dtype);
+        if (!d)
+            return;
+        add_share(g, weight, d, h, &dx[IN_WEIGHT]);
+        list[i] = hidden->needs_grad ? tuff_matmul(g, d, weight, .dtype = hidden->dtype) : NULL;
     }
     if (!list)
         tuff_graph_fail(g, TUFF_E_NOMEM, "linear_cross_entropy: out of host memory");
@@ -161,4 +195,5 @@ static void grad(struct tuff_graph *g, struct tuff_node *node, struct tuff_tenso
 }
 
 const struct tuff_op tuff_op_linear_cross_entropy = {
-    .name = "linear_cross_entropy", .record = record, .grad = grad};
+    .name = "linear_cross_entropy", .record = record, .convert = tuff_half_convert, .halves = halves,
+    .grad = grad};

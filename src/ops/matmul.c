@@ -249,8 +249,9 @@ static struct tuff_tensor *unrounded(struct tuff_tensor *x)
     return tuff_is_half_parameter(x->producer) ? x->producer->in[0] : x;
 }
 
-/* a and b are read as they are, but where tiles want both of one type. Tiles store the result, and read a
- * residual, as it is; the others have these in F32, and all have the bias so. */
+/* a and b are read as they are, but where tiles want both of one type, or a would be packed again and
+ * again. Tiles store the result, and read a residual, as it is; the others have these in F32, and all have
+ * the bias so. */
 static struct tuff_halves halves(const struct tuff_node *node, const struct tuff_device_info *device)
 {
     const struct tuff_matmul_attr *attr = node->attr;
@@ -262,6 +263,8 @@ static struct tuff_halves halves(const struct tuff_node *node, const struct tuff
     if (device->device_class == TUFF_CLASS_TILED && !few && a->dtype != b->dtype &&
         tuff_elements(half) <= MOST_COPIED)
         as.in = 0;
+    if (tuff_matmul_packed_widens(node, device))
+        as.in = 1u << MATMUL_B;
     if (tuff_matmul_tiled_stores(node, device)) {
         const struct tuff_tensor *residual = node->in[MATMUL_RESIDUAL];
         as.out = 1u << MATMUL_Y | 1u << MATMUL_PRE;

@@ -141,6 +141,14 @@ uint64_t tuff_matmul_packed_scratch(const struct tuff_node *node,
     return bytes <= device->max_storage_range ? bytes : 0;
 }
 
+bool tuff_matmul_packed_widens(const struct tuff_node *node, const struct tuff_device_info *device)
+{
+    const struct tuff_matmul_attr *attr = node->attr;
+    struct shape s;
+    return !attr->ta && tuff_is_half(node->in[MATMUL_A]) && describe(node, device, &s) &&
+           s.n_block < s.n;
+}
+
 bool tuff_matmul_packed_fits(const struct tuff_recorder *r, const struct tuff_node *node)
 {
     const struct tuff_tensor *views[] = {node->out[MATMUL_Y], node->out[MATMUL_PRE],

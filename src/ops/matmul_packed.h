@@ -54,6 +54,9 @@ size_t tuff_matmul_candidates(const struct tuff_node *node, const struct tuff_de
 /* Bytes for the packed operands; 0 where these kernels do not suit shapes or device. */
 uint64_t tuff_matmul_packed_scratch(const struct tuff_node *node,
                                     const struct tuff_device_info *device);
+/* a is half and lies as it is read, but its panels would be packed anew for each of several blocks of
+ * columns: an F32 copy, read where it lies, is made once. */
+bool tuff_matmul_packed_widens(const struct tuff_node *node, const struct tuff_device_info *device);
 /* The node was given scratch, and its storages can be bound. */
 bool tuff_matmul_packed_fits(const struct tuff_recorder *r, const struct tuff_node *node);
 void tuff_matmul_packed_record(struct tuff_recorder *r, const struct tuff_node *node);

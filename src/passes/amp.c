@@ -23,6 +23,7 @@ static const struct rule {
     {&tuff_op_matmul, IN(MATMUL_A) | IN(MATMUL_B), 1, false},
     {&tuff_op_conv2d, 0, 1, false},
     {&tuff_op_attention, 0, 1, false},
+    {&tuff_op_linear_cross_entropy, IN(0) | IN(1), NEVER, false}, /* hidden, weight */
     /* what acts on their results alone */
     {&tuff_op_gelu, 0, 1, false},
     {&tuff_op_relu, 0, 1, false},
@@ -77,6 +78,8 @@ static bool is_view(const struct tuff_node *node)
 static struct tuff_tensor *copy_in(struct pass *p, struct tuff_tensor **copies,
                                    struct tuff_tensor *t, enum tuff_dtype dtype)
 {
+    if (t->producer && tuff_is_widening(t->producer) && t->producer->in[0]->dtype == dtype)
+        return t->producer->in[0];
     if ((size_t) t->id >= p->n_tensors)
         return tuff_cast(p->g, t, dtype);
     if (!copies[t->id])

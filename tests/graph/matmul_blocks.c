@@ -1,5 +1,6 @@
 /* A product whose packed operands or result are too large for one piece is made in blocks: the same
- * bits, forward and backward, bias and accumulation included. */
+ * bits, forward and backward, bias and accumulation included. Of halves too, whose left operand is then read
+ * from an F32 copy rather than packed for every block. */
 #include "device.h"
 #include "graph/plan.h"
 #include "tuff/ops.h"
@@ -21,7 +22,7 @@ static void fill(struct tuff_ctx *ctx, struct tuff_store *store, struct tuff_var
 }
 
 /* `range`: bytes that may be bound; 0: what the device says. */
-static void run(struct tuff_ctx *ctx, uint32_t range, struct outcome *o)
+static void run(struct tuff_ctx *ctx, uint32_t range, enum tuff_dtype dtype, struct outcome *o)
 {
     static const struct tuff_variable_params params[3] = {
         {.name = "x", .rank = 2, .dims = {M, K}, .role = TUFF_TRAINABLE},
@@ -41,7 +42,8 @@ static void run(struct tuff_ctx *ctx, uint32_t range, struct outcome *o)
     for (int i = 0; i < 3; i++)
         CHECK_OK(ctx, tuff_store_add(store, &params[i], &v[i]));
     CHECK_OK(ctx, tuff_graph_create(ctx, &g));
-    struct tuff_tensor *y = tuff_matmul(g, tuff_use(g, v[0]), tuff_use(g, v[1]),
+    struct tuff_tensor *y = tuff_matmul(g, tuff_cast(g, tuff_use(g, v[0]), dtype),
+                                        tuff_cast(g, tuff_use(g, v[1]), dtype),
                                         .transpose_b = true, .bias = tuff_use(g, v[2]));
     struct tuff_tensor *loss = tuff_sum(g, tuff_mul(g, y, y));
     struct tuff_tensor *out = tuff_output(g, loss, "loss");
@@ -68,21 +70,30 @@ static void run(struct tuff_ctx *ctx, uint32_t range, struct outcome *o)
     test_device_end(device);
 }
 
-int main(void)
+static void test_blocks(struct tuff_ctx *ctx, enum tuff_dtype dtype)
 {
-    struct tuff_ctx *ctx = test_ctx();
     static struct outcome whole, parts;
-    run(ctx, 0, &whole);
-    run(ctx, 256 << 10, &parts);
+    const char *name = tuff_dtype_name(dtype);
+    whole = parts = (struct outcome) {0};
+    run(ctx, 0, dtype, &whole);
+    run(ctx, 256 << 10, dtype, &parts);
     CHECK(whole.loss > 0 && !memcmp(&whole.loss, &parts.loss, sizeof whole.loss));
-    CHECK_MSG(!memcmp(whole.dx, parts.dx, sizeof whole.dx), "gradient of a: other bits");
-    CHECK_MSG(!memcmp(whole.dw, parts.dw, sizeof whole.dw), "gradient of b: other bits");
-    CHECK_MSG(!memcmp(whole.db, parts.db, sizeof whole.db), "gradient of the bias: other bits");
+    CHECK_MSG(!memcmp(whole.dx, parts.dx, sizeof whole.dx), "%s: gradient of a: other bits", name);
+    CHECK_MSG(!memcmp(whole.dw, parts.dw, sizeof whole.dw), "%s: gradient of b: other bits", name);
+    CHECK_MSG(!memcmp(whole.db, parts.db, sizeof whole.db), "%s: gradient of the bias: other bits",
+              name);
     if (whole.products)
-        CHECK_MSG(whole.products == 3 && parts.products > 10, "%zu products, %zu in blocks",
+        CHECK_MSG(whole.products == 3 && parts.products > 10, "%s: %zu products, %zu in blocks", name,
                   whole.products, parts.products);
     else
         printf("no packed products on this device: nothing is made in blocks\n");
+}
+
+int main(void)
+{
+    struct tuff_ctx *ctx = test_ctx();
+    test_blocks(ctx, TUFF_F32);
+    test_blocks(ctx, TUFF_BF16);
     tuff_ctx_destroy(ctx);
     return test_end();
 }
