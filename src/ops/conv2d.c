@@ -152,7 +152,8 @@ static bool record_tiled(struct tuff_recorder *r, const struct tuff_node *node, 
         .n_spec = 2,
         .in = {node->in[0], node->in[1], cut ? NULL : bias},
         .out = {cut ? NULL : y},
-        .writes_scratch = cut};
+        .writes_scratch = cut,
+        .flops = 2.0 * (double) rows * (double) columns * (double) k};
     tuff_launch(r, &launch);
     if (cut)
         tuff_matmul_sum_parts(r, node,
