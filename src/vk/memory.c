@@ -2,7 +2,6 @@
 #include "vk/internal.h"
 
 #define MIB (1ull << 20)
-#define STAGING_BYTES (16 * MIB)
 
 uint64_t tuff_device_chunk_limit(const struct tuff_device_info *info)
 {
@@ -24,9 +23,14 @@ uint64_t tuff_buffer_bytes(uint64_t size)
     return tuff_align_up(TUFF_MAX(size, 256), 256);
 }
 
+static uint64_t staging_size(const struct tuff_device_info *info)
+{
+    return TUFF_MIN(16 * MIB, tuff_device_chunk_limit(info));
+}
+
 uint64_t tuff_staging_bytes(const struct tuff_device_info *info)
 {
-    return info->unified_memory ? 0 : STAGING_BYTES;
+    return info->unified_memory ? 0 : staging_size(info);
 }
 
 /* Index of the first memory type that is allowed and of the properties in `mask` has those of `want`; -1
@@ -190,9 +194,10 @@ static enum tuff_status staged(struct tuff_device *device, const struct tuff_buf
                                uint64_t offset, uint8_t *data, uint64_t size, bool to_device)
 {
     if (!device->staging.vk)
-        TUFF_TRY(tuff_buffer_create(device, STAGING_BYTES, TUFF_MEMORY_DOWNLOAD, &device->staging));
+        TUFF_TRY(tuff_buffer_create(device, staging_size(&device->info), TUFF_MEMORY_DOWNLOAD,
+                                    &device->staging));
     while (size) {
-        uint64_t n = TUFF_MIN(size, STAGING_BYTES), value;
+        uint64_t n = TUFF_MIN(size, device->staging.size), value;
         struct tuff_commands *commands;
         if (to_device)
             memcpy(device->staging.mapped, data, n);
