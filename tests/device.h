@@ -1,6 +1,6 @@
 /* How device tests open the device: the loader's driver choice, another device by name on request
  * (TUFF_TEST_DEVICE), validation on request (TUFF_TEST_VALIDATE=1), memory that the host does not see,
- * as a discrete GPU has it, on request (TUFF_TEST_DISCRETE=1). */
+ * as a discrete GPU has it, on request (TUFF_TEST_DISCRETE=1), the pipeline cache in the build folder. */
 #ifndef TUFF_TEST_DEVICE_H
 #define TUFF_TEST_DEVICE_H
 
