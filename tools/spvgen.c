@@ -8,7 +8,8 @@
  * A kernel is called "FAMILY/NAME.VARIANT", or "FAMILY/NAME" if it has none or one named "-". -DSG=n of a variant is also recorded
  * as the subgroup size it is made for. From the SPIR-V it reads the push-constant struct, and
  * writes a _Static_assert for each member's offset against the C struct of the same name; debug
- * names are then stripped.
+ * names are then stripped. glslang before 14 or so gives the load of a pointer the alignment of what it
+ * points to; it is set to that of an address, which is what the C struct gives it.
  *
  * `//! full_subgroups N`: specialization constant N is the subgroup size that pipelines require.
  *
@@ -17,6 +18,7 @@
  * is the source's (without comments and spaces, includes and flags with it). --prebuild writes these
  * files, --check only compares the hashes. A build tool: it may exit. */
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +74,8 @@ enum { OP_NAME = 5, OP_MEMBER_NAME = 6, OP_LINE = 8, OP_SOURCE = 3, OP_SOURCE_EX
        OP_MEMBER_DECORATE = 72, OP_NO_LINE = 317 };
 enum { STORAGE_UNIFORM_CONSTANT = 0, STORAGE_PUSH_CONSTANT = 9, STORAGE_BUFFER = 12 };
 enum { DECORATION_OFFSET = 35 };
+enum { OP_LOAD = 61 };
+enum { STORAGE_PHYSICAL = 5349, MEMORY_ALIGNED = 2, ADDRESS_BYTES = 8 };
 
 #define EACH(m, at, op, count)                                                                     \
     for (size_t at = 5, op, count;                                                                 \
@@ -110,6 +114,25 @@ static void find_params(struct module *m)
             snprintf(m->members[member], 64, "%s", (char *) &m->words[i + 3]);
         else if (m->words[i + 3] == DECORATION_OFFSET)
             m->offsets[member] = m->words[i + 4];
+    }
+}
+
+static bool is_pointer_type(const struct module *m, uint32_t type)
+{
+    EACH(m, i, op, n) {
+        if (op == OP_TYPE_POINTER && n == 4 && m->words[i + 1] == type)
+            return m->words[i + 2] == STORAGE_PHYSICAL;
+    }
+    return false;
+}
+
+/* Loads with an alignment are those through an address; a pointer loaded so lies in memory too. */
+static void align_pointers(struct module *m)
+{
+    EACH(m, i, op, n) {
+        if (op == OP_LOAD && n > 5 && m->words[i + 4] & MEMORY_ALIGNED &&
+            m->words[i + 5] < ADDRESS_BYTES && is_pointer_type(m, m->words[i + 1]))
+            m->words[i + 5] = ADDRESS_BYTES;
     }
 }
 
@@ -323,6 +346,7 @@ static void do_variant(enum mode mode, const struct job *job, const char *text, 
         return;
     compile(job, text, kernel, flags, &m);
     find_params(&m);
+    align_pointers(&m);
     strip(&m);
     emit(out, kernel, flags, index, full ? atoi(full + strlen("//! full_subgroups ")) : 0, &m);
     free(m.words);

@@ -215,6 +215,7 @@ static enum tuff_status open_device(struct tuff_device *device)
         tuff_matrix_switch_on(&device->info, &matrix);
         f12.pNext = &matrix.control;
         f12.shaderFloat16 = f12.vulkanMemoryModel = VK_TRUE;
+        f12.vulkanMemoryModelDeviceScope = VK_TRUE; /* else no kernel may have a device-wide barrier */
     }
     VkDeviceQueueGlobalPriorityCreateInfoKHR low;
     const char *extensions[TUFF_COUNT(matrix.extensions) + 1];

@@ -109,8 +109,8 @@ void tuff_matrix_describe(VkInstance instance, VkPhysicalDevice physical, VkDriv
                                      .pNext = &required};
     vkGetPhysicalDeviceProperties2(physical, &p);
     bool one_size = info->subgroup_min == info->subgroup_max;
-    if (!matrix.cooperativeMatrix || !f12.vulkanMemoryModel || !f12.shaderFloat16 ||
-        !control.subgroupSizeControl || !control.computeFullSubgroups ||
+    if (!matrix.cooperativeMatrix || !f12.vulkanMemoryModel || !f12.vulkanMemoryModelDeviceScope ||
+        !f12.shaderFloat16 || !control.subgroupSizeControl || !control.computeFullSubgroups ||
         !(one_size || required.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) ||
         !(stages.cooperativeMatrixSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT))
         return;

@@ -2,7 +2,6 @@
 #include "vk/internal.h"
 
 #define MIB (1ull << 20)
-#define STAGING_BYTES (16 * MIB)
 /* What the host writes for every run lies in a card's own memory up to this size: a kernel that reads it
  * over the bus waits for more than a microsecond. The window the host sees may be of 256 MiB. */
 #define WINDOW_BYTES (4 * MIB)
@@ -27,9 +26,14 @@ uint64_t tuff_buffer_bytes(uint64_t size)
     return tuff_align_up(TUFF_MAX(size, 256), 256);
 }
 
+static uint64_t staging_size(const struct tuff_device_info *info)
+{
+    return TUFF_MIN(16 * MIB, tuff_device_chunk_limit(info));
+}
+
 uint64_t tuff_staging_bytes(const struct tuff_device_info *info)
 {
-    return info->unified_memory ? 0 : STAGING_BYTES;
+    return info->unified_memory ? 0 : staging_size(info);
 }
 
 static const VkMemoryPropertyFlags host_visible =
@@ -208,9 +212,10 @@ static enum tuff_status staged(struct tuff_device *device, const struct tuff_buf
                                uint64_t offset, uint8_t *data, uint64_t size, bool to_device)
 {
     if (!device->staging.vk)
-        TUFF_TRY(tuff_buffer_create(device, STAGING_BYTES, TUFF_MEMORY_DOWNLOAD, &device->staging));
+        TUFF_TRY(tuff_buffer_create(device, staging_size(&device->info), TUFF_MEMORY_DOWNLOAD,
+                                    &device->staging));
     while (size) {
-        uint64_t n = TUFF_MIN(size, STAGING_BYTES), value;
+        uint64_t n = TUFF_MIN(size, device->staging.size), value;
         struct tuff_commands *commands;
         if (to_device)
             memcpy(device->staging.mapped, data, n);

@@ -162,28 +162,57 @@ static void test_limit(struct tuff_ctx *ctx)
     test_device_end(device);
 }
 
-/* Logical devices on one physical device have memory, queue and counts of their own. */
-static void test_several(struct tuff_ctx *ctx)
+/* A lost device gives what the host sees of its memory and refuses what takes a submission, reading
+ * the rest of its memory among it. */
+static void check_lost(struct tuff_ctx *ctx, struct tuff_device *device,
+                       const struct tuff_buffer *own, const struct tuff_buffer *mapped, uint32_t want)
 {
-    enum { N = 3 };
-    struct tuff_device *device[N];
-    struct tuff_buffer b[N] = {0};
-    for (uint32_t i = 0; i < N; i++) {
-        device[i] = test_device(ctx, (struct tuff_device_params) {.force_discrete = i == 1});
-        if (!device[i])
-            return;
-        CHECK_OK(ctx, tuff_buffer_create(device[i], 1024, TUFF_MEMORY_DEVICE, &b[i]));
-        CHECK_OK(ctx, tuff_buffer_write(device[i], &b[i], 8, &i, 4));
-    }
-    tuff_vk_fault(device[0], TUFF_FAULT_SUBMIT, 1);
+    uint32_t back = 99;
     struct tuff_commands *none = NULL;
     uint64_t value;
-    CHECK(tuff_queue_submit(device[0], &none, 0, &value) == TUFF_E_DEVICE_LOST);
+    CHECK_OK(ctx, tuff_buffer_read(device, mapped, 8, &back, 4));
+    CHECK(back == want);
+    back = 99;
+    enum tuff_status status = tuff_buffer_read(device, own, 8, &back, 4);
+    CHECK(status == (own->mapped ? TUFF_OK : TUFF_E_DEVICE_LOST));
+    CHECK(back == (own->mapped ? want : 99));
+    CHECK(tuff_queue_submit(device, &none, 0, &value) == TUFF_E_DEVICE_LOST);
+    CHECK(strstr(tuff_error_text(ctx), "was lost"));
+}
+
+/* Logical devices on one physical device have memory, queue and counts of their own: the first two,
+ * as the device is and as a discrete one, are lost, and the others do not notice. */
+static void test_several(struct tuff_ctx *ctx)
+{
+    enum { N = 4 };
+    struct tuff_device *device[N];
+    struct tuff_buffer own[N] = {0}, mapped[N] = {0};
+    for (uint32_t i = 0; i < N; i++) {
+        device[i] = test_device(ctx, (struct tuff_device_params) {.force_discrete = i % 2 == 1});
+        if (!device[i])
+            return;
+        CHECK_OK(ctx, tuff_buffer_create(device[i], 1024, TUFF_MEMORY_DEVICE, &own[i]));
+        CHECK_OK(ctx, tuff_buffer_create(device[i], 1024, TUFF_MEMORY_DOWNLOAD, &mapped[i]));
+        CHECK(mapped[i].mapped && (i % 2 == 0 || !own[i].mapped));
+        CHECK_OK(ctx, tuff_buffer_write(device[i], &own[i], 8, &i, 4));
+        CHECK_OK(ctx, tuff_buffer_write(device[i], &mapped[i], 8, &i, 4));
+    }
+    for (uint32_t i = 0; i < N / 2; i++) {
+        struct tuff_commands *none = NULL;
+        uint64_t value;
+        tuff_vk_fault(device[i], TUFF_FAULT_SUBMIT, 1);
+        CHECK(tuff_queue_submit(device[i], &none, 0, &value) == TUFF_E_DEVICE_LOST);
+    }
     for (uint32_t i = 0; i < N; i++) {
         uint32_t back = 99;
-        CHECK_OK(ctx, tuff_buffer_read(device[i], &b[i], 8, &back, 4));
-        CHECK(back == i); /* the first is lost, the others do not notice */
-        tuff_buffer_destroy(device[i], &b[i]);
+        if (i < N / 2) {
+            check_lost(ctx, device[i], &own[i], &mapped[i], i);
+        } else {
+            CHECK_OK(ctx, tuff_buffer_read(device[i], &own[i], 8, &back, 4));
+            CHECK(back == i);
+        }
+        tuff_buffer_destroy(device[i], &own[i]);
+        tuff_buffer_destroy(device[i], &mapped[i]);
         test_device_end(device[i]);
     }
 }
