@@ -511,10 +511,12 @@ static bool coopmat_rows(const struct gpu *g, const char *kernel)
 {
     static const char *const layouts[] = {"nn", "nt", "tn", "tt"};
     static const struct tuff_matrix_shape shape = {16, 16, 16, false};
-    bool good = true;
+    bool good = true, octs = strstr(kernel, "octs") != NULL;
+    const struct tuff_matmul_tile *tiles = octs ? tuff_matmul_octs_tiles : tuff_matmul_matrix_tiles;
+    size_t n_tiles = octs ? tuff_matmul_octs_tile_count : tuff_matmul_matrix_tile_count;
     if (!g->matrices || (strstr(kernel, "bf16") && !g->bf16))
         return true;
-    for (size_t tile = 0; tile < tuff_matmul_matrix_tile_count; tile++)
+    for (size_t tile = 0; tile < n_tiles; tile++)
         for (int kind = 0; kind < 7; kind++) {
             int layout = kind < 4 ? kind : 1;
             bool odd = kind == 5, all = kind == 6;
@@ -530,13 +532,15 @@ static bool coopmat_rows(const struct gpu *g, const char *kernel)
                                                .tail = kind == 4 || odd};
             uint32_t spec[TUFF_COOPMAT_SPECS];
             char text[64];
-            snprintf(text, sizeof text, "%s %s%s", tuff_matmul_matrix_tiles[tile].name,
+            if (octs && odd) /* not what these take */
+                continue;
+            snprintf(text, sizeof text, "%s %s%s", tiles[tile].name,
                      layouts[layout],
                      kind == 4 ? ", rest of k"
                      : odd     ? ", odd"
                      : all     ? ", bias, gelu, residual"
                                : "");
-            tuff_matmul_coopmat_constants(&tuff_matmul_matrix_tiles[tile], &shape, g->subgroup, &s,
+            tuff_matmul_coopmat_constants(&tiles[tile], &shape, g->subgroup, &s,
                                           spec);
             good &= row(g, kernel, text, spec, TUFF_COOPMAT_SPECS, 0);
         }

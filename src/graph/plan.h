@@ -61,6 +61,7 @@ struct tuff_program {
     struct tuff_plan plan;
     struct tuff_chunks arena; /* borrowed from the store */
     struct tuff_buffer inputs[2], outputs[2], constants[2];
+    void *written[2]; /* what the host writes of inputs that lie in a card's own memory, which it reads slowly */
     struct tuff_launches launches[2];
     struct tuff_segments {
         struct tuff_segment {

@@ -106,6 +106,7 @@ void tuff_program_destroy(struct tuff_program *p)
             tuff_commands_destroy(p->store->device, p->segments[slot].items[i].commands);
         free(p->segments[slot].items);
         free(p->launches[slot].items);
+        free(p->written[slot]);
         tuff_buffer_destroy(p->store->device, &p->inputs[slot]);
         tuff_buffer_destroy(p->store->device, &p->outputs[slot]);
         tuff_buffer_destroy(p->store->device, &p->constants[slot]);
@@ -179,6 +180,9 @@ enum tuff_status tuff_program_prepare(struct tuff_program *p)
     p->params.timestamps |= p->profile != NULL;
     for (int slot = 0; slot < 2; slot++) {
         TUFF_TRY(take_buffer(p, p->plan.input_bytes, TUFF_MEMORY_UPLOAD, &p->inputs[slot]));
+        bool apart = !tuff_device_info(p->store->device)->unified_memory && !p->written[slot];
+        if (apart && !(p->written[slot] = tuff_calloc(1, TUFF_MAX(p->plan.input_bytes, 1))))
+            return tuff_fail(p->ctx, TUFF_E_NOMEM, "%s: out of host memory", p->name);
         TUFF_TRY(take_buffer(p, p->plan.output_bytes, TUFF_MEMORY_DOWNLOAD, &p->outputs[slot]));
         TUFF_TRY(take_buffer(p, constant_bytes(p), TUFF_MEMORY_UPLOAD, &p->constants[slot]));
         TUFF_TRY(tuff_record(p, slot));
@@ -199,7 +203,8 @@ void *tuff_program_input(struct tuff_program *p, const struct tuff_tensor *t)
 {
     if (!p->begun || !t || t->graph != p->graph || t->storage->kind != TUFF_STORAGE_INPUT)
         return NULL;
-    return (char *) p->inputs[p->slot].mapped + t->storage->offset;
+    void *inputs = p->written[p->slot] ? p->written[p->slot] : p->inputs[p->slot].mapped;
+    return (char *) inputs + t->storage->offset;
 }
 
 /* After the first run: when a segment took much longer than the budget, cut finer, once. */
@@ -254,6 +259,8 @@ enum tuff_status tuff_program_submit(struct tuff_program *p)
         return tuff_fail(p->ctx, TUFF_E_STATE, "%s: submit without begin", p->name);
     double begin = p->profile ? tuff_os_now() : 0;
     p->begun = false;
+    if (p->written[p->slot])
+        memcpy(p->inputs[p->slot].mapped, p->written[p->slot], p->plan.input_bytes);
     for (size_t i = 0; i < p->segments[p->slot].n; i++)
         TUFF_TRY(tuff_queue_submit(p->store->device, &p->segments[p->slot].items[i].commands, 1,
                                    &p->value[p->slot]));
