@@ -513,7 +513,8 @@ static bool coopmat_rows(const struct gpu *g, const char *kernel)
     static const struct tuff_matrix_shape shape = {16, 16, 16, false};
     bool good = true, octs = strstr(kernel, "octs") != NULL;
     const struct tuff_matmul_tile *tiles = octs ? tuff_matmul_octs_tiles : tuff_matmul_matrix_tiles;
-    size_t n_tiles = octs ? tuff_matmul_octs_tile_count : tuff_matmul_matrix_tile_count;
+    bool nvidia = g->vendor == 0x10de; /* by NVK, here */
+    size_t n_tiles = octs ? tuff_matmul_octs_tiles_of(nvidia ? "NVK" : "") : tuff_matmul_matrix_tile_count;
     if (!g->matrices || (strstr(kernel, "bf16") && !g->bf16))
         return true;
     for (size_t tile = 0; tile < n_tiles; tile++)
@@ -532,7 +533,7 @@ static bool coopmat_rows(const struct gpu *g, const char *kernel)
                                                .tail = kind == 4 || odd};
             uint32_t spec[TUFF_COOPMAT_SPECS];
             char text[64];
-            if (octs && odd) /* not what these take */
+            if (octs && (odd || (layout != 1 && !nvidia))) /* not what these take */
                 continue;
             snprintf(text, sizeof text, "%s %s%s", tiles[tile].name,
                      layouts[layout],

@@ -21,6 +21,12 @@ const struct tuff_matmul_tile tuff_matmul_octs_tiles[] = {
 };
 const size_t tuff_matmul_octs_tile_count = TUFF_COUNT(tuff_matmul_octs_tiles);
 
+/* NVK unrolls 64 k of tile l and has no registers left (tools/audit); NVIDIA's own driver is fastest so. */
+size_t tuff_matmul_octs_tiles_of(const char *driver)
+{
+    return tuff_matmul_octs_tile_count - !strncmp(driver, "NVK", 3);
+}
+
 static uint32_t subgroups(const struct tuff_matmul_tile *t)
 {
     return TUFF_COOPMAT_SUBGROUPS(t->bm, t->bn, t->tm, t->tn);

@@ -11,6 +11,8 @@ extern const size_t tuff_matmul_matrix_tile_count;
 /* Those of the kernels for lines that begin at 16 bytes. */
 extern const struct tuff_matmul_tile tuff_matmul_octs_tiles[];
 extern const size_t tuff_matmul_octs_tile_count;
+/* How many of these a driver (by the name it gives) compiles without spilling. */
+size_t tuff_matmul_octs_tiles_of(const char *driver);
 
 /* Shared memory and invocations of a workgroup, by the shader's own formulas. */
 uint64_t tuff_matmul_matrix_shared(const struct tuff_matmul_tile *tile,

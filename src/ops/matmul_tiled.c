@@ -119,7 +119,7 @@ static bool choose(const struct tuff_device_info *device, const struct tuff_matr
     const struct tuff_matmul_tile *list = octs    ? tuff_matmul_octs_tiles
                                           : shape ? tuff_matmul_matrix_tiles
                                                   : tuff_matmul_tiles;
-    size_t n_list = octs    ? tuff_matmul_octs_tile_count
+    size_t n_list = octs    ? tuff_matmul_octs_tiles_of(device->driver)
                     : shape ? tuff_matmul_matrix_tile_count
                             : tuff_matmul_tile_count;
     bool forced = device->tile[0] != 0;
