@@ -33,7 +33,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     const char *model = NULL, *out = NULL;
     const struct cli_option options[] = {
         {"model", CLI_STRING, &model, "DIR", "checkpoint, or an adapter that names one", 0, 0},
-        CLI_ADAPTER_OPTION(&text),
+        CLI_ADAPTER_OPTION(&text.adapters, "LoRA, DoRA, soft prompt"),
         {"out", CLI_STRING, &out, "DIR", "folder for the merged model", 0, 0},
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), NULL, argc, argv);
