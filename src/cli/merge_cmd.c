@@ -48,7 +48,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 const struct cli_command cli_merge = {
     .name = "merge",
     .summary = "put LoRA adapters into the weights of their model",
-    .usage = "--model DIR [--adapter DIR]... --out DIR",
+    .usage = "--model DIR [--adapter DIR]... --out DIR\n\n"
+             "An adapter of a classifier brings its head and its labels.",
     .example = "tuff merge --model gpt2 --adapter run --out merged",
     .run = run,
 };
