@@ -73,12 +73,9 @@ enum tuff_status cli_adapter_word(struct cli *cli, const char *word, char **fold
     return *folder ? TUFF_OK : no_memory(cli);
 }
 
-/* Of one adapter; a folder that is none is refused where it is merged. */
 static enum tuff_status add_head(struct cli *cli, const char *folder, struct tuff_model_config *config, char **head)
 {
     struct tuff_adapter_info info;
-    if (!cli_has_file(folder, "adapter_config.json"))
-        return TUFF_OK;
     TUFF_TRY(tuff_adapter_read(cli->ctx, folder, &info));
     free(info.base);
     if (!info.head || *head)

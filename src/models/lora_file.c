@@ -15,7 +15,7 @@ static enum tuff_status no_memory(struct tuff_ctx *ctx)
 /* The module of a matrix, "attn.c_proj" of "attn.c_proj.weight"; false: another parameter. */
 static bool module_of(const struct tuff_variable *v, char module[240])
 {
-    const char *name = tuff_lora_owns(v) && tuff_lora_saved(v) ? tuff_lora_saved(v) : tuff_variable_name(v);
+    const char *name = tuff_weight_name(v);
     size_t n = strlen(name), end = strlen(".weight");
     if (n <= end || strcmp(name + n - end, ".weight") || tuff_variable_rank(v) != 2)
         return false;
@@ -131,7 +131,7 @@ enum tuff_status tuff_peft_check(struct tuff_model *m, const char *folder,
     enum tuff_status status = path ? tuff_weights_open(m->ctx, path, &file) : no_memory(m->ctx);
     for (size_t i = 0; i < missing->n && status == TUFF_OK; i++) {
         const struct tuff_variable *v = missing->items[i];
-        snprintf(name, sizeof name, "%s%s", tuff_lora_owns(v) ? "" : TUFF_LORA_PREFIX, tuff_variable_name(v));
+        snprintf(name, sizeof name, TUFF_LORA_PREFIX "%s", tuff_weight_name(v));
         if (!tuff_weights_find(file, name))
             status = tuff_fail(m->ctx, TUFF_E_FORMAT, "%s: has no %s, nor has the model it is for", path, name);
     }

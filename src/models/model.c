@@ -250,11 +250,6 @@ enum tuff_status tuff_model_load(struct tuff_model *m, const char *path)
     return fill_tables(m);
 }
 
-static const char *model_name(const struct tuff_variable *v)
-{
-    return tuff_lora_owns(v) && tuff_lora_saved(v) ? tuff_lora_saved(v) : tuff_variable_name(v);
-}
-
 static enum tuff_status load_but(struct tuff_model *m, const char *path,
                                  struct tuff_missing_weights *missing)
 {
@@ -286,9 +281,9 @@ enum tuff_status tuff_model_load_base(struct tuff_model *m, const char *path, ui
             continue; /* frozen ones are 0 */
         status = m->lora && !tuff_lora_owns(missing.items[k])
                      ? tuff_fail(m->ctx, TUFF_E_ARG, "%s: has no %s, which adapters leave frozen", path,
-                                 model_name(missing.items[k]))
+                                 tuff_weight_name(missing.items[k]))
                      : init_parameter(m, i, seed);
-        tuff_text_printf(&list, "%s%s", list.n ? ", " : "", model_name(missing.items[k]));
+        tuff_text_printf(&list, "%s%s", list.n ? ", " : "", tuff_weight_name(missing.items[k]));
     }
     if (list.n && status == TUFF_OK)
         tuff_log(m->ctx, TUFF_LOG_WARN, "%s: has no %s: new values, to be trained", path, list.s);

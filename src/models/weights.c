@@ -175,10 +175,14 @@ static bool is_weight(const struct tuff_variable *v)
     return tuff_variable_role(v) != TUFF_STATE && (!tuff_lora_owns(v) || tuff_lora_saved(v));
 }
 
+const char *tuff_weight_name(const struct tuff_variable *v)
+{
+    return tuff_lora_saved(v) ? tuff_lora_saved(v) : tuff_variable_name(v);
+}
+
 static const char *name_in_file(const struct tuff_variable *v, tuff_select_fn select)
 {
-    const char *saved = select == is_weight && tuff_lora_owns(v) ? tuff_lora_saved(v) : NULL;
-    return saved ? saved : tuff_variable_name(v);
+    return select == is_weight ? tuff_weight_name(v) : tuff_variable_name(v);
 }
 
 static bool is_trainable(const struct tuff_variable *v)

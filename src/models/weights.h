@@ -54,6 +54,8 @@ enum tuff_status tuff_weights_load_copy(struct tuff_store *store, const char *pa
 
 /* A variable of adapters: it is in their files. */
 bool tuff_lora_owns(const struct tuff_variable *variable);
+/* A weight's name in a model's file. */
+const char *tuff_weight_name(const struct tuff_variable *variable);
 /* The name in a model's file of what is in one of both; NULL: it is a part of adapters only. */
 const char *tuff_lora_saved(const struct tuff_variable *variable);
 /* Of a head: outside the base model, whose names begin with `prefix`, or the pooler, which heads bring along. */

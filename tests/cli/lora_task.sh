@@ -80,6 +80,7 @@ cmp -s plain.out out && fail "masked words: the adapter changes nothing"
 train --task classification --init m --data texts.csv --out second --lora r=4,target=query --steps 1 --seed 9
 refused 'heads cannot be added up' "$tuff" classify --model m --adapter run --adapter second --quiet x
 refused 'than the adapter before: heads cannot be added up' "$tuff" merge --quiet --model m --adapter run --adapter second --out no
+refused 'nowhere/adapter_config.json: cannot open' "$tuff" classify --model m --adapter nowhere --quiet x
 refused 'an adapter for another model' "$tuff" classify --model m --adapter run --adapter words --quiet x
 refused 'its config.json is not of a model that classifies' "$tuff" classify --model m --adapter mlm --quiet x
 refused 'has no cls.predictions.transform.dense.weight, which adapters leave frozen' \
