@@ -150,7 +150,8 @@ struct tuff_fit_params {
     double dropout;                 /* all three rates of the model; < 0: its config's */
     const char *lora;               /* train adapters, as tuff_lora_parse takes them, over the frozen
                                        weights of `init`; NULL: the weights. Checkpoints then hold an
-                                       adapter instead of a model */
+                                       adapter instead of a model; of a task that classifies with its head
+                                       (tuff_lora_head) */
     double lora_plus;               /* rate of B over that of A; 0: 1 */
     int64_t prompt_tuning, prefix_tuning; /* instead: train so many virtual tokens (soft_prompt.h); 0: none */
     double neftune;                 /* tuff_trainer_params.neftune */

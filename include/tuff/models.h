@@ -175,9 +175,14 @@ TUFF_API enum tuff_status tuff_model_file_dtype(struct tuff_ctx *ctx, const char
 TUFF_API enum tuff_status tuff_model_load(struct tuff_model *model, const char *path);
 /* The same, but what the checkpoint lacks of the task's head (what is outside the family's base
  * model, and BERT's pooler) gets values as tuff_model_init gives them, and a warning that names it;
- * what it has of other heads is left out. A pretrained model begins a new task so. */
+ * what it has of other heads is left out. A pretrained model begins a new task so. TUFF_E_ARG where it would stay
+ * frozen (lora.h). */
 TUFF_API enum tuff_status tuff_model_load_base(struct tuff_model *model, const char *path,
                                                uint64_t seed);
+/* As tuff_model_load, of a model whose head is an adapter's: what the checkpoint lacks of the head must be in the
+ * folder `adapter`, whose adapter is loaded or merged behind this; what it has of other heads is left out. */
+TUFF_API enum tuff_status tuff_model_load_adapted(struct tuff_model *model, const char *path,
+                                                  const char *adapter);
 /* config.json and model.safetensors into an existing folder, as transformers reads them. */
 TUFF_API enum tuff_status tuff_model_save(struct tuff_model *model, const char *folder);
 /* A variable's elements in the order files have them (tuff_variable_read gives the device's). */

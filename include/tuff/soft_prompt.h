@@ -41,10 +41,16 @@ TUFF_API enum tuff_status tuff_soft_prompt_load(struct tuff_model *model, const 
 struct tuff_adapter_info {
     enum tuff_adapter_kind kind;
     int64_t virtual_tokens; /* 0: LoRA */
+    bool head;              /* it has modules_to_save */
     char *base;             /* the model it is for, the caller's to free; NULL: it does not say */
 };
 TUFF_API enum tuff_status tuff_adapter_read(struct tuff_ctx *ctx, const char *folder,
                                             struct tuff_adapter_info *info);
+/* From the configuration of its base to that of the model with the adapter, where that has a head: task and labels are
+ * those of folder/config.json, which runs save; without one the task is by "task_type" and the number of labels by the
+ * head. TUFF_E_FORMAT where it is for another family. */
+TUFF_API enum tuff_status tuff_adapter_model_config(struct tuff_ctx *ctx, const char *folder,
+                                                    struct tuff_model_config *config);
 /* tuff_lora_init or tuff_soft_prompt_init, and so on, as the model has it; nothing where it has neither. */
 TUFF_API enum tuff_status tuff_adapter_init(struct tuff_model *model, uint64_t seed);
 TUFF_API enum tuff_status tuff_adapter_load(struct tuff_model *model, const char *folder);

@@ -249,7 +249,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     c.choice.usual_new_tokens = 512;
     const struct cli_option options[] = {
         {"model", CLI_STRING, &model, "DIR", "checkpoint, or a run folder (its best)", 0, 0},
-        CLI_ADAPTER_OPTION(&c.text),
+        CLI_ADAPTER_OPTION(&c.text.adapters, "LoRA, DoRA, soft prompt"),
         CLI_EMA_OPTION(&c.text),
         CLI_TEXT_DTYPE_OPTION(&c.text),
         {"tokenizer", CLI_STRING, &tokenizer, "PATH", "when it is not in the model's folder", 0, 0},

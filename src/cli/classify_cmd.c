@@ -138,7 +138,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     int code = cli_task_parse(&c.task, options, TUFF_COUNT(options), argc, argv);
     if (code < 0) {
         code = CLI_OK;
-        if (tuff_model_config_load(cli->ctx, c.task.model, &c.task.config) != TUFF_OK)
+        if (cli_task_config(&c.task) != TUFF_OK)
             code = cli_fail(cli, command);
         else if (c.task.config.task != TUFF_TASK_SEQUENCE_CLASSIFICATION &&
                  c.task.config.task != TUFF_TASK_TOKEN_CLASSIFICATION)

@@ -33,7 +33,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     };
     int code = cli_task_parse(&e.task, options, TUFF_COUNT(options), argc, argv);
     if (code < 0) {
-        code = tuff_model_config_load(cli->ctx, e.task.model, &e.task.config) == TUFF_OK
+        code = cli_task_config(&e.task) == TUFF_OK
                    ? CLI_OK
                    : cli_fail(cli, command);
         if (code == CLI_OK)

@@ -129,7 +129,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     int code = cli_task_parse(&f.task, options, TUFF_COUNT(options), argc, argv);
     if (code < 0) {
         code = CLI_OK;
-        if (tuff_model_config_load(cli->ctx, f.task.model, &f.task.config) != TUFF_OK)
+        if (cli_task_config(&f.task) != TUFF_OK)
             code = cli_fail(cli, command);
         else if (f.task.config.task != TUFF_TASK_MASKED_LM &&
                  f.task.config.task != TUFF_TASK_PRETRAINING)

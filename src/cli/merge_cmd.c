@@ -33,7 +33,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     const char *model = NULL, *out = NULL;
     const struct cli_option options[] = {
         {"model", CLI_STRING, &model, "DIR", "checkpoint, or an adapter that names one", 0, 0},
-        CLI_ADAPTER_OPTION(&text),
+        CLI_ADAPTER_OPTION(&text.adapters, "LoRA, DoRA, soft prompt"),
         {"out", CLI_STRING, &out, "DIR", "folder for the merged model", 0, 0},
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), NULL, argc, argv);
@@ -48,7 +48,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 const struct cli_command cli_merge = {
     .name = "merge",
     .summary = "put LoRA adapters into the weights of their model",
-    .usage = "--model DIR [--adapter DIR]... --out DIR",
+    .usage = "--model DIR [--adapter DIR]... --out DIR\n\n"
+             "An adapter of a classifier brings its head and its labels.",
     .example = "tuff merge --model gpt2 --adapter run --out merged",
     .run = run,
 };

@@ -19,10 +19,24 @@ int cli_task_parse(struct cli_task *t, const struct cli_option *options, size_t 
     return code;
 }
 
+enum tuff_status cli_task_config(struct cli_task *t)
+{
+    TUFF_TRY(cli_adapter_base(t->cli, t->folder, &t->adapted, &t->weights));
+    if (t->adapted)
+        t->model = t->weights;
+    TUFF_TRY(tuff_model_config_load(t->cli->ctx, t->model, &t->config));
+    return cli_adapters_config(t->cli, t->adapted ? t->folder : NULL, &t->adapters, &t->config, &t->head);
+}
+
 static enum tuff_status load(struct cli_task *t, enum tuff_encoder_result result)
 {
     struct tuff_ctx *ctx = t->cli->ctx;
-    TUFF_TRY(tuff_tokenizer_load(ctx, t->tokenizer ? t->tokenizer : t->model, &t->tok));
+    const char *own = t->adapted ? t->folder : NULL;
+    TUFF_TRY(tuff_tokenizer_load(ctx,
+                                 t->tokenizer                               ? t->tokenizer
+                                 : own && cli_has_file(own, "tokenizer.json") ? own
+                                                                              : t->model,
+                                 &t->tok));
     TUFF_TRY(tuff_model_file_dtype(ctx, t->model, &t->config.frozen_dtype));
     TUFF_TRY(tuff_store_create(ctx, t->device, &t->store));
     TUFF_TRY(tuff_model_create(t->store, &t->config, &t->net));
@@ -32,7 +46,8 @@ static enum tuff_status load(struct cli_task *t, enum tuff_encoder_result result
                                                                 .result = result},
                                  &t->encoder));
     TUFF_TRY(tuff_store_allocate(t->store, false, 0));
-    return tuff_model_load(t->net, t->model);
+    TUFF_TRY(cli_adapters_load_base(t->net, t->model, t->head));
+    return cli_adapters_merge(t->cli, t->net, own, &t->adapters, NULL);
 }
 
 int cli_task_load(struct cli_task *t, enum tuff_encoder_result result)
@@ -51,6 +66,9 @@ void cli_task_close(struct cli_task *t)
     tuff_tokenizer_destroy(t->tok);
     tuff_device_destroy(t->device);
     free(t->words.items);
+    free(t->adapters.items);
+    free(t->weights);
+    free(t->head);
     free(t->folder);
 }
 

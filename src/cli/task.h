@@ -3,6 +3,7 @@
 #define TUFF_CLI_TASK_H
 
 #include "base/json.h"
+#include "cli/adapters.h"
 #include "cli/cli.h"
 #include "tuff/encoder.h"
 #include "tuff/tokenizer.h"
@@ -14,6 +15,10 @@ struct cli_task {
     bool jsonl, truncate;
     struct cli_strings words;      /* texts; none: those of standard input */
     char *folder;                  /* model's, of a run its best or last checkpoint's */
+    struct cli_strings adapters;   /* --adapter; free the items */
+    bool adapted;                  /* `folder` is an adapter's, */
+    char *weights;                 /* and `model` then this, of what it is for */
+    char *head;                    /* folder of an adapter with a head; NULL: there is none */
     /* Loaded. */
     struct tuff_device *device;
     struct tuff_model_config config;
@@ -28,6 +33,7 @@ struct cli_task {
     {"tokenizer", CLI_STRING, &(t)->tokenizer, "PATH", "when it is not in the model's folder", 0, 0}
 #define CLI_TEXT_OPTIONS(t)                                                                        \
     CLI_TASK_OPTIONS(t),                                                                           \
+    CLI_ADAPTER_OPTION(&(t)->adapters, "LoRA, DoRA"),                                              \
     {"jsonl", CLI_FLAG, &(t)->jsonl, NULL,                                                         \
      "standard input holds objects with \"text\", perhaps \"text_pair\"; so does the output", 0, 0}, \
     {"truncate", CLI_FLAG, &(t)->truncate, NULL, "cut texts that are too long for the model", 0, 0}
@@ -44,7 +50,9 @@ typedef enum tuff_status (*cli_result_fn)(struct cli_task *task, struct cli_text
 /* Parses, with the task's words; as cli_parse, and --model must be given. */
 int cli_task_parse(struct cli_task *task, const struct cli_option *options, size_t n, int argc,
                    char **argv);
-/* Opens the device, reads config, tokenizer and weights, makes the encoder. An exit code. */
+/* `config`, of the model with its adapters. */
+enum tuff_status cli_task_config(struct cli_task *task);
+/* Opens the device, reads tokenizer and weights, makes the encoder. An exit code. */
 int cli_task_load(struct cli_task *task, enum tuff_encoder_result result);
 /* All texts through the encoder, results in order. An exit code. */
 int cli_task_run(struct cli_task *task, cli_result_fn print);

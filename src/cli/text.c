@@ -3,32 +3,9 @@
 #include "base/json.h"
 #include "base/os.h"
 #include "cli/device.h"
-#include "tuff/lora.h"
 #include "tuff/soft_prompt.h"
 
 #include <math.h>
-
-static char *model_folder(struct cli *cli, const char *path)
-{
-    static const char *const names[] = {"best", "last"};
-    for (size_t i = 0; i < TUFF_COUNT(names); i++) {
-        struct tuff_map map;
-        char *at = tuff_os_path_join(path, names[i]), *folder = NULL;
-        if (at && tuff_os_path_kind(at) == TUFF_PATH_FILE &&
-            tuff_os_map(cli->ctx, at, &map) == TUFF_OK) {
-            char name[64];
-            snprintf(name, sizeof name, "%.*s", (int) TUFF_MIN(map.size, 63),
-                     (const char *) map.data);
-            name[strcspn(name, "\n")] = 0;
-            folder = tuff_os_path_join(path, name);
-            tuff_os_unmap(&map);
-        }
-        free(at);
-        if (folder)
-            return folder;
-    }
-    return strdup(path);
-}
 
 static enum tuff_status add_end(struct cli *cli, struct cli_text *t, int64_t id)
 {
@@ -94,83 +71,36 @@ enum tuff_status cli_generation_defaults(struct cli *cli, const struct cli_text 
     return TUFF_OK;
 }
 
-static bool has_file(const char *folder, const char *name)
-{
-    char *path = tuff_os_path_join(folder, name);
-    bool there = path && tuff_os_path_kind(path) == TUFF_PATH_FILE;
-    free(path);
-    return there;
-}
-
-/* An adapter's folder names the model it is for. */
-static enum tuff_status find_weights(struct cli *cli, struct cli_text *t)
-{
-    struct tuff_adapter_info info = {0};
-    const char *base = t->folder;
-    t->adapted = has_file(t->folder, "adapter_config.json") &&
-                 !has_file(t->folder, "model.safetensors");
-    if (t->adapted) {
-        TUFF_TRY(tuff_adapter_read(cli->ctx, t->folder, &info));
-        base = info.base;
-    }
-    enum tuff_status status = TUFF_OK;
-    if (!base)
-        status = tuff_fail(cli->ctx, TUFF_E_ARG, "%s: does not say which model it is for: give that "
-                           "as --model and this as --adapter", t->folder);
-    else if (!(t->weights = model_folder(cli, base)))
-        status = tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
-    free(info.base);
-    return status;
-}
-
 enum tuff_status cli_text_open(struct cli *cli, struct cli_text *t, const char *model,
                                const char *tokenizer)
 {
-    t->folder = model_folder(cli, model);
+    t->folder = cli_model_folder(cli, model);
     if (!t->folder)
         return tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
-    TUFF_TRY(find_weights(cli, t));
+    TUFF_TRY(cli_adapter_base(cli, t->folder, &t->adapted, &t->weights));
     TUFF_TRY(tuff_model_config_load(cli->ctx, t->weights, &t->config));
+    TUFF_TRY(cli_adapters_config(cli, t->adapted ? t->folder : NULL, &t->adapters, &t->config, &t->head));
     TUFF_TRY(tuff_tokenizer_load(cli->ctx,
                                  tokenizer                                  ? tokenizer
-                                 : has_file(t->folder, "tokenizer.json") ? t->folder
+                                 : cli_has_file(t->folder, "tokenizer.json") ? t->folder
                                                                             : t->weights,
                                  &t->tokenizer));
     return read_ends(cli, t);
-}
-
-/* "DIR", or "DIR=WEIGHT". */
-static enum tuff_status merge_adapter(struct cli *cli, struct cli_text *t, const char *word)
-{
-    char *path = strdup(word), *equals = path ? strrchr(path, '=') : NULL, *end = NULL;
-    double weight = equals ? strtod(equals + 1, &end) : 1;
-    if (end && end > equals + 1 && !*end && isfinite(weight))
-        *equals = 0;
-    else
-        weight = 1;
-    char *folder = path ? model_folder(cli, path) : NULL;
-    bool is_soft = folder && t->soft && !strcmp(t->soft, folder);
-    enum tuff_status status = is_soft  ? TUFF_OK
-                              : folder ? tuff_lora_merge(t->model, folder, weight)
-                                       : tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
-    free(folder);
-    free(path);
-    return status;
 }
 
 /* Those of training, or their moving averages, which lie beside them. */
 static enum tuff_status load_base(struct cli *cli, struct cli_text *t)
 {
     if (!t->ema)
-        return tuff_model_load(t->model, t->weights);
+        return cli_adapters_load_base(t->model, t->weights, t->head);
     if (t->adapted)
         return tuff_fail(cli->ctx, TUFF_E_UNSUPPORTED, "%s: --ema is of whole models, this is an adapter",
                          t->folder);
-    if (!has_file(t->weights, "ema.safetensors"))
+    if (!cli_has_file(t->weights, "ema.safetensors"))
         return tuff_fail(cli->ctx, TUFF_E_ARG, "%s: has no ema.safetensors: the run was trained without --ema",
                          t->weights);
     char *path = tuff_os_path_join(t->weights, "ema.safetensors");
-    enum tuff_status status = path ? tuff_model_load(t->model, path)
+    enum tuff_status status = path ? cli_adapters_load_base(t->model, path, t->head)
                                    : tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
     free(path);
     return status;
@@ -181,11 +111,7 @@ static enum tuff_status load_weights(struct cli *cli, struct cli_text *t)
     TUFF_TRY(load_base(cli, t));
     if (t->soft)
         TUFF_TRY(tuff_soft_prompt_load(t->model, t->soft));
-    if (t->adapted && !(t->soft && !strcmp(t->soft, t->folder)))
-        TUFF_TRY(tuff_lora_merge(t->model, t->folder, 1));
-    for (size_t i = 0; i < t->adapters.n; i++)
-        TUFF_TRY(merge_adapter(cli, t, t->adapters.items[i]));
-    return TUFF_OK;
+    return cli_adapters_merge(cli, t->model, t->adapted ? t->folder : NULL, &t->adapters, t->soft);
 }
 
 /* The soft prompt among the adapters, if there is one: the model is made with it. */
@@ -194,10 +120,10 @@ static enum tuff_status find_soft_prompt(struct cli *cli, struct cli_text *t,
 {
     for (size_t i = 0; i < t->adapters.n + t->adapted; i++) {
         struct tuff_adapter_info info;
-        char *folder = i < t->adapters.n ? model_folder(cli, t->adapters.items[i]) : strdup(t->folder);
+        char *folder = i < t->adapters.n ? cli_model_folder(cli, t->adapters.items[i]) : strdup(t->folder);
         if (!folder)
             return tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
-        if (i < t->adapters.n && !has_file(folder, "adapter_config.json")) { /* "=WEIGHT", or nothing */
+        if (i < t->adapters.n && !cli_has_file(folder, "adapter_config.json")) { /* "=WEIGHT", or nothing */
             free(folder);
             continue;
         }
@@ -272,6 +198,7 @@ void cli_text_close(struct cli_text *t)
     free(t->folder);
     free(t->weights);
     free(t->soft);
+    free(t->head);
     free(t->adapters.items);
 }
 

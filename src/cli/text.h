@@ -3,6 +3,7 @@
 #ifndef TUFF_CLI_TEXT_H
 #define TUFF_CLI_TEXT_H
 
+#include "cli/adapters.h"
 #include "cli/cli.h"
 #include "tuff/generate.h"
 #include "tuff/tokenizer.h"
@@ -14,7 +15,7 @@ struct cli_text {
     char *folder;  /* tokenizer, templates */
     char *weights; /* and config: the same, or what the adapter in `folder` was trained for */
     bool adapted;  /* `folder` is such an adapter's */
-    char *soft;    /* folder of the soft prompt among the adapters; NULL: there is none */
+    char *soft, *head; /* folders of the soft prompt, and of a head, among the adapters; NULL: there is none */
     struct cli_strings adapters; /* --adapter: others, each maybe "=WEIGHT", merged in this order; free the items */
     struct tuff_model_config config;
     struct tuff_tokenizer *tokenizer;
@@ -33,8 +34,6 @@ struct cli_text {
 #define CLI_TEXT_DTYPE_OPTION(text)                                                                \
     {"dtype", CLI_STRING, &(text)->dtype, "TYPE",                                                  \
      "f32, f16 or bf16 for matrices on the device; else as the checkpoint has them", 0, 0}
-#define CLI_ADAPTER_OPTION(text)                                                                   \
-    {"adapter", CLI_STRINGS, &(text)->adapters, "DIR", "adapter (LoRA, DoRA, soft prompt), PEFT's or a run's; DIR=0.5: half of it; repeatable", 0, 0}
 /* Configuration and tokenizer of `model`: a checkpoint's folder, an adapter's, or a run whose `best` or
  * `last` names one. `tokenizer` NULL: in that folder. */
 enum tuff_status cli_text_open(struct cli *cli, struct cli_text *text, const char *model,

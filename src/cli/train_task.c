@@ -40,18 +40,13 @@ static int prepare(struct cli_training *t)
 
 int cli_train_task(struct cli *cli, const struct cli_command *train_command, int argc, char **argv)
 {
-    static const char *const without[] = {"pack", "seconds", "lora", "lora-plus", "prompt-tuning", "prefix-tuning",
-                                          "neftune", NULL};
+    static const char *const without[] = {"pack", "seconds", "prompt-tuning", "prefix-tuning", "neftune", NULL};
     const struct cli_command command = {
         .name = train_command->name,
         .summary = "train a model on a task",
         .usage = "--task mlm|classification|token-classification --data PATH --out RUN (--steps N | "
                  "--epochs N) [OPTIONS]",
         .example = "tuff train --task classification --init bert --data reviews.csv --out run --epochs 3"};
-    for (int i = 0; i < argc; i++)
-        if (!strncmp(argv[i], "--lora", 6))
-            return cli_error(&command, CLI_USAGE, "--lora: adapters are for language models; of a task --freeze "
-                             "says what does not learn");
     struct task own = {.model = "bert"};
     struct cli_training t = {CLI_TRAINING, .command = &command, .check = check, .prepare = prepare,
                              .without = without, .own = &own};

@@ -218,6 +218,8 @@ void tuff_model_apply_heads(struct tuff_graph *g, struct tuff_model *m,
     else
         out->logits = m->family->logits ? m->family->logits(g, m, hidden)
                                         : tuff_block_head(g, hidden, m->head);
+    if (m->lora)
+        tuff_lora_apply_heads(g, m, in->seed);
 }
 
 struct tuff_tensor *tuff_model_loss(struct tuff_graph *g, const struct tuff_model *m,

@@ -21,11 +21,22 @@ double tuff_lora_scale(const struct tuff_lora_params *p)
 
 /* ---- declaring ---- */
 
-/* `module` is the layer, or ends in it behind a dot. */
-static bool ends_in(const char *module, const char *target)
+bool tuff_module_ends_in(const char *module, const char *end)
 {
-    size_t n = strlen(module), k = strlen(target);
-    return k && n >= k && !strcmp(module + n - k, target) && (n == k || module[n - k - 1] == '.');
+    size_t n = strlen(module), k = strlen(end);
+    return k && n >= k && !strcmp(module + n - k, end) && (n == k || module[n - k - 1] == '.');
+}
+
+const char *const *tuff_lora_module(const struct tuff_lora_params *p, const char *name)
+{
+    char module[200];
+    for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
+        snprintf(module, sizeof module, "%.*s", (int) (dot - name), name);
+        for (size_t i = 0; i < p->n_modules_to_save; i++)
+            if (tuff_module_ends_in(module, p->modules_to_save[i]))
+                return &p->modules_to_save[i];
+    }
+    return NULL;
 }
 
 /* No embedding and no head: these two are not in the blocks. */
@@ -43,7 +54,7 @@ static bool is_target(struct tuff_lora *l, const char *module)
 {
     bool found = !l->params.n_targets && in_a_block(module);
     for (size_t i = 0; i < l->params.n_targets; i++)
-        if (ends_in(module, l->params.targets[i]))
+        if (tuff_module_ends_in(module, l->params.targets[i]))
             found = l->matched[i] = true;
     return found;
 }
@@ -90,6 +101,8 @@ static enum tuff_status add_pair(struct tuff_model *m, const char *module, int64
     *a = (struct tuff_adapter) {.base = base, .scale = (float) tuff_lora_scale(&l->params),
                                 .dropout = (float) l->params.dropout,
                                 .stream = STREAM + (uint32_t) l->adapters.n};
+    if (!m->family->heads || !tuff_weight_of_head(module, m->family->prefix))
+        l->body = l->adapters.n;
     TUFF_TRY(add_matrix(m, module, 'A', l->params.rank, in, NULL, &a->a));
     TUFF_TRY(add_matrix(m, module, 'B', out, l->params.rank, file ? &rows : NULL, &a->b));
     if (file)
@@ -97,10 +110,27 @@ static enum tuff_status add_pair(struct tuff_model *m, const char *module, int64
     return l->params.dora ? add_lengths(m, module, out, &rows, a) : TUFF_OK;
 }
 
+/* A parameter of one of modules_to_save, under the name that PEFT's files have. */
+static enum tuff_status add_saved(struct tuff_model *m, const char *name, int64_t rows, int64_t cols,
+                                  const struct tuff_file_order *file, const char *const *module,
+                                  struct tuff_variable **to)
+{
+    char full[240];
+    if (!tuff_weight_of_head(name, m->family->prefix))
+        return tuff_fail(m->ctx, TUFF_E_ARG, "lora: \"modules_to_save\" \"%s\": %s is no part of a head", *module,
+                         name);
+    m->lora->matched[m->lora->params.n_targets + (size_t) (module - m->lora->params.modules_to_save)] = true;
+    snprintf(full, sizeof full, PREFIX "%s", name);
+    return tuff_weight_add(m->store, full, rows, cols, cols ? 0 : 1, TUFF_F32, file, to);
+}
+
 enum tuff_status tuff_lora_declare(struct tuff_model *m, const char *name, int64_t rows,
                                    int64_t cols, const struct tuff_file_order *file,
                                    struct tuff_variable **to)
 {
+    const char *const *whole = m->lora ? tuff_lora_module(&m->lora->params, name) : NULL;
+    if (whole)
+        return add_saved(m, name, rows, cols, file, whole, to);
     size_t n = strlen(name), end = n > 7 && !strcmp(name + n - 7, ".weight") ? n - 7 : 0;
     char module[200];
     snprintf(module, sizeof module, "%.*s", (int) end, name);
@@ -134,7 +164,7 @@ void tuff_lora_free(struct tuff_lora *l)
         return;
     free(l->adapters.items);
     free(l->matched);
-    free(l->targets);
+    free(l->texts);
     tuff_arena_fini(&l->memory);
     free(l);
 }
@@ -142,14 +172,33 @@ void tuff_lora_free(struct tuff_lora *l)
 static enum tuff_status copy_params(struct tuff_ctx *ctx, const struct tuff_lora_params *p,
                                     struct tuff_lora *l)
 {
+    size_t n = p->n_targets + p->n_modules_to_save;
     l->params = *p;
-    l->targets = tuff_calloc(p->n_targets + 1, sizeof *l->targets);
-    l->matched = tuff_calloc(p->n_targets + 1, sizeof *l->matched);
-    for (size_t i = 0; i < p->n_targets && l->targets; i++)
-        if (!(l->targets[i] = tuff_arena_strdup(&l->memory, p->targets[i])))
+    l->texts = tuff_calloc(n + 1, sizeof *l->texts);
+    l->matched = tuff_calloc(n + 1, sizeof *l->matched);
+    for (size_t i = 0; i < n && l->texts; i++)
+        if (!(l->texts[i] = tuff_arena_strdup(&l->memory, i < p->n_targets
+                                                              ? p->targets[i]
+                                                              : p->modules_to_save[i - p->n_targets])))
             return no_memory(ctx);
-    l->params.targets = l->targets;
-    return l->targets && l->matched ? TUFF_OK : no_memory(ctx);
+    l->params.targets = l->texts;
+    l->params.modules_to_save = l->texts + p->n_targets;
+    return l->texts && l->matched ? TUFF_OK : no_memory(ctx);
+}
+
+/* Every text names something. What PEFT puts into modules_to_save of every classifier need not. */
+static enum tuff_status check_matched(struct tuff_ctx *ctx, const struct tuff_lora *l, const char *model_type)
+{
+    for (size_t i = 0; i < l->params.n_targets + l->params.n_modules_to_save; i++) {
+        const char *text = l->texts[i];
+        bool target = i < l->params.n_targets;
+        if (l->matched[i] || (!target && (!strcmp(text, "classifier") || !strcmp(text, "score"))))
+            continue;
+        return target ? tuff_fail(ctx, TUFF_E_ARG, "lora: target \"%s\" is no linear layer of a %s", text, model_type)
+                      : tuff_fail(ctx, TUFF_E_ARG, "lora: \"modules_to_save\" \"%s\" is no module of a %s", text,
+                                  model_type);
+    }
+    return TUFF_OK;
 }
 
 enum tuff_status tuff_lora_create(struct tuff_store *store, const struct tuff_model_config *config,
@@ -167,10 +216,7 @@ enum tuff_status tuff_lora_create(struct tuff_store *store, const struct tuff_mo
     else
         tuff_lora_free(l);
     TUFF_TRY(status);
-    for (size_t i = 0; i < params->n_targets && status == TUFF_OK; i++)
-        if (!(*out)->lora->matched[i])
-            status = tuff_fail(ctx, TUFF_E_ARG, "lora: target \"%s\" is no linear layer of a %s",
-                               params->targets[i], config->model_type);
+    status = check_matched(ctx, (*out)->lora, config->model_type);
     if (status != TUFF_OK) {
         tuff_model_destroy(*out);
         *out = NULL;
@@ -178,18 +224,29 @@ enum tuff_status tuff_lora_create(struct tuff_store *store, const struct tuff_mo
     return status;
 }
 
+/* Adapters `first` to `end`. */
+static bool apply(struct tuff_graph *g, struct tuff_lora *l, size_t first, size_t end, struct tuff_tensor *seed)
+{
+    if (first < end)
+        tuff_adapt(g, l->adapters.items + first, end - first, seed);
+    for (size_t i = first; i < end; i++)
+        if (!l->adapters.items[i].used) {
+            tuff_graph_fail(g, TUFF_E_UNSUPPORTED, "lora: %s is no linear layer of the forward pass",
+                            tuff_variable_name(l->adapters.items[i].base));
+            return false;
+        }
+    return true;
+}
+
 struct tuff_tensor *tuff_lora_apply(struct tuff_graph *g, struct tuff_model *m,
                                     struct tuff_tensor *seed, struct tuff_tensor *hidden)
 {
-    struct tuff_lora *l = m->lora;
-    if (!hidden)
-        return NULL;
-    tuff_adapt(g, l->adapters.items, l->adapters.n, seed);
-    for (size_t i = 0; i < l->adapters.n; i++)
-        if (!l->adapters.items[i].used)
-            return tuff_graph_fail(g, TUFF_E_UNSUPPORTED, "lora: %s is no linear layer of the "
-                                   "forward pass", tuff_variable_name(l->adapters.items[i].base));
-    return hidden;
+    return hidden && apply(g, m->lora, 0, m->lora->body, seed) ? hidden : NULL;
+}
+
+void tuff_lora_apply_heads(struct tuff_graph *g, struct tuff_model *m, struct tuff_tensor *seed)
+{
+    apply(g, m->lora, m->lora->body, m->lora->adapters.n, seed);
 }
 
 /* ---- values ---- */
@@ -267,6 +324,16 @@ bool tuff_lora_owns(const struct tuff_variable *v)
     return tuff_variable_role(v) == TUFF_TRAINABLE &&
            (!strncmp(tuff_variable_name(v), PREFIX, strlen(PREFIX)) ||
             !strcmp(tuff_variable_name(v), TUFF_SOFT_PROMPT_NAME));
+}
+
+const char *tuff_lora_saved(const struct tuff_variable *v)
+{
+    static const char *const ends[] = {".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"};
+    const char *name = tuff_variable_name(v);
+    bool other = strncmp(name, PREFIX, strlen(PREFIX)) != 0;
+    for (size_t i = 0; i < TUFF_COUNT(ends) && !other; i++)
+        other = strlen(name) > strlen(ends[i]) && !strcmp(name + strlen(name) - strlen(ends[i]), ends[i]);
+    return other ? NULL : name + strlen(PREFIX);
 }
 
 /* ---- the command line ---- */

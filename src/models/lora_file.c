@@ -12,15 +12,45 @@ static enum tuff_status no_memory(struct tuff_ctx *ctx)
     return tuff_fail(ctx, TUFF_E_NOMEM, "lora: out of host memory");
 }
 
-/* The last part of each layer's name, once. */
-static json_t *target_names(const struct tuff_lora *l)
+/* The module of a matrix, "attn.c_proj" of "attn.c_proj.weight"; false: another parameter. */
+static bool module_of(const struct tuff_variable *v, char module[240])
 {
+    const char *name = tuff_weight_name(v);
+    size_t n = strlen(name), end = strlen(".weight");
+    if (n <= end || strcmp(name + n - end, ".weight") || tuff_variable_rank(v) != 2)
+        return false;
+    snprintf(module, 240, "%.*s", (int) (n - end), name);
+    return true;
+}
+
+/* Ends the name of a matrix without an adapter. */
+static bool names_others(const struct tuff_model *m, const char *end)
+{
+    char module[240];
+    for (size_t i = 0; i < m->parameters.n; i++) {
+        const struct tuff_variable *v = m->parameters.items[i].variable;
+        bool other = module_of(v, module) && tuff_module_ends_in(module, end);
+        for (size_t k = 0; k < m->lora->adapters.n && other; k++)
+            other = m->lora->adapters.items[k].base != v;
+        if (other)
+            return true;
+    }
+    return false;
+}
+
+/* The last part of each layer's name, or as many as tell it from others, once. */
+static json_t *target_names(const struct tuff_model *m)
+{
+    const struct tuff_lora *l = m->lora;
     json_t *list = json_array();
     for (size_t i = 0; i < l->adapters.n; i++) {
-        char name[200];
-        const char *full = tuff_variable_name(l->adapters.items[i].base);
-        snprintf(name, sizeof name, "%.*s", (int) (strlen(full) - strlen(".weight")), full);
-        const char *dot = strrchr(name, '.'), *last = dot ? dot + 1 : name;
+        char name[240] = "";
+        module_of(l->adapters.items[i].base, name);
+        char *last = name + strlen(name);
+        do {
+            while (--last > name && last[-1] != '.')
+                continue;
+        } while (last > name && names_others(m, last));
         json_t *one;
         size_t k;
         bool there = false;
@@ -32,23 +62,33 @@ static json_t *target_names(const struct tuff_lora *l)
     return list;
 }
 
+/* NULL where there is none. */
+static json_t *text_list(const char *const *texts, size_t n)
+{
+    json_t *list = n ? json_array() : NULL;
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_string(texts[i]));
+    return list;
+}
+
 static json_t *config_json(const struct tuff_model *m, const char *base)
 {
+    static const char *const tasks[] = {[TUFF_TASK_CAUSAL_LM] = "CAUSAL_LM",
+                                        [TUFF_TASK_SEQUENCE_CLASSIFICATION] = "SEQ_CLS",
+                                        [TUFF_TASK_TOKEN_CLASSIFICATION] = "TOKEN_CLS",
+                                        [TUFF_TASK_TRANSLATION] = "SEQ_2_SEQ_LM"}; /* PEFT has no more */
     const struct tuff_lora *l = m->lora;
-    json_t *targets = json_array();
-    for (size_t i = 0; i < l->params.n_targets; i++)
-        json_array_append_new(targets, json_string(l->params.targets[i]));
-    if (!l->params.n_targets) {
-        json_decref(targets);
-        targets = target_names(l);
-    }
-    return json_pack("{s:s, s:s, s:s?, s:I, s:f, s:f, s:b, s:b, s:o, s:b, s:s, s:b, s:n}",
-                     "peft_type", "LORA", "task_type", "CAUSAL_LM", "base_model_name_or_path", base,
+    json_t *targets = text_list(l->params.targets, l->params.n_targets);
+    if (!targets)
+        targets = target_names(m);
+    return json_pack("{s:s, s:s?, s:s?, s:I, s:f, s:f, s:b, s:b, s:o, s:b, s:s, s:b, s:o?}",
+                     "peft_type", "LORA", "task_type", tasks[m->config.task], "base_model_name_or_path", base,
                      "r", (json_int_t) l->params.rank, "lora_alpha", l->params.alpha,
                      "lora_dropout", l->params.dropout, "use_rslora", (int) l->params.rslora,
                      "use_dora", (int) l->params.dora, "target_modules", targets, "fan_in_fan_out",
                      (m->family->needs & TUFF_WEIGHTS_BY_INPUT) != 0, "bias", "none",
-                     "inference_mode", 1, "modules_to_save");
+                     "inference_mode", 1, "modules_to_save",
+                     text_list(l->params.modules_to_save, l->params.n_modules_to_save));
 }
 
 enum tuff_status tuff_peft_save(struct tuff_model *m, const char *folder, json_t *root)
@@ -83,6 +123,41 @@ enum tuff_status tuff_peft_load(struct tuff_model *m, const char *folder)
     return status;
 }
 
+enum tuff_status tuff_peft_check(struct tuff_model *m, const char *folder,
+                                 const struct tuff_missing_weights *missing)
+{
+    char *path = tuff_os_path_join(folder, FILE_NAME), name[400];
+    struct tuff_weights_file *file = NULL;
+    enum tuff_status status = path ? tuff_weights_open(m->ctx, path, &file) : no_memory(m->ctx);
+    for (size_t i = 0; i < missing->n && status == TUFF_OK; i++) {
+        const struct tuff_variable *v = missing->items[i];
+        snprintf(name, sizeof name, TUFF_LORA_PREFIX "%s", tuff_weight_name(v));
+        if (!tuff_weights_find(file, name))
+            status = tuff_fail(m->ctx, TUFF_E_FORMAT, "%s: has no %s, nor has the model it is for", path, name);
+    }
+    tuff_weights_close(file);
+    free(path);
+    return status;
+}
+
+enum tuff_status tuff_lora_head(struct tuff_ctx *ctx, const struct tuff_model_config *config,
+                                const char *base, struct tuff_lora_params *params)
+{
+    static const char *const modules[] = {"classifier", "pooler"};
+    bool of_texts = config->task == TUFF_TASK_SEQUENCE_CLASSIFICATION, pooled = !of_texts;
+    params->modules_to_save = modules;
+    params->n_modules_to_save = 0;
+    if (!of_texts && config->task != TUFF_TASK_TOKEN_CLASSIFICATION)
+        return TUFF_OK;
+    struct tuff_weights_file *file = NULL;
+    TUFF_TRY(tuff_weights_open(ctx, base, &file));
+    for (size_t i = 0; i < tuff_weights_count(file) && !pooled; i++)
+        pooled = strstr(tuff_weights_get(file, i)->name, "pooler.") != NULL;
+    tuff_weights_close(file);
+    params->n_modules_to_save = pooled ? 1 : 2;
+    return TUFF_OK;
+}
+
 enum tuff_status tuff_lora_save(struct tuff_model *m, const char *folder, const char *base)
 {
     return tuff_peft_save(m, folder, config_json(m, base));
@@ -98,8 +173,8 @@ enum tuff_status tuff_lora_load(struct tuff_model *m, const char *folder)
 static enum tuff_status check_kind(struct tuff_ctx *ctx, const char *path, const json_t *root)
 {
     static const char *const flags[] = {"use_qalora"};
-    static const char *const filled[] = {"modules_to_save", "rank_pattern", "alpha_pattern",
-                                         "trainable_token_indices", "target_parameters"};
+    static const char *const filled[] = {"rank_pattern", "alpha_pattern", "trainable_token_indices",
+                                         "target_parameters"};
     const char *type = json_string_value(json_object_get(root, "peft_type"));
     const char *bias = json_string_value(json_object_get(root, "bias"));
     if (!type || strcmp(type, "LORA"))
@@ -121,30 +196,47 @@ static enum tuff_status check_kind(struct tuff_ctx *ctx, const char *path, const
     return TUFF_OK;
 }
 
+/* Copies what a list holds behind *at, and makes *pointers point there. */
+static enum tuff_status copy_list(struct tuff_ctx *ctx, const char *path, const char *key, const json_t *list,
+                                  const char ***pointers, char **at)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach(list, i, one)
+    {
+        if (!json_is_string(one))
+            return tuff_fail(ctx, TUFF_E_FORMAT, "%s: \"%s\" must be texts", path, key);
+        *(*pointers)++ = strcpy(*at, json_string_value(one));
+        *at += strlen(*at) + 1;
+    }
+    return TUFF_OK;
+}
+
 /* One block of memory: the pointers, then the texts they point at. */
 static enum tuff_status copy_texts(struct tuff_ctx *ctx, const char *path, const json_t *root,
                                    struct tuff_lora_params *params, const char **base,
                                    char **memory)
 {
-    const json_t *list = json_object_get(root, "target_modules"), *one;
+    static const char *const keys[] = {"target_modules", "modules_to_save"};
     const char *name = json_string_value(json_object_get(root, "base_model_name_or_path"));
-    size_t n = json_array_size(list), bytes = n * sizeof(char *) + (name ? strlen(name) + 1 : 0), i;
-    json_array_foreach(list, i, one)
-    {
-        if (!json_is_string(one))
-            return tuff_fail(ctx, TUFF_E_FORMAT, "%s: \"target_modules\" must be texts", path);
-        bytes += strlen(json_string_value(one)) + 1;
+    size_t n[2], bytes = name ? strlen(name) + 1 : 0, k;
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *list = json_object_get(root, keys[i]), *one;
+        n[i] = json_array_size(list);
+        bytes += n[i] * sizeof(char *);
+        json_array_foreach(list, k, one)
+            bytes += json_string_length(one) + 1;
     }
     if (!(*memory = tuff_calloc(bytes + 1, 1)))
         return no_memory(ctx);
-    char **targets = (char **) (void *) *memory, *at = *memory + n * sizeof(char *);
-    json_array_foreach(list, i, one)
-    {
-        targets[i] = at;
-        at += strlen(strcpy(at, json_string_value(one))) + 1;
-    }
-    params->targets = (const char *const *) targets;
-    params->n_targets = n;
+    const char **pointers = (const char **) (void *) *memory;
+    char *at = *memory + (n[0] + n[1]) * sizeof(char *);
+    params->targets = pointers;
+    params->modules_to_save = pointers + n[0];
+    for (size_t i = 0; i < 2; i++)
+        TUFF_TRY(copy_list(ctx, path, keys[i], json_object_get(root, keys[i]), &pointers, &at));
+    params->n_targets = n[0];
+    params->n_modules_to_save = n[1];
     if (base)
         *base = name ? strcpy(at, name) : NULL;
     return TUFF_OK;
@@ -290,16 +382,45 @@ static enum tuff_status merge_layer(struct merge *j, const struct tuff_weights_f
     return status;
 }
 
+/* A tensor of modules_to_save takes the place of the model's. */
+static enum tuff_status merge_whole(struct merge *j, const struct tuff_file_tensor *t, const char *name)
+{
+    struct tuff_model *m = j->model;
+    struct tuff_variable *v = tuff_store_find(m->store, name);
+    if (!v || !tuff_weight_of_head(name, m->family->prefix) || t->rank != tuff_variable_rank(v) ||
+        t->dims[0] != tuff_variable_dims(v)[0] || (t->rank > 1 && t->dims[1] != tuff_variable_dims(v)[1]))
+        return other_model(j, t->name);
+    float *values = NULL, *before = tuff_calloc(t->count, sizeof *before);
+    enum tuff_status status = before ? read_tensor(j, t, &values) : no_memory(m->ctx);
+    if (status == TUFF_OK)
+        status = tuff_weight_read(m->store, v, TUFF_VALUE, before);
+    if (status == TUFF_OK && j->weight != 0)
+        status = tuff_weight_write(m->store, v, TUFF_VALUE, values);
+    if (status == TUFF_OK)
+        status = tuff_weight_read(m->store, v, TUFF_VALUE, values); /* as the model's type rounds it */
+    if (status == TUFF_OK && m->head_given && memcmp(values, before, t->count * sizeof *values))
+        status = tuff_fail(m->ctx, TUFF_E_ARG, "%s: has another %s than the adapter before: heads cannot be added up",
+                           j->path, name);
+    free(values);
+    free(before);
+    return status;
+}
+
 static enum tuff_status merge_all(struct merge *j, const struct tuff_weights_file *file)
 {
     static const char end[] = ".lora_A.weight";
-    size_t layers = 0, n = tuff_weights_count(file), each = j->params->dora ? 3 : 2;
+    size_t layers = 0, whole = 0, n = tuff_weights_count(file), each = j->params->dora ? 3 : 2;
     for (size_t i = 0; i < n; i++) {
         const struct tuff_file_tensor *t = tuff_weights_get(file, i);
         size_t length = strlen(t->name), prefix = strlen(TUFF_LORA_PREFIX), tail = sizeof end - 1;
         char module[300];
         if (length <= prefix || strncmp(t->name, TUFF_LORA_PREFIX, prefix))
             return other_model(j, t->name);
+        if (tuff_lora_module(j->params, t->name + prefix)) {
+            TUFF_TRY(merge_whole(j, t, t->name + prefix));
+            whole++;
+            continue;
+        }
         if (length <= prefix + tail || strcmp(t->name + length - tail, end))
             continue;
         if (length >= sizeof module)
@@ -308,8 +429,8 @@ static enum tuff_status merge_all(struct merge *j, const struct tuff_weights_fil
         TUFF_TRY(merge_layer(j, file, t, module));
         layers++;
     }
-    return layers && each * layers == n ? TUFF_OK
-                                        : other_model(j, layers ? "other tensors" : "no pair");
+    j->model->head_given |= whole && j->weight != 0;
+    return layers && each * layers + whole == n ? TUFF_OK : other_model(j, layers ? "other tensors" : "no pair");
 }
 
 enum tuff_status tuff_lora_merge(struct tuff_model *m, const char *folder, double weight)

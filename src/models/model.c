@@ -250,21 +250,40 @@ enum tuff_status tuff_model_load(struct tuff_model *m, const char *path)
     return fill_tables(m);
 }
 
+static enum tuff_status load_but(struct tuff_model *m, const char *path,
+                                 struct tuff_missing_weights *missing)
+{
+    struct tuff_weight_names names = names_of(m);
+    names.missing = missing;
+    return tuff_weights_load(m->store, path, &names);
+}
+
+enum tuff_status tuff_model_load_adapted(struct tuff_model *m, const char *path, const char *adapter)
+{
+    struct tuff_missing_weights missing = {0};
+    enum tuff_status status = load_but(m, path, &missing);
+    if (status == TUFF_OK && missing.n)
+        status = tuff_peft_check(m, adapter, &missing);
+    free(missing.items);
+    return status == TUFF_OK ? fill_tables(m) : status;
+}
+
 enum tuff_status tuff_model_load_base(struct tuff_model *m, const char *path, uint64_t seed)
 {
     struct tuff_missing_weights missing = {0};
-    struct tuff_weight_names names = names_of(m);
     struct tuff_text list = {0};
-    names.missing = &missing;
-    enum tuff_status status = tuff_weights_load(m->store, path, &names);
+    enum tuff_status status = load_but(m, path, &missing);
     for (size_t k = 0; k < missing.n && status == TUFF_OK; k++) {
         size_t i = 0;
         while (i < m->parameters.n && m->parameters.items[i].variable != missing.items[k])
             i++;
         if (i == m->parameters.n)
             continue; /* frozen ones are 0 */
-        status = init_parameter(m, i, seed);
-        tuff_text_printf(&list, "%s%s", list.n ? ", " : "", tuff_variable_name(missing.items[k]));
+        status = m->lora && !tuff_lora_owns(missing.items[k])
+                     ? tuff_fail(m->ctx, TUFF_E_ARG, "%s: has no %s, which adapters leave frozen", path,
+                                 tuff_weight_name(missing.items[k]))
+                     : init_parameter(m, i, seed);
+        tuff_text_printf(&list, "%s%s", list.n ? ", " : "", tuff_weight_name(missing.items[k]));
     }
     if (list.n && status == TUFF_OK)
         tuff_log(m->ctx, TUFF_LOG_WARN, "%s: has no %s: new values, to be trained", path, list.s);

@@ -125,10 +125,11 @@ typedef void (*tuff_table_fn)(const struct tuff_model *m, int64_t rows, int64_t 
 /* Adapters of a model whose own parameters are frozen; lora.c. */
 struct tuff_lora {
     struct tuff_lora_params params; /* copies */
-    const char **targets;
-    bool *matched; /* a target has a layer */
+    const char **texts; /* targets, then modules to save */
+    bool *matched;      /* a text has a layer or module */
     struct tuff_arena memory;
     struct { struct tuff_adapter *items; size_t n, cap; } adapters;
+    size_t body;        /* the first so many are no head's */
 };
 
 struct tuff_model {
@@ -141,6 +142,7 @@ struct tuff_model {
     struct tuff_lora *lora;     /* NULL: no adapters */
     struct tuff_soft_prompt_params *soft; /* NULL: no virtual tokens; else what is learnt of them: */
     struct tuff_variable *prompt;
+    bool head_given; /* by an adapter that was merged */
     char scope[64];     /* what names of parameters begin with */
     enum tuff_status status; /* of declaring: the first failure */
     int64_t count;           /* of elements declared */
@@ -167,9 +169,13 @@ enum tuff_status tuff_model_create_with(struct tuff_store *store,
 enum tuff_status tuff_lora_declare(struct tuff_model *m, const char *name, int64_t rows,
                                    int64_t cols, const struct tuff_file_order *file,
                                    struct tuff_variable **to);
-/* Adds the adapters to the forward pass that ends in `hidden`. */
+/* Adds the adapters to the forward pass that ends in `hidden`; those of a family's heads behind it. */
 struct tuff_tensor *tuff_lora_apply(struct tuff_graph *g, struct tuff_model *m,
                                     struct tuff_tensor *seed, struct tuff_tensor *hidden);
+void tuff_lora_apply_heads(struct tuff_graph *g, struct tuff_model *m, struct tuff_tensor *seed);
+/* `module` is or ends, behind a dot, in `end`; a parameter's name is in one of modules_to_save, NULL: is not. */
+bool tuff_module_ends_in(const char *module, const char *end);
+const char *const *tuff_lora_module(const struct tuff_lora_params *params, const char *name);
 void tuff_lora_free(struct tuff_lora *lora);
 
 /* Virtual tokens; soft_prompt.c. Each does nothing for models without. */
@@ -187,8 +193,6 @@ void tuff_soft_prompt_keys(struct tuff_graph *g, const struct tuff_model *m, int
 struct tuff_tensor *tuff_soft_prompt_apply(struct tuff_graph *g, struct tuff_model *m,
                                            const struct tuff_model_inputs *in,
                                            struct tuff_tensor *hidden);
-/* What names of adapters' tensors begin with. */
-#define TUFF_LORA_PREFIX "base_model.model."
 /* What B A is multiplied with. */
 double tuff_lora_scale(const struct tuff_lora_params *params);
 enum tuff_status tuff_lora_check(struct tuff_ctx *ctx, const struct tuff_lora_params *params);
@@ -282,5 +286,8 @@ struct tuff_tensor *tuff_block_attend(struct tuff_graph *g, struct tuff_model *m
 enum tuff_status tuff_peft_save(struct tuff_model *m, const char *folder, json_t *root);
 /* These from that file; other names or shapes: TUFF_E_FORMAT, "an adapter for another model". */
 enum tuff_status tuff_peft_load(struct tuff_model *m, const char *folder);
+/* TUFF_E_FORMAT where a variable is not in that file. */
+enum tuff_status tuff_peft_check(struct tuff_model *m, const char *folder,
+                                 const struct tuff_missing_weights *missing);
 
 #endif

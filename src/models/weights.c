@@ -169,9 +169,20 @@ enum tuff_status tuff_weight_init(struct tuff_store *store, struct tuff_variable
     return status;
 }
 
+/* In a model's file, where its name may be another than here. */
 static bool is_weight(const struct tuff_variable *v)
 {
-    return tuff_variable_role(v) != TUFF_STATE && !tuff_lora_owns(v);
+    return tuff_variable_role(v) != TUFF_STATE && (!tuff_lora_owns(v) || tuff_lora_saved(v));
+}
+
+const char *tuff_weight_name(const struct tuff_variable *v)
+{
+    return tuff_lora_saved(v) ? tuff_lora_saved(v) : tuff_variable_name(v);
+}
+
+static const char *name_in_file(const struct tuff_variable *v, tuff_select_fn select)
+{
+    return select == is_weight ? tuff_weight_name(v) : tuff_variable_name(v);
 }
 
 static bool is_trainable(const struct tuff_variable *v)
@@ -243,8 +254,7 @@ static void complain(struct tuff_text *list, int *n, const char *what, const cha
         tuff_text_printf(list, "%s%s %s", *n > 1 ? ", " : "", what, name);
 }
 
-/* Of a head: outside the base model, or the pooler, which heads bring along. */
-static bool of_head(const char *name, const char *prefix)
+bool tuff_weight_of_head(const char *name, const char *prefix)
 {
     return strncmp(name, prefix, strlen(prefix)) || strstr(name, "pooler.");
 }
@@ -266,6 +276,12 @@ static bool expected(struct tuff_store *store, const char *name,
     if (tuff_store_find(store, name) || tuff_store_find(store, longer) ||
         (names->tied && !strcmp(name, names->tied)))
         return true;
+    for (int i = 0; i < 2; i++) { /* what an adapter saves */
+        snprintf(longer, sizeof longer, TUFF_LORA_PREFIX "%s%s", i ? names->prefix : "", name);
+        const struct tuff_variable *v = tuff_store_find(store, longer);
+        if (v && tuff_lora_saved(v))
+            return true;
+    }
     for (size_t i = 0; i < TUFF_COUNT(renamed); i++)
         if (other_ending(name, renamed[i][1], renamed[i][0], longer))
             return expected(store, longer, names);
@@ -299,18 +315,18 @@ static enum tuff_status check(struct tuff_store *store, const char *path,
         struct tuff_variable *v = tuff_store_get(store, i);
         if (!select(v))
             continue;
-        const struct tuff_file_tensor *t = find(file, tuff_variable_name(v), names->prefix);
-        if (!t && names->missing && of_head(tuff_variable_name(v), names->prefix)) {
+        const struct tuff_file_tensor *t = find(file, name_in_file(v, select), names->prefix);
+        if (!t && names->missing && tuff_weight_of_head(name_in_file(v, select), names->prefix)) {
             if (status == TUFF_OK)
                 status = add_missing(store, names->missing, v);
         } else if (!t)
-            complain(&list, &n, "missing", tuff_variable_name(v));
+            complain(&list, &n, "missing", name_in_file(v, select));
         else if (!shapes_equal(v, t))
-            complain(&list, &n, "other shape of", tuff_variable_name(v));
+            complain(&list, &n, "other shape of", name_in_file(v, select));
     }
     for (size_t i = 0; i < tuff_weights_count(file); i++) {
         const char *name = tuff_weights_get(file, i)->name;
-        bool other_head = heads ? of_head(name, names->prefix)
+        bool other_head = heads ? tuff_weight_of_head(name, names->prefix)
                                 : names->missing && strstr(name, "pooler.");
         if (!other_head && !expected(store, name, names))
             complain(&list, &n, "unexpected", name);
@@ -336,7 +352,7 @@ static enum tuff_status load(struct tuff_store *store, const char *path,
         struct tuff_variable *v = tuff_store_get(store, i);
         if (!select(v))
             continue;
-        const struct tuff_file_tensor *t = find(file, tuff_variable_name(v), names->prefix);
+        const struct tuff_file_tensor *t = find(file, name_in_file(v, select), names->prefix);
         if (!t)
             continue; /* listed as missing */
         if (t->dtype == tuff_variable_dtype(v) && !tuff_variable_file_order(v)->rank) {
@@ -436,7 +452,7 @@ static enum tuff_status save(struct tuff_store *store, const char *folder, const
             struct tuff_variable *v = tuff_store_get(store, i);
             if (!select(v))
                 continue;
-            const char *full = tuff_variable_name(v);
+            const char *full = name_in_file(v, select);
             specs[n].name = strncmp(full, prefix, strlen(prefix)) ? full : full + strlen(prefix);
             specs[n].dtype = TUFF_F32;
             specs[n].rank = tuff_variable_rank(v);

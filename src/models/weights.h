@@ -7,6 +7,9 @@
 
 #include <math.h>
 
+/* What names of adapters' tensors begin with. */
+#define TUFF_LORA_PREFIX "base_model.model."
+
 /* cols 0: a vector of `rows`. frozen: config.frozen_dtype. file: NULL, or the order files have it
  * in. */
 enum tuff_status tuff_weight_add(struct tuff_store *store, const char *name, int64_t rows,
@@ -49,8 +52,14 @@ enum tuff_status tuff_weights_save_copy(struct tuff_store *store, const char *fo
 enum tuff_status tuff_weights_load_copy(struct tuff_store *store, const char *path,
                                         enum tuff_copy copy);
 
-/* A variable of adapters, which are in no file of a model's weights. */
+/* A variable of adapters: it is in their files. */
 bool tuff_lora_owns(const struct tuff_variable *variable);
+/* A weight's name in a model's file. */
+const char *tuff_weight_name(const struct tuff_variable *variable);
+/* The name in a model's file of what is in one of both; NULL: it is a part of adapters only. */
+const char *tuff_lora_saved(const struct tuff_variable *variable);
+/* Of a head: outside the base model, whose names begin with `prefix`, or the pooler, which heads bring along. */
+bool tuff_weight_of_head(const char *name, const char *prefix);
 
 /* The same of the variables that are selected, whatever their role, alone in their file. */
 typedef bool (*tuff_select_fn)(const struct tuff_variable *variable);

@@ -86,10 +86,9 @@ static enum tuff_status find_base(struct fit *f)
 static enum tuff_status read_adapters(struct fit *f)
 {
     const struct tuff_fit_params *p = f->params;
-    if (p->task.name && tuff_fit_adapts(p))
-        return tuff_fail(f->ctx, TUFF_E_UNSUPPORTED, "%s: task %s trains all weights, or those that freeze leaves; "
-                         "adapters are for language models", p->lora ? "lora" : "prompt-tuning, prefix-tuning",
-                         p->task.name);
+    if (p->task.name && (p->prompt_tuning || p->prefix_tuning))
+        return tuff_fail(f->ctx, TUFF_E_UNSUPPORTED, "%s: soft prompts are for language models, not for task %s",
+                         p->prompt_tuning ? "prompt-tuning" : "prefix-tuning", p->task.name);
     if ((p->lora != NULL) + (p->prompt_tuning != 0) + (p->prefix_tuning != 0) > 1)
         return tuff_fail(f->ctx, TUFF_E_ARG, "lora, prompt-tuning and prefix-tuning exclude each other");
     f->soft_prompt = (struct tuff_soft_prompt_params) {
@@ -373,7 +372,9 @@ static enum tuff_status choose_steps(struct fit *f)
 /* Weights and optimizer as the checkpoint has them. */
 enum tuff_status tuff_fit_restore(struct fit *f)
 {
-    TUFF_TRY(tuff_model_load(f->model, tuff_fit_adapts(f->params) ? f->init : f->resume_from));
+    const char *weights = tuff_fit_adapts(f->params) ? f->init : f->resume_from;
+    TUFF_TRY(f->task && f->params->lora ? tuff_model_load_adapted(f->model, weights, f->resume_from)
+                                        : tuff_model_load(f->model, weights));
     TUFF_TRY(tuff_adapter_load(f->model, f->resume_from));
     TUFF_TRY(tuff_run_load_optimizer(f->store, f->resume_from, &f->optimizer));
     return tuff_checkpoint_drop_after(f->ctx, f->params->out, f->state.step);
@@ -471,6 +472,8 @@ enum tuff_status tuff_fit_start(struct fit *f)
     tuff_trainer_amp(&f->own.optimizer, f->own.amp, f->own.amp_dtype);
     if (tuff_fit_adapts(f->params)) /* frozen matrices stay in their checkpoint's type */
         TUFF_TRY(tuff_model_file_dtype(f->ctx, f->init, &f->config.frozen_dtype));
+    if (f->params->lora)
+        TUFF_TRY(tuff_lora_head(f->ctx, &f->config, f->init, &f->lora));
     TUFF_TRY(choose_memory(f));
     TUFF_TRY(tuff_fit_open_loaders(f));
     TUFF_TRY(tuff_fit_open_sets(f));

@@ -97,7 +97,6 @@ refused 'a text file has "text" and, by its folder, "label"' --task classificati
   --steps 1
 refused 'the family gpt2 has no head for masked words' --task mlm --model gpt2 --tokenizer tok --data plain.txt --context 16 --out no \
   --steps 1
-refused '--lora: adapters are for language models' --task mlm --data plain.txt --out no --steps 1 --lora r=8
 refused 'lm, mlm, classification or token-classification' --task sorting --data plain.txt --out no --steps 1
 refused '--data PATH is needed' --task mlm --context 16 --out no --steps 1
 [ ! -e no ] || fail "a refused run left its folder"

@@ -202,13 +202,33 @@ static void test_refused(void)
           strstr(tuff_error_text(ctx), "an adapter for another model"));
     tuff_model_destroy(model);
     tuff_store_destroy(store);
+    /* modules to save: of the head only */
+    static const struct {
+        const char *base, *module, *what;
+    } saved[] = {{"bert-tokens-tiny", "word_embeddings", "\"word_embeddings\": bert.embeddings.word_embeddings.weight is no "
+                                                         "part of a head"},
+                 {"bert-tokens-tiny", "pooler", "\"pooler\" is no module of a bert"},
+                 {"gpt2-tiny", "wte", "transformer.wte.weight is no part of a head"}};
+    for (size_t i = 0; i < TUFF_COUNT(saved); i++) {
+        char path[400];
+        base_path(saved[i].base, path);
+        CHECK_OK(ctx, tuff_model_config_load(ctx, path, &config));
+        CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
+        params = (struct tuff_lora_params) {.rank = 2, .alpha = 2, .modules_to_save = &saved[i].module,
+                                            .n_modules_to_save = 1};
+        CHECK_MSG(tuff_lora_create(store, &config, &params, &model) == TUFF_E_ARG && !model &&
+                      strstr(tuff_error_text(ctx), saved[i].what),
+                  "%s: %s", saved[i].module, tuff_error_text(ctx));
+        tuff_store_destroy(store);
+    }
     static const char *const configs[][2] = {
         {"{\"peft_type\":\"IA3\"}", "\"peft_type\" is \"IA3\""},
         {"{\"peft_type\":\"LORA\",\"use_qalora\":true}", "\"use_qalora\" is not supported"},
         {"{\"peft_type\":\"LORA\",\"r\":-1}", "r is -1"},
         {"{\"peft_type\":\"LORA\",\"r\":\"x\"}", "\"r\""},
         {"{\"peft_type\":\"LORA\",\"rank_pattern\":{\"a\":1}}", "rank_pattern"},
-        {"{\"peft_type\":\"LORA\",\"target_modules\":[1]}", "must be texts"}};
+        {"{\"peft_type\":\"LORA\",\"target_modules\":[1]}", "must be texts"},
+        {"{\"peft_type\":\"LORA\",\"modules_to_save\":[1]}", "\"modules_to_save\" must be texts"}};
     for (size_t i = 0; i < TUFF_COUNT(configs); i++) {
         const char *text = configs[i][0];
         CHECK_OK(ctx, tuff_os_write_file(ctx, FOLDER "/adapter_config.json", text, strlen(text)));

@@ -7,7 +7,21 @@
 #include "tuff/io.h"
 #include "tuff/train.h"
 
+#define BERT TEST_SOURCE_DIR "/golden/tasks/fill-mask"
 enum { SHORT = 6, STOP = 4 };
+
+static const char *const records[] = {RUN("records.csv")};
+
+static void write_records(struct tuff_ctx *ctx)
+{
+    static const char *const words[] = {"warm", "bad", "fine", "old", "new", "never"};
+    char text[4096];
+    size_t n = (size_t) snprintf(text, sizeof text, "label,text\n");
+    for (size_t i = 0; i < 60; i++)
+        n += (size_t) snprintf(text + n, sizeof text - n, "%s,this film was %s%s\n", i % 2 ? "down" : "up", words[i % 6],
+                               i % 5 ? "" : " and the story too");
+    CHECK_OK(ctx, tuff_os_write_file(ctx, records[0], text, n));
+}
 
 static enum tuff_fit_wish stop(void *user)
 {
@@ -63,6 +77,7 @@ static void test_resume(struct tuff_ctx *ctx, struct tuff_device *device)
         const char *lora; /* of what the first case made */
         int virtual_tokens;
         double neftune;
+        const char *task; /* of records, on a BERT */
     } cases[] = {{"adamw", TUFF_ADAMW, 0, 0, TUFF_F32, true, 4},
                  {"adam O1 f16", TUFF_ADAM, 0, 1, TUFF_F16, false, 0},
                  {"sgd O2 bf16", TUFF_SGD, 0, 2, TUFF_BF16, true, 0},
@@ -79,7 +94,9 @@ static void test_resume(struct tuff_ctx *ctx, struct tuff_device *device)
                  {"adamw packed dora O1 f16", TUFF_ADAMW, 0, 1, TUFF_F16, true, .pack = true,
                   .lora = "r=2,dropout=0.1,dora"},
                  {"muon lora", TUFF_MUON, 0.9, 0, TUFF_F32, false, .lora = "r=4,target=c_attn"},
-                 {"adamw prefix", TUFF_ADAMW, 0, 0, TUFF_F32, false, .virtual_tokens = 3}};
+                 {"adamw prefix", TUFF_ADAMW, 0, 0, TUFF_F32, false, .virtual_tokens = 3},
+                 {"adamw task dora O1 bf16 average", TUFF_ADAMW, 0, 1, TUFF_BF16, false, .average = 0.75,
+                  .lora = "r=2,dropout=0.1,dora,target=query+dense", .task = "classification"}};
     char base[512];
     snprintf(base, sizeof base, "%s/step-%08d", RUN("0.0"), SHORT);
     struct tuff_examples *examples = make_examples(ctx);
@@ -108,10 +125,17 @@ static void test_resume(struct tuff_ctx *ctx, struct tuff_device *device)
             p.prefix_tuning = cases[i].virtual_tokens;
             if (p.lora || p.prefix_tuning)
                 p.init = base;
+            if (cases[i].task) {
+                p.task = (struct tuff_fit_task) {.name = cases[i].task, .text = "text", .label = "label", .workers = 1};
+                p.init = BERT;
+                p.data = records;
+                p.validation = 0.2;
+                p.context = 0;
+            }
             if (p.prefix_tuning) /* they take positions too */
                 p.context -= p.prefix_tuning;
             p.schedule.base = cases[i].kind == TUFF_LION ? 1e-4 : 1e-3;
-            if (cases[i].average > 0) { /* no evaluation is a hundred times better */
+            if (cases[i].average > 0 && !cases[i].task) { /* no evaluation is a hundred times better */
                 p.eval_every = 1;
                 p.schedule.kind = TUFF_SCHEDULE_PLATEAU;
                 p.schedule.floor = 0;
@@ -160,6 +184,7 @@ int main(void)
     struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
     if (device) {
         write_tokens(ctx);
+        write_records(ctx);
         test_resume(ctx, device);
         test_accumulate(ctx, device);
         test_device_end(device);

@@ -1,6 +1,8 @@
 /* The trainer on tasks: the loss of a batch is that of tuff_task_trainer, which is made of other code; two
- * micro-batches are one batch of both; a longer row changes nothing; what is made again has the same bits. */
+ * micro-batches are one batch of both; a longer row changes nothing; what is made again has the same bits. With adapters
+ * the head learns as it does without, and B by the gradient of its matrix. */
 #include "graph/store.h"
+#include "tuff/lora.h"
 #include "tuff/task_train.h"
 #include "tuff/train.h"
 #include "device.h"
@@ -159,6 +161,125 @@ static void test(struct tuff_ctx *ctx, struct tuff_device *device, enum tuff_tas
     free(want);
 }
 
+struct learnt {
+    struct tuff_store *store;
+    struct tuff_model *model;
+};
+
+/* A model behind its first step of rate 1, alone or with adapters. */
+static struct learnt learn(struct tuff_ctx *ctx, struct tuff_device *device, enum tuff_task task,
+                           const struct tuff_lora_params *lora)
+{
+    static const double rate = 1;
+    struct tuff_model_config c = config_of(ctx, task);
+    struct learnt l = {0};
+    struct tuff_trainer *trainer = NULL;
+    struct data d = make(task, T);
+    struct tuff_optimizer_params sgd = tuff_optimizer_defaults(TUFF_SGD);
+    struct tuff_step_result r;
+    bool have = false;
+    sgd.lr = &rate;
+    sgd.lr_count = 1;
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &l.store));
+    CHECK_OK(ctx, lora ? tuff_lora_create(l.store, &c, lora, &l.model) : tuff_model_create(l.store, &c, &l.model));
+    CHECK_OK(ctx, tuff_trainer_create(ctx, &(struct tuff_trainer_params) {.store = l.store, .model = l.model,
+                                                                          .batch = B, .context = T, .optimizer = sgd},
+                                      &trainer));
+    CHECK_OK(ctx, tuff_model_init(l.model, 3));
+    if (lora)
+        CHECK_OK(ctx, tuff_lora_init(l.model, 7));
+    CHECK_OK(ctx, tuff_trainer_start(trainer, 0, 0));
+    const struct tuff_micro micro = {.ids = d.ids, .token_types = d.types, .visible = d.visible, .targets = d.labels};
+    CHECK_OK(ctx, tuff_trainer_step_micros(trainer, &micro, 1, d.counted));
+    CHECK_OK(ctx, tuff_trainer_result(trainer, true, &have, &r));
+    tuff_trainer_destroy(trainer);
+    return l;
+}
+
+static float *values_of(struct tuff_ctx *ctx, const struct learnt *l, const char *name, size_t *n)
+{
+    const struct tuff_variable *v = tuff_store_find(l->store, name);
+    CHECK_MSG(v != NULL, "no %s", name);
+    *n = v ? (size_t) tuff_variable_elements(v) : 0;
+    float *values = calloc(*n + 1, sizeof *values);
+    if (v)
+        CHECK_OK(ctx, tuff_model_read(l->model, v, TUFF_VALUE, values));
+    return values;
+}
+
+/* B, 0 at first, is -s dW A^T, dW [out, in] being what W lost without adapters. */
+static void check_ranks(struct tuff_ctx *ctx, const struct learnt *whole, const struct learnt *l, const char *module,
+                        size_t rank, double scale)
+{
+    char name[200];
+    size_t n, m, k;
+    snprintf(name, sizeof name, "%s.weight", module);
+    float *after = values_of(ctx, whole, name, &n), *before = values_of(ctx, l, name, &n);
+    snprintf(name, sizeof name, "base_model.model.%s.lora_A.weight", module);
+    float *a = values_of(ctx, l, name, &m);
+    snprintf(name, sizeof name, "base_model.model.%s.lora_B.weight", module);
+    float *b = values_of(ctx, l, name, &k);
+    size_t in = m / rank, out = k / rank;
+    double worst = 0, largest = 0;
+    CHECK(n == in * out);
+    for (size_t i = 0; i < k && n == in * out; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < in; j++)
+            sum += ((double) after[i / rank * in + j] - (double) before[i / rank * in + j]) * (double) a[i % rank * in + j];
+        worst = fmax(worst, fabs(scale * sum - (double) b[i]));
+        largest = fmax(largest, fabs((double) b[i]));
+    }
+    /* 32 or 64 differences of weights near 1 that were rounded to 2^-25, times A's of at most 1 / sqrt(in). */
+    CHECK_MSG(largest > 1e-3 && worst < 2e-6, "%s: B is off by %g of %g", module, worst, largest);
+    free(after);
+    free(before);
+    free(a);
+    free(b);
+}
+
+/* Head and ranks of `lora`; `whole` modules learn as they are. */
+static void test_adapters(struct tuff_ctx *ctx, struct tuff_device *device, enum tuff_task task,
+                          const char *const *saved, size_t n_saved, const char *const *names, const char *module)
+{
+    static const char *const targets[] = {"query", "dense"};
+    const struct tuff_lora_params lora = {.rank = 2, .alpha = 6, .targets = targets, .n_targets = 2,
+                                          .modules_to_save = saved, .n_modules_to_save = n_saved};
+    struct learnt whole = learn(ctx, device, task, NULL), l = learn(ctx, device, task, &lora);
+    for (; *names; names++) {
+        char name[200];
+        size_t n, m;
+        snprintf(name, sizeof name, "base_model.model.%s", *names);
+        float *want = values_of(ctx, &whole, *names, &n), *got = values_of(ctx, &l, name, &m);
+        double worst = 0;
+        CHECK(n == m && tuff_variable_role(tuff_store_find(l.store, name)) == TUFF_TRAINABLE);
+        for (size_t i = 0; i < n && n == m; i++)
+            worst = fmax(worst, fabs((double) want[i] - (double) got[i]));
+        CHECK_MSG(worst < 1e-5, "%s differs by %g", *names, worst);
+        free(want);
+        free(got);
+    }
+    check_ranks(ctx, &whole, &l, "bert.encoder.layer.0.attention.self.query", 2, 3);
+    check_ranks(ctx, &whole, &l, "bert.encoder.layer.1.intermediate.dense", 2, 3);
+    if (module)
+        check_ranks(ctx, &whole, &l, module, 2, 3);
+    tuff_model_destroy(whole.model);
+    tuff_store_destroy(whole.store);
+    tuff_model_destroy(l.model);
+    tuff_store_destroy(l.store);
+}
+
+static void test_all_adapters(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    static const char *const saved[] = {"classifier", "pooler"};
+    static const char *const none[] = {NULL}, *const head[] = {"classifier.weight", "classifier.bias", NULL};
+    static const char *const both[] = {"classifier.weight", "classifier.bias", "bert.pooler.dense.weight",
+                                       "bert.pooler.dense.bias", NULL};
+    test_adapters(ctx, device, TUFF_TASK_SEQUENCE_CLASSIFICATION, saved, 2, both, NULL);
+    test_adapters(ctx, device, TUFF_TASK_SEQUENCE_CLASSIFICATION, saved, 1, head, "bert.pooler.dense");
+    test_adapters(ctx, device, TUFF_TASK_TOKEN_CLASSIFICATION, saved, 1, head, NULL);
+    test_adapters(ctx, device, TUFF_TASK_MASKED_LM, NULL, 0, none, "cls.predictions.transform.dense");
+}
+
 int main(void)
 {
     struct tuff_ctx *ctx = tuff_ctx_create(NULL);
@@ -167,6 +288,7 @@ int main(void)
         test(ctx, device, TUFF_TASK_MASKED_LM);
         test(ctx, device, TUFF_TASK_SEQUENCE_CLASSIFICATION);
         test(ctx, device, TUFF_TASK_TOKEN_CLASSIFICATION);
+        test_all_adapters(ctx, device);
         test_device_end(device);
     }
     tuff_ctx_destroy(ctx);

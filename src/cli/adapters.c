@@ -1,0 +1,123 @@
+/* cli/adapters: see adapters.h. */
+#include "cli/adapters.h"
+#include "base/os.h"
+#include "tuff/lora.h"
+#include "tuff/soft_prompt.h"
+
+#include <math.h>
+
+static enum tuff_status no_memory(struct cli *cli)
+{
+    return tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
+}
+
+bool cli_has_file(const char *folder, const char *name)
+{
+    char *path = tuff_os_path_join(folder, name);
+    bool there = path && tuff_os_path_kind(path) == TUFF_PATH_FILE;
+    free(path);
+    return there;
+}
+
+char *cli_model_folder(struct cli *cli, const char *path)
+{
+    static const char *const names[] = {"best", "last"};
+    for (size_t i = 0; i < TUFF_COUNT(names); i++) {
+        struct tuff_map map;
+        char *at = tuff_os_path_join(path, names[i]), *folder = NULL;
+        if (at && tuff_os_path_kind(at) == TUFF_PATH_FILE &&
+            tuff_os_map(cli->ctx, at, &map) == TUFF_OK) {
+            char name[64];
+            snprintf(name, sizeof name, "%.*s", (int) TUFF_MIN(map.size, 63),
+                     (const char *) map.data);
+            name[strcspn(name, "\n")] = 0;
+            folder = tuff_os_path_join(path, name);
+            tuff_os_unmap(&map);
+        }
+        free(at);
+        if (folder)
+            return folder;
+    }
+    return strdup(path);
+}
+
+enum tuff_status cli_adapter_base(struct cli *cli, const char *folder, bool *adapted, char **weights)
+{
+    struct tuff_adapter_info info = {0};
+    const char *base = folder;
+    *adapted = cli_has_file(folder, "adapter_config.json") && !cli_has_file(folder, "model.safetensors");
+    if (*adapted) {
+        TUFF_TRY(tuff_adapter_read(cli->ctx, folder, &info));
+        base = info.base;
+    }
+    enum tuff_status status = TUFF_OK;
+    if (!base)
+        status = tuff_fail(cli->ctx, TUFF_E_ARG, "%s: does not say which model it is for: give that "
+                           "as --model and this as --adapter", folder);
+    else if (!(*weights = cli_model_folder(cli, base)))
+        status = no_memory(cli);
+    free(info.base);
+    return status;
+}
+
+enum tuff_status cli_adapter_word(struct cli *cli, const char *word, char **folder, double *weight)
+{
+    char *path = strdup(word), *equals = path ? strrchr(path, '=') : NULL, *end = NULL;
+    *weight = equals ? strtod(equals + 1, &end) : 1;
+    if (end && end > equals + 1 && !*end && isfinite(*weight))
+        *equals = 0;
+    else
+        *weight = 1;
+    *folder = path ? cli_model_folder(cli, path) : NULL;
+    free(path);
+    return *folder ? TUFF_OK : no_memory(cli);
+}
+
+static enum tuff_status add_head(struct cli *cli, const char *folder, struct tuff_model_config *config, char **head)
+{
+    struct tuff_adapter_info info;
+    TUFF_TRY(tuff_adapter_read(cli->ctx, folder, &info));
+    free(info.base);
+    if (!info.head || *head)
+        return TUFF_OK;
+    TUFF_TRY(tuff_adapter_model_config(cli->ctx, folder, config));
+    return (*head = strdup(folder)) ? TUFF_OK : no_memory(cli);
+}
+
+enum tuff_status cli_adapters_config(struct cli *cli, const char *own, const struct cli_strings *words,
+                                     struct tuff_model_config *config, char **head)
+{
+    *head = NULL;
+    if (own)
+        TUFF_TRY(add_head(cli, own, config, head));
+    for (size_t i = 0; i < words->n; i++) {
+        char *folder;
+        double weight;
+        TUFF_TRY(cli_adapter_word(cli, words->items[i], &folder, &weight));
+        enum tuff_status status = weight != 0 ? add_head(cli, folder, config, head) : TUFF_OK;
+        free(folder);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}
+
+enum tuff_status cli_adapters_load_base(struct tuff_model *model, const char *weights, const char *head)
+{
+    return head ? tuff_model_load_adapted(model, weights, head) : tuff_model_load(model, weights);
+}
+
+enum tuff_status cli_adapters_merge(struct cli *cli, struct tuff_model *model, const char *own,
+                                    const struct cli_strings *words, const char *soft)
+{
+    if (own && !(soft && !strcmp(soft, own)))
+        TUFF_TRY(tuff_lora_merge(model, own, 1));
+    for (size_t i = 0; i < words->n; i++) {
+        char *folder;
+        double weight;
+        TUFF_TRY(cli_adapter_word(cli, words->items[i], &folder, &weight));
+        enum tuff_status status = soft && !strcmp(soft, folder) ? TUFF_OK : tuff_lora_merge(model, folder, weight);
+        free(folder);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}

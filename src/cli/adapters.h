@@ -1,0 +1,29 @@
+/* cli/adapters.h: folders of adapters that --model and --adapter name, over the model that they are for. */
+#ifndef TUFF_CLI_ADAPTERS_H
+#define TUFF_CLI_ADAPTERS_H
+
+#include "cli/cli.h"
+#include "tuff/models.h"
+
+#define CLI_ADAPTER_OPTION(strings, kinds)                                                         \
+    {"adapter", CLI_STRINGS, strings, "DIR", "adapter (" kinds "), PEFT's or a run's; DIR=0.5: half of it; repeatable", \
+     0, 0}
+
+bool cli_has_file(const char *folder, const char *name);
+/* A run's best or last checkpoint, or the folder itself; NULL: out of memory. */
+char *cli_model_folder(struct cli *cli, const char *path);
+/* Where the weights for `folder` are: an adapter names the model it is for, *adapted; others have their own. */
+enum tuff_status cli_adapter_base(struct cli *cli, const char *folder, bool *adapted, char **weights);
+/* "DIR", or "DIR=WEIGHT"; *folder is the caller's to free. */
+enum tuff_status cli_adapter_word(struct cli *cli, const char *word, char **folder, double *weight);
+/* From the base's configuration to that with the adapters: `own` (NULL: none) and those of --adapter. *head: the
+ * folder of the first that has a head (freed by the caller), or NULL. */
+enum tuff_status cli_adapters_config(struct cli *cli, const char *own, const struct cli_strings *words,
+                                     struct tuff_model_config *config, char **head);
+/* The base's weights, from a folder or a file, whose head may be in `head`. */
+enum tuff_status cli_adapters_load_base(struct tuff_model *model, const char *weights, const char *head);
+/* All of them into the weights, but the folder `soft` (NULL: none). */
+enum tuff_status cli_adapters_merge(struct cli *cli, struct tuff_model *model, const char *own,
+                                    const struct cli_strings *words, const char *soft);
+
+#endif
