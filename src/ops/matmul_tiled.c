@@ -128,15 +128,16 @@ static bool choose(const struct tuff_device_info *device, const struct tuff_matr
         n_list = tuff_matmul_largest_tile(device->vendor_id) + 1;
     uint64_t bytes = x->batch * x->m * tuff_align_up(x->n, 4) * 4;
     uint64_t most = TUFF_MAX(TUFF_MIN(TUFF_MIN(x->k / LEAST_PART, MOST_PARTS), MOST_SCRATCH / bytes), 1);
-    uint64_t asked = choice >> 8;
+    uint64_t asked = TUFF_MIN((uint64_t) choice >> 8, most);
+    uint64_t first = asked ? asked : 1, last = asked ? asked : most;
     double least = 0;
     tiling->tile = NULL;
     for (size_t i = 0; i < n_list; i++) {
         const struct tuff_matmul_tile *tile = &list[i];
-        if (!possible(device, tile, shape) || (forced ? strcmp(device->tile, tile->name) != 0 : row && i + 1 != row))
+        bool wanted = forced ? !strcmp(device->tile, tile->name) : !row || i + 1 == row;
+        if (!wanted || !possible(device, tile, shape))
             continue;
-        for (uint64_t parts = asked ? TUFF_MIN(asked, most) : 1; parts <= (asked ? TUFF_MIN(asked, most) : most);
-             parts++) {
+        for (uint64_t parts = first; parts <= last; parts++) {
             struct tuff_matmul_tiling t = {.tile = tile, .shape = shape, .octs = octs};
             t.k_part = (uint32_t) tuff_align_up(tuff_div_up(x->k, parts), tile->k);
             t.parts = (uint32_t) tuff_div_up(x->k, t.k_part);
@@ -189,7 +190,9 @@ size_t tuff_matmul_tiled_candidates(const struct tuff_node *node,
                                     const struct tuff_device_info *device, bool matrix,
                                     struct tuff_choice *list, size_t most)
 {
-    size_t n = 0, rows = matrix ? tuff_matmul_matrix_tile_count : tuff_matmul_tile_count;
+    /* Rows that the node's list of tiles has not are refused below. */
+    size_t n = 0, rows = !matrix ? tuff_matmul_tile_count
+                                 : TUFF_MAX(tuff_matmul_matrix_tile_count, tuff_matmul_octs_tile_count);
     struct tuff_node chosen = *node;
     struct tuff_choice *c = &chosen.choice;
     snprintf(c->variant, sizeof c->variant, "%s", tuff_matmul_tiled_word(matrix));
