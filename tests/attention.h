@@ -113,9 +113,42 @@ static inline struct tuff_attention_args attention_args(const struct arg *a,
     return args;
 }
 
+/* tuff_attention of a case, and its result. */
+static inline struct tuff_tensor *attention_build(struct tuff_graph *g,
+                                                  struct tuff_tensor *const in[], const void *arg)
+{
+    const struct arg *a = arg;
+    struct tuff_attention_args args = attention_args(a, in);
+    return tuff_attention_with(g, in[0], a->packed ? NULL : in[1], a->packed ? NULL : in[2], &args);
+}
+
+static inline void attention_ref(const struct ot_case *c, const double *const in[], double *y,
+                                 size_t n_y)
+{
+    const struct arg *a = c->arg;
+    struct attention_inputs x = attention_inputs(c, in);
+    double *p = tuff_calloc(x.s, sizeof *p);
+    memset(y, 0, n_y * sizeof *y);
+    for (size_t b = 0; b < x.batch; b++)
+        for (size_t h = 0; h < x.heads; h++)
+            for (size_t i = 0; i < x.t; i++) {
+                attention_row(a, &x, b, h, i, p);
+                double mask = x.head_mask ? x.head_mask[h] : 1;
+                double *o = y + ((b * x.t + i) * x.heads + h) * x.d;
+                const double *v = x.v + b * x.s * x.k_row + h / (x.heads / x.kv) * x.d;
+                for (size_t j = 0; j < x.s; j++)
+                    for (size_t e = 0; p[j] != 0 && e < x.d; e++)
+                        o[e] += mask * p[j] * v[j * x.k_row + e];
+            }
+    free(p);
+}
+
 #define ARG(...) (&(const struct arg) {__VA_ARGS__})
-#define CASE(label, count, argument, ...)                                                          \
-    {.name = label, .in = {__VA_ARGS__}, .n_in = count, .build = build, .ref = ref, .arg = argument}
+/* Of an op whose arguments and reference are OP_build and OP_ref. */
+#define CASE_OF(op, label, count, argument, ...)                                                   \
+    {.name = label, .in = {__VA_ARGS__}, .n_in = count, .build = op##_build, .ref = op##_ref,      \
+     .arg = argument}
+#define CASE(...) CASE_OF(attention, __VA_ARGS__)
 /* Of a batch row: segments that end at ends[0], ends[1], ... (0: no more); what is behind is in an
  * empty one. */
 static inline void attention_segments(double *to, int t, const int ends[])

@@ -12,6 +12,7 @@
  * two loads a product, is named on stderr and the exit code is 1. tools/audit chooses
  * the devices. With AUDIT_ALL set, all that the driver tells goes to stderr. A build tool. */
 #include "kernel/kernel.h"
+#include "ops/attention.h"
 #include "ops/matmul_coopmat.h"
 
 #include "vk/compat.h"
@@ -431,7 +432,7 @@ static bool row(const struct gpu *g, const char *name, const char *constants, co
     }
     VkPipeline pipeline = compile(g, kernel, spec, n_spec);
     bool product = (begins(name, "matmul/") && strcmp(name, "matmul/sum_parts")) ||
-                   (begins(name, "attention/") && strstr(name, "_tiled"));
+                   (begins(name, "attention/") && (strstr(name, "_tiled") || strstr(name, "_coopmat")));
     struct figures f = figures_of(g, pipeline, product);
     vkDestroyPipeline(g->device, pipeline, NULL);
     char share[80] = "";
@@ -460,7 +461,8 @@ static bool row(const struct gpu *g, const char *name, const char *constants, co
         fprintf(stderr, "audit: %s (%s): %.0f %% multiply-adds\n", name, constants, 100 * part);
         good = false;
     }
-    if (kernel->subgroup_spec && f.loop.amd && 2 * f.loop.matrix < TUFF_MAX(f.loop.shared, 1)) {
+    if (begins(name, "matmul/") && kernel->subgroup_spec && f.loop.amd &&
+        2 * f.loop.matrix < TUFF_MAX(f.loop.shared, 1)) {
         fprintf(stderr, "audit: %s (%s): %zu matrix products on %zu loads from shared memory\n",
                 name, constants, f.loop.matrix, f.loop.shared);
         good = false;
@@ -548,6 +550,32 @@ static bool coopmat_rows(const struct gpu *g, const char *kernel)
     return good;
 }
 
+/* Attention on matrix units, as a subgroup of this GPU takes it. */
+static bool matrix_attention_rows(const struct gpu *g, const char *kernel)
+{
+    static const struct {
+        const char *text;
+        uint32_t head_size, all;
+    } kinds[] = {{"D 64", 64, 0}, {"D 64, dropout, cap, ALiBi, segments", 64, 1}, {"D 80", 80, 0},
+                 {"D 128", 128, 0}};
+    static const struct tuff_matrix_shape shape = {16, 16, 16, false};
+    const struct tuff_attention_matrix_tile tile = {.rows = 16, .columns = 32, .subgroups = 4,
+                                                    .shape = &shape};
+    const struct tuff_device_info info = {.matrix_subgroup = g->subgroup};
+    bool good = true;
+    if (g->vendor != 0x10de || !g->matrices || (strstr(kernel, "bf16") && !g->bf16))
+        return true; /* others do not choose it */
+    for (size_t i = 0; i < TUFF_COUNT(kinds); i++) {
+        uint32_t all = kinds[i].all;
+        if (kinds[i].head_size > tuff_attention_matrix_most_head("NVK"))
+            continue;
+        uint32_t spec[TUFF_ATTENTION_SPECS] = {kinds[i].head_size, all, 0, 0, all, all, all};
+        tuff_attention_matrix_constants(&tile, &info, spec);
+        good &= row(g, kernel, kinds[i].text, spec, TUFF_ATTENTION_SPECS, 0);
+    }
+    return good;
+}
+
 /* Rows beside the one with the shader's own constants. */
 static const struct variant {
     const char *kernel, *constants;
@@ -602,6 +630,10 @@ int main(int argc, char **argv)
         }
         if (begins(k->name, "matmul/coopmat")) {
             good &= coopmat_rows(&g, k->name);
+            continue;
+        }
+        if (begins(k->name, "attention/") && strstr(k->name, "_coopmat")) {
+            good &= matrix_attention_rows(&g, k->name);
             continue;
         }
         good &= row(&g, k->name, "", NULL, 0, 0);

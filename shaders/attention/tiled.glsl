@@ -28,6 +28,8 @@ const uint DOTS = (BR + BC) * ROW, SPREAD = VALUES + VC * D4;
 
 shared vec4 pool[DOTS > SPREAD ? DOTS : SPREAD];
 
+#include "attention/own_tile.glsl"
+
 uint t = gl_LocalInvocationID.x, tx = t % TX, rg = t / TX;
 
 // One side: rows `pitch` vec4s apart, `first` the first one of the tile; those from `rows` on repeat
@@ -80,9 +82,6 @@ void dots(Side own, Side streamed, out float s[4][TC])
     }
 }
 
-// Whether `row` lies outside of low .. high - 1.
-bool outside(int row, int low, int high) { return uint(row - low) >= uint(max(high - low, 0)); }
-
 // Of the four keys that a dropout4 is for, column k of an invocation whose first column is `first`: tiles
 // begin at multiples of four.
 uint of_four(int first, uint k) { return TC % 4u == 0u ? k & 3u : (uint(first) + k) & 3u; }
@@ -119,17 +118,4 @@ void spread(Side x, bool partly, inout vec4 acc[4][TD])
                 }
             }
     }
-}
-
-// The tile of this workgroup among `blocks` of each of `heads`: first row, batch row, head. The last
-// rows, which see most keys when causal, begin first.
-struct Tile {
-    int first;
-    uint b, h;
-};
-
-Tile own_tile(uint rows, uint heads)
-{
-    uint blocks = (rows + BR - 1u) / BR, n = arg.base + gl_WorkGroupID.x, bh = n / blocks;
-    return Tile(int((blocks - 1u - n % blocks) * BR), bh / heads, bh % heads);
 }

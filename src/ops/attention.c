@@ -196,37 +196,47 @@ static struct tuff_halves halves(const struct tuff_node *node, const struct tuff
 /* `rows` rows of one (b, h) side by side, `heads` of them a batch row. */
 static void launch(struct tuff_recorder *r, const struct tuff_node *node, struct tuff_attention_call *c,
                    const char *kernel, const char *variant, uint32_t rows, uint32_t heads,
-                   struct tuff_launch_params *params)
+                   const struct tuff_launch_params *costs)
 {
     const struct tuff_attention_attr *attr = node->attr;
     char name[64];
+    const struct tuff_device_info *device = tuff_record_device(r);
     bool half = tuff_is_half(node->in[ATTENTION_Q]);
     bool tiled = variant && !strcmp(variant, "_tiled");
+    struct tuff_launch_params params = *costs;
+    struct tuff_attention_matrix_tile matrix;
     struct tuff_attention_tile tile = tuff_attention_tile_of(node, kernel, tiled);
-    uint32_t spec[] = {(uint32_t) attr->head_size, attr->dropout > 0, tile.rows, tile.run,
-                       attr->softcap > 0, node->in[ATTENTION_SLOPES] != NULL,
-                       node->in[ATTENTION_SEGMENTS] != NULL, tuff_half_spec(node->in[ATTENTION_Q])};
-    uint32_t own = tile.rows * (tiled ? 1 : tuff_record_device(r)->subgroup_size);
+    uint32_t spec[TUFF_ATTENTION_SPECS] = {
+        (uint32_t) attr->head_size, attr->dropout > 0, tile.rows, tile.run, attr->softcap > 0,
+        node->in[ATTENTION_SLOPES] != NULL, node->in[ATTENTION_SEGMENTS] != NULL,
+        tuff_half_spec(node->in[ATTENTION_Q])};
+    uint32_t own = tile.rows * (tiled ? 1 : device->subgroup_size);
+    params.n_spec = half ? 8 : 7;
+    snprintf(name, sizeof name, "attention/%s%s%s", kernel, variant ? variant : "", half ? ".half" : "");
+    if (tiled && tuff_attention_matrix_tile_of(node, device, &matrix)) {
+        params.n_spec = tuff_attention_matrix_constants(&matrix, device, spec);
+        own = matrix.rows * matrix.subgroups;
+        snprintf(name, sizeof name, "attention/%s_coopmat.%s", kernel,
+                 tuff_half_name(node->in[ATTENTION_Q]->dtype));
+    }
     uint64_t groups = variant ? tuff_div_up(rows, own) * heads * c->shape.B
                               : tuff_div_up((uint64_t) rows * heads * c->shape.B, 64);
-    snprintf(name, sizeof name, "attention/%s%s%s", kernel, variant ? variant : "", half ? ".half" : "");
-    params->kernel = name;
-    params->push = &c->push;
-    params->push_bytes = sizeof c->push;
-    params->spec = spec;
-    params->n_spec = TUFF_COUNT(spec) - !half;
+    params.kernel = name;
+    params.push = &c->push;
+    params.push_bytes = sizeof c->push;
+    params.spec = spec;
     for (int i = 0; i < 3; i++)
-        params->views[i] = node->in[ATTENTION_Q + i];
-    params->views[3] = node->in[ATTENTION_DO];
-    params->views[4] = node->in[ATTENTION_O];
+        params.views[i] = node->in[ATTENTION_Q + i];
+    params.views[3] = node->in[ATTENTION_DO];
+    params.views[4] = node->in[ATTENTION_O];
     if (!node->in[ATTENTION_DO]) /* forward: the last two views are bound and not read */
-        params->views[3] = params->views[4] = node->in[ATTENTION_Q];
-    double flops = params->flops;
+        params.views[3] = params.views[4] = node->in[ATTENTION_Q];
+    double flops = params.flops;
     for (uint64_t first = 0; first < groups; first += 65535) {
         c->push.base = (uint32_t) first;
-        params->groups[0] = (uint32_t) TUFF_MIN(groups - first, 65535);
-        params->flops = flops * params->groups[0] / (double) groups;
-        tuff_launch(r, params);
+        params.groups[0] = (uint32_t) TUFF_MIN(groups - first, 65535);
+        params.flops = flops * params.groups[0] / (double) groups;
+        tuff_launch(r, &params);
     }
 }
 

@@ -61,6 +61,23 @@ void tuff_attention_call_text(const struct tuff_node *node, char *text, size_t s
 size_t tuff_attention_candidates(const struct tuff_node *node, const struct tuff_device_info *device,
                                  struct tuff_choice *list, size_t most);
 
+/* ---- attention_coopmat.c: on matrix units ---- */
+
+/* Constants of attention/coopmat.glsl. */
+struct tuff_attention_matrix_tile {
+    uint32_t rows, columns, subgroups; /* rows: of a subgroup */
+    const struct tuff_matrix_shape *shape;
+};
+#define TUFF_ATTENTION_SPECS 14
+/* Whether matrix units take the node: halves in whole octs, where units are known to pay or a tuning asks. */
+bool tuff_attention_matrix_tile_of(const struct tuff_node *node, const struct tuff_device_info *device,
+                                   struct tuff_attention_matrix_tile *tile);
+int64_t tuff_attention_matrix_most_head(const char *driver);
+/* Fills in what the tile decides; their number. */
+uint32_t tuff_attention_matrix_constants(const struct tuff_attention_matrix_tile *tile,
+                                         const struct tuff_device_info *device,
+                                         uint32_t constants[TUFF_ATTENTION_SPECS]);
+
 /* ---- attention_weights.c ---- */
 
 /* tuff_attention by way of probabilities in memory, for head_mask and weights. */

@@ -48,11 +48,17 @@ void tuff_attention_call_text(const struct tuff_node *node, char *text, size_t s
              attr->softcap > 0 ? " cap" : "", node->in[ATTENTION_SLOPES] ? " alibi" : "");
 }
 
-static size_t tiled_candidates(const struct tuff_node *node, struct tuff_choice *list, size_t most)
+static size_t tiled_candidates(const struct tuff_node *node, const struct tuff_device_info *device,
+                               struct tuff_choice *list, size_t most)
 {
     const struct tuff_attention_attr *attr = node->attr;
+    struct tuff_node on_units = *node;
+    struct tuff_attention_matrix_tile tile;
     bool two = backward(node);
     size_t n = 0;
+    on_units.choice = (struct tuff_choice) {"coopmat", 0};
+    if (most && tuff_attention_matrix_tile_of(&on_units, device, &tile))
+        list[n++] = on_units.choice;
     for (uint32_t rows = LEAST_ROWS; rows <= MOST_ROWS; rows *= 2)
         for (uint32_t keys = LEAST_ROWS; keys <= (two ? MOST_ROWS / 2 : LEAST_ROWS); keys *= 2)
             if (n < most && vectors(attr->head_size, rows) <= 4 &&
@@ -68,7 +74,7 @@ size_t tuff_attention_candidates(const struct tuff_node *node, const struct tuff
     static const struct tuff_attention_tile tiles[] = {{1, 4}, {2, 4}, {4, 4}, {2, 8}};
     size_t n = 0;
     if (device->device_class == TUFF_CLASS_TILED)
-        return tiled_candidates(node, list, most);
+        return tiled_candidates(node, device, list, most);
     if (device->device_class != TUFF_CLASS_CPU || attr->head_size > MOST_CPU_HEAD)
         return 0;
     for (size_t i = 0; i < TUFF_COUNT(tiles); i++)

@@ -1,7 +1,7 @@
 /* attention_weights: probabilities and their gradients, with all that attention has. */
 #include "attention.h"
 
-static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const in[],
+static struct tuff_tensor *weights_build(struct tuff_graph *g, struct tuff_tensor *const in[],
                                  const void *arg)
 {
     const struct arg *a = arg;
@@ -14,7 +14,7 @@ static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const
     return p;
 }
 
-static void ref(const struct ot_case *c, const double *const in[], double *y, size_t n_y)
+static void weights_ref(const struct ot_case *c, const double *const in[], double *y, size_t n_y)
 {
     const struct arg *a = c->arg;
     struct attention_inputs x = attention_inputs(c, in);
@@ -28,27 +28,29 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
 
 static double of_21[2 * 21 * 2];
 
+#define WEIGHTS(...) CASE_OF(weights, __VA_ARGS__)
+
 static const struct ot_case cases[] = {
-    CASE("packed causal", 1, ARG(.heads = 2, .head_size = 16, .packed = true, .causal = true),
+    WEIGHTS("packed causal", 1, ARG(.heads = 2, .head_size = 16, .packed = true, .causal = true),
          {3, {2, 19, 96}}),
-    CASE("long rows", 1, ARG(.heads = 1, .head_size = 8, .packed = true), {3, {1, 70, 24}}),
-    CASE("packed gqa", 1,
+    WEIGHTS("long rows", 1, ARG(.heads = 1, .head_size = 8, .packed = true), {3, {1, 70, 24}}),
+    WEIGHTS("packed gqa", 1,
          ARG(.heads = 4, .kv_heads = 2, .head_size = 8, .packed = true, .causal = true),
          {3, {2, 11, 64}}),
-    CASE("visible, one row sees nothing, window", 2,
+    WEIGHTS("visible, one row sees nothing, window", 2,
          ARG(.heads = 2, .head_size = 8, .packed = true, .causal = true, .visible = true,
              .window = 4),
          {3, {3, 18, 48}}, U32_VALUES(2, 3, 2, 5, 18, 0, 11, 7, 7)),
-    CASE("dropout", 2, ARG(.heads = 2, .head_size = 8, .packed = true, .dropout = 0.3),
+    WEIGHTS("dropout", 2, ARG(.heads = 2, .head_size = 8, .packed = true, .dropout = 0.3),
          {3, {2, 15, 48}}, U32_VALUES(1, 2, 0, 12345, 678)),
-    CASE("softcap and alibi", 2,
+    WEIGHTS("softcap and alibi", 2,
          ARG(.heads = 2, .head_size = 8, .packed = true, .causal = true, .softcap = 1.5f,
              .slopes = true),
          {3, {2, 20, 48}}, SLOPES(2, 0.25, 0.125)),
-    CASE("segments", 2,
+    WEIGHTS("segments", 2,
          ARG(.heads = 2, .head_size = 8, .packed = true, .causal = true, .segments = true),
          {3, {2, 21, 48}}, SEGMENTS(2, 21, of_21)),
-    CASE("head mask", 2, ARG(.heads = 3, .head_size = 8, .packed = true, .head_mask = true),
+    WEIGHTS("head mask", 2, ARG(.heads = 3, .head_size = 8, .packed = true, .head_mask = true),
          {3, {1, 9, 72}}, {1, {3}}),
 };
 
