@@ -13,6 +13,7 @@ VIEW(0, x)
 layout(constant_id = 0) const uint KEPT = 1u;   // axes kept
 layout(constant_id = 1) const uint SUMMED = 1u; // axes summed
 layout(constant_id = 2) const bool ACCUMULATE = false;
+const uint RUN = 16u; // loads under way at once: few invocations have many terms each
 
 // Where element `index` of axes first .. first+n-1 stands.
 uint place(uint index, uint first, uint n)
@@ -32,9 +33,18 @@ void main()
         uint slab = i / p.outs, base = place(i - slab * p.outs, 0u, KEPT);
         uint end = min((slab + 1u) * p.share, p.terms);
         UNIT sum = UNIT(0.0);
-        if (SUMMED == 1u)
-            for (uint t = slab * p.share; t < end; t++)
+        if (SUMMED == 1u) {
+            uint t = slab * p.share;
+            for (; t + RUN <= end; t += RUN) {
+                UNIT got[RUN];
+                [[unroll]] for (uint k = 0u; k < RUN; k++)
+                    got[k] = GET(x, base + (t + k) * p.strides[KEPT]);
+                [[unroll]] for (uint k = 0u; k < RUN; k++)
+                    sum += got[k];
+            }
+            for (; t < end; t++)
                 sum += GET(x, base + t * p.strides[KEPT]);
+        }
         else
             for (uint t = slab * p.share; t < end; t++)
                 sum += GET(x, base + place(t, KEPT, SUMMED));
