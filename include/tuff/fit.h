@@ -106,6 +106,7 @@ struct tuff_fit_task {
 };
 /* False: there is no such task. */
 TUFF_API bool tuff_fit_task_find(const char *name, enum tuff_sample_kind *kind);
+TUFF_API bool tuff_fit_task_head(const char *name, enum tuff_task *task);
 
 enum tuff_fit_wish { TUFF_FIT_GO_ON, TUFF_FIT_SAVE_AND_GO_ON, TUFF_FIT_SAVE_AND_STOP };
 

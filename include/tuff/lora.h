@@ -31,8 +31,8 @@ struct tuff_lora_params {
 TUFF_API enum tuff_status tuff_lora_parse(struct tuff_ctx *ctx, const char *text,
                                           struct tuff_lora_params *params, char **memory);
 /* Sets modules_to_save to what `config`, a model with its task set, needs over the checkpoint at `base`: of
- * classifiers of texts and of tokens "classifier", as PEFT has it, and "pooler" where the checkpoint has none; of others
- * nothing. The texts are constants. */
+ * classifiers of texts and of tokens "classifier", as PEFT has it, and "pooler" where the checkpoint has none, or
+ * base is NULL; of others nothing. The texts are constants. */
 TUFF_API enum tuff_status tuff_lora_head(struct tuff_ctx *ctx, const struct tuff_model_config *config,
                                          const char *base, struct tuff_lora_params *params);
 
@@ -54,7 +54,8 @@ TUFF_API enum tuff_status tuff_lora_init(struct tuff_model *model, uint64_t seed
  * adapted (NULL: not told). */
 TUFF_API enum tuff_status tuff_lora_save(struct tuff_model *model, const char *folder,
                                          const char *base);
-/* A, B, magnitudes and modules_to_save from such a folder, after the base. TUFF_E_FORMAT where it is another model's. */
+/* A, B, magnitudes and modules_to_save from such a folder, after the base; or from a file in it that has such tensors:
+ * ema.safetensors has the averages of a run. TUFF_E_FORMAT where it is another model's. */
 TUFF_API enum tuff_status tuff_lora_load(struct tuff_model *model, const char *folder);
 /* What folder/adapter_config.json says. *memory holds the texts and is the caller's to free; *base
  * (may be NULL) is NULL where the file names none. TUFF_E_UNSUPPORTED for other kinds of adapters. */
@@ -64,7 +65,8 @@ TUFF_API enum tuff_status tuff_lora_config(struct tuff_ctx *ctx, const char *fol
 /* Into a model without adapters, after its weights: W += weight (W' - W), W' what the adapter makes of W (W + scale
  * B A, with DoRA of other lengths), in double, rounded once. Several may be merged one after the other: of those
  * without DoRA changes add up. Its modules_to_save are copied, unless weight is 0; TUFF_E_ARG where an adapter merged
- * before had other values for them. TUFF_E_FORMAT where it is another model's. */
+ * before had other values for them. `folder` may name a file as with tuff_lora_load.
+ * TUFF_E_FORMAT where it is another model's. */
 TUFF_API enum tuff_status tuff_lora_merge(struct tuff_model *model, const char *folder,
                                           double weight);
 

@@ -173,6 +173,9 @@ TUFF_API enum tuff_status tuff_model_file_dtype(struct tuff_ctx *ctx, const char
  * device's type goes from the mapped file to the device as it is, the rest is converted.
  * TUFF_E_RANGE where F16 cannot hold a value. */
 TUFF_API enum tuff_status tuff_model_load(struct tuff_model *model, const char *path);
+/* The same of a file that has some of the weights only; the others stay as they are. The moving averages of a run
+ * (ema.safetensors beside its weights) are those of parameters that learnt. */
+TUFF_API enum tuff_status tuff_model_load_some(struct tuff_model *model, const char *path);
 /* The same, but what the checkpoint lacks of the task's head (what is outside the family's base
  * model, and BERT's pooler) gets values as tuff_model_init gives them, and a warning that names it;
  * what it has of other heads is left out. A pretrained model begins a new task so. TUFF_E_ARG where it would stay

@@ -34,7 +34,7 @@ TUFF_API enum tuff_status tuff_soft_prompt_init(struct tuff_model *model, uint64
 /* folder/adapter_model.safetensors and adapter_config.json; see tuff_lora_save. */
 TUFF_API enum tuff_status tuff_soft_prompt_save(struct tuff_model *model, const char *folder,
                                                 const char *base);
-/* TUFF_E_FORMAT where it is another model's. */
+/* From such a folder, or a file in it as with tuff_lora_load. TUFF_E_FORMAT where it is another model's. */
 TUFF_API enum tuff_status tuff_soft_prompt_load(struct tuff_model *model, const char *folder);
 
 /* What folder/adapter_config.json says of any adapter. */

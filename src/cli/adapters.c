@@ -101,21 +101,49 @@ enum tuff_status cli_adapters_config(struct cli *cli, const char *own, const str
     return TUFF_OK;
 }
 
-enum tuff_status cli_adapters_load_base(struct tuff_model *model, const char *weights, const char *head)
+/* The folder, or the file of averages in it. */
+static enum tuff_status find_tensors(struct cli *cli, const char *folder, bool ema, char **path)
 {
-    return head ? tuff_model_load_adapted(model, weights, head) : tuff_model_load(model, weights);
+    if (ema && !cli_has_file(folder, "ema.safetensors"))
+        return tuff_fail(cli->ctx, TUFF_E_ARG, "%s: has no ema.safetensors: the run was trained without --ema",
+                         folder);
+    *path = ema ? tuff_os_path_join(folder, "ema.safetensors") : strdup(folder);
+    return *path ? TUFF_OK : no_memory(cli);
 }
 
-enum tuff_status cli_adapters_merge(struct cli *cli, struct tuff_model *model, const char *own,
-                                    const struct cli_strings *words, const char *soft)
+static enum tuff_status load_adapter(struct cli *cli, struct tuff_model *model, const struct cli_adapted *a,
+                                     const char *folder, double weight)
 {
-    if (own && !(soft && !strcmp(soft, own)))
-        TUFF_TRY(tuff_lora_merge(model, own, 1));
-    for (size_t i = 0; i < words->n; i++) {
+    char *path;
+    TUFF_TRY(find_tensors(cli, folder, a->ema && weight != 0, &path));
+    enum tuff_status status = a->soft && !strcmp(a->soft, folder) ? tuff_soft_prompt_load(model, path)
+                                                                  : tuff_lora_merge(model, path, weight);
+    free(path);
+    return status;
+}
+
+static enum tuff_status load_base(struct cli *cli, struct tuff_model *model, const struct cli_adapted *a)
+{
+    char *path;
+    TUFF_TRY(a->head ? tuff_model_load_adapted(model, a->weights, a->head) : tuff_model_load(model, a->weights));
+    if (!a->ema || a->own || a->words->n)
+        return TUFF_OK;
+    TUFF_TRY(find_tensors(cli, a->weights, true, &path));
+    enum tuff_status status = tuff_model_load_some(model, path);
+    free(path);
+    return status;
+}
+
+enum tuff_status cli_adapters_load(struct cli *cli, struct tuff_model *model, const struct cli_adapted *a)
+{
+    TUFF_TRY(load_base(cli, model, a));
+    if (a->own)
+        TUFF_TRY(load_adapter(cli, model, a, a->own, 1));
+    for (size_t i = 0; i < a->words->n; i++) {
         char *folder;
         double weight;
-        TUFF_TRY(cli_adapter_word(cli, words->items[i], &folder, &weight));
-        enum tuff_status status = soft && !strcmp(soft, folder) ? TUFF_OK : tuff_lora_merge(model, folder, weight);
+        TUFF_TRY(cli_adapter_word(cli, a->words->items[i], &folder, &weight));
+        enum tuff_status status = load_adapter(cli, model, a, folder, weight);
         free(folder);
         TUFF_TRY(status);
     }

@@ -20,10 +20,18 @@ enum tuff_status cli_adapter_word(struct cli *cli, const char *word, char **fold
  * folder of the first that has a head (freed by the caller), or NULL. */
 enum tuff_status cli_adapters_config(struct cli *cli, const char *own, const struct cli_strings *words,
                                      struct tuff_model_config *config, char **head);
-/* The base's weights, from a folder or a file, whose head may be in `head`. */
-enum tuff_status cli_adapters_load_base(struct tuff_model *model, const char *weights, const char *head);
-/* All of them into the weights, but the folder `soft` (NULL: none). */
-enum tuff_status cli_adapters_merge(struct cli *cli, struct tuff_model *model, const char *own,
-                                    const struct cli_strings *words, const char *soft);
+/* What --model and --adapter name. */
+struct cli_adapted {
+    const char *weights;             /* folder of the base */
+    const char *own;                 /* folder of an adapter that --model names; NULL: none */
+    const struct cli_strings *words; /* of --adapter */
+    const char *soft;                /* folder of the soft prompt among them, which `model` was made with; NULL: none */
+    const char *head;                /* as from cli_adapters_config */
+    bool ema;                        /* averages: of the adapters, or where there are none of the model */
+};
+#define CLI_EMA_OPTION(flag)                                                                       \
+    {"ema", CLI_FLAG, flag, NULL, "moving averages of the weights, of a run trained with --ema", 0, 0}
+/* The base's weights and all adapters into them. */
+enum tuff_status cli_adapters_load(struct cli *cli, struct tuff_model *model, const struct cli_adapted *adapted);
 
 #endif

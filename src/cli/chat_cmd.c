@@ -250,7 +250,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     const struct cli_option options[] = {
         {"model", CLI_STRING, &model, "DIR", "checkpoint, or a run folder (its best)", 0, 0},
         CLI_ADAPTER_OPTION(&c.text.adapters, "LoRA, DoRA, soft prompt"),
-        CLI_EMA_OPTION(&c.text),
+        CLI_EMA_OPTION(&c.text.ema),
         CLI_TEXT_DTYPE_OPTION(&c.text),
         {"tokenizer", CLI_STRING, &tokenizer, "PATH", "when it is not in the model's folder", 0, 0},
         {"system", CLI_STRING, &c.system, "TEXT", "a first message of the system", 0, 0},

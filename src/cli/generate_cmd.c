@@ -339,7 +339,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     const struct cli_option options[] = {
         {"model", CLI_STRING, &model, "DIR", "checkpoint, or a run folder (its best)", 0, 0},
         CLI_ADAPTER_OPTION(&j.text.adapters, "LoRA, DoRA, soft prompt"),
-        CLI_EMA_OPTION(&j.text),
+        CLI_EMA_OPTION(&j.text.ema),
         CLI_TEXT_DTYPE_OPTION(&j.text),
         {"tokenizer", CLI_STRING, &tokenizer, "PATH", "when it is not in the model's folder", 0, 0},
         {"prompt", CLI_STRINGS, &j.prompts, "TEXT",

@@ -1,4 +1,4 @@
-/* tuff merge: LoRA adapters into the weights they were trained for. */
+/* tuff merge: LoRA adapters into the weights they were trained for; averages in the place of weights. */
 #include "cli/folder.h"
 #include "cli/text.h"
 #include "tuff/lora.h"
@@ -8,8 +8,9 @@ static int merge(struct cli *cli, const struct cli_command *command, struct cli_
 {
     if (cli_text_open(cli, t, model, NULL) != TUFF_OK)
         return cli_fail(cli, command);
-    if (!t->adapted && !t->adapters.n)
-        return cli_error(command, CLI_USAGE, "--adapter DIR is needed: what to merge");
+    size_t n = t->adapters.n + t->adapted;
+    if (!n && !t->ema)
+        return cli_error(command, CLI_USAGE, "--adapter DIR or --ema is needed: what to merge");
     int code = cli_text_load(cli, command, t);
     if (code != CLI_OK)
         return code;
@@ -21,9 +22,10 @@ static int merge(struct cli *cli, const struct cli_command *command, struct cli_
         (t->adapted && cli_folder_copy(cli->ctx, t->folder, out, NULL, 1) != TUFF_OK) ||
         tuff_model_save(t->model, out) != TUFF_OK)
         return cli_fail(cli, command);
-    if (!cli->quiet)
-        printf("%s: %s with %zu adapter%s merged into its weights\n", out, t->weights,
-               t->adapters.n + t->adapted, t->adapters.n + t->adapted == 1 ? "" : "s");
+    if (!cli->quiet && !n)
+        printf("%s: the moving averages of %s as weights\n", out, t->weights);
+    else if (!cli->quiet)
+        printf("%s: %s with %zu adapter%s merged into its weights\n", out, t->weights, n, n == 1 ? "" : "s");
     return CLI_OK;
 }
 
@@ -33,7 +35,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     const char *model = NULL, *out = NULL;
     const struct cli_option options[] = {
         {"model", CLI_STRING, &model, "DIR", "checkpoint, or an adapter that names one", 0, 0},
-        CLI_ADAPTER_OPTION(&text.adapters, "LoRA, DoRA, soft prompt"),
+        CLI_ADAPTER_OPTION(&text.adapters, "LoRA, DoRA"),
+        CLI_EMA_OPTION(&text.ema),
         {"out", CLI_STRING, &out, "DIR", "folder for the merged model", 0, 0},
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), NULL, argc, argv);
@@ -47,9 +50,10 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 
 const struct cli_command cli_merge = {
     .name = "merge",
-    .summary = "put LoRA adapters into the weights of their model",
-    .usage = "--model DIR [--adapter DIR]... --out DIR\n\n"
-             "An adapter of a classifier brings its head and its labels.",
+    .summary = "put LoRA adapters, or moving averages, into the weights of a model",
+    .usage = "--model DIR [--adapter DIR]... [--ema] --out DIR\n\n"
+             "An adapter of a classifier brings its head and its labels. With --ema the adapters' moving averages\n"
+             "are merged; without an adapter those of the model take the place of its weights.",
     .example = "tuff merge --model gpt2 --adapter run --out merged",
     .run = run,
 };

@@ -91,6 +91,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     bool json = false;
     const struct cli_option options[] = {
         CLI_TASK_OPTIONS(t),
+        CLI_ADAPTED_OPTIONS(t),
         {"context", CLI_INT, &p.context, "N", "tokens a window; 0: the model's, at most 1024", 0,
          1 << 24},
         {"stride", CLI_INT, &p.stride, "N", "between windows; 0: half of the context", 0, 1 << 24},
@@ -100,7 +101,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     if (code < 0 && t->words.n != 1)
         code = cli_error(command, CLI_USAGE, "one FILE is needed");
     if (code < 0) {
-        code = tuff_model_config_load(cli->ctx, t->model, &t->config) == TUFF_OK
+        code = cli_task_config(t) == TUFF_OK
                    ? CLI_OK
                    : cli_fail(cli, command);
         int64_t usual = t->config.max_position_embeddings, most = tuff_model_positions(&t->config);

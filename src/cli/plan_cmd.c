@@ -6,20 +6,22 @@
 #include "cli/model.h"
 #include "tuff/fit.h"
 #include "tuff/lora.h"
+#include "tuff/soft_prompt.h"
 #include "tuff/train.h"
 
 struct plan {
     struct cli *cli;
     struct cli_model model;
     const char *caps, *checkpoint_word, *memory_word, *amp_word, *amp_dtype_word, *optimizer_word,
-        *offload_word, *freeze_word, *lora_word, *dtype;
+        *offload_word, *freeze_word, *lora_word, *dtype, *task;
     struct tuff_optimizer_params optimizer;
     struct tuff_parameter_rule *rules;
     size_t n_rules;
     unsigned offload;
     struct tuff_lora_params lora; /* where lora_word */
     char *lora_memory;
-    int64_t batch, context, steps;
+    struct tuff_soft_prompt_params soft_prompt;
+    int64_t batch, context, steps, labels, prompt_tuning, prefix_tuning;
     int checkpoint, amp;
     enum tuff_dtype amp_dtype;
     uint64_t memory; /* 0: none said */
@@ -27,6 +29,16 @@ struct plan {
     struct tuff_model_config config;
     struct tuff_device_info device; /* here, or described by a file */
 };
+
+static bool adapts(const struct plan *p)
+{
+    return p->lora_word || p->prompt_tuning || p->prefix_tuning;
+}
+
+static bool is_task(const struct plan *p)
+{
+    return p->task && strcmp(p->task, "lm");
+}
 
 /* The described device, else the one here, else none: the plan stands without. */
 static enum tuff_status choose_device(struct plan *p)
@@ -63,6 +75,9 @@ static enum tuff_status make(const struct plan *p, int64_t batch, int64_t contex
         .amp = p->amp,
         .amp_dtype = p->amp_dtype,
         .lora = p->lora_word ? &p->lora : NULL,
+        .soft_prompt = p->soft_prompt.virtual_tokens ? &p->soft_prompt : NULL,
+        .eval_logits = p->config.task == TUFF_TASK_SEQUENCE_CLASSIFICATION ||
+                       p->config.task == TUFF_TASK_TOKEN_CLASSIFICATION, /* for accuracy and F1 */
         .optimizer = p->optimizer,
         .rules = p->rules,
         .n_rules = p->n_rules,
@@ -171,7 +186,7 @@ static void print_choice(const struct plan *p, const struct tuff_memory_choice *
         printf("%s has the host's memory: --offload moves nothing\n", p->device.name);
 }
 
-/* --optimizer, --freeze, --offload. */
+/* --optimizer, --task, --freeze, --offload. */
 static int read_words(struct plan *p, const struct cli_command *command)
 {
     double average = p->optimizer.average;
@@ -181,10 +196,14 @@ static int read_words(struct plan *p, const struct cli_command *command)
         return cli_error(command, CLI_USAGE, "--optimizer \"%s\": there is no such optimizer",
                          p->optimizer_word);
     p->optimizer = tuff_optimizer_defaults(kind);
-    if (kind == TUFF_ADAMW) /* as tuff train has it */
+    if (kind == TUFF_ADAMW && !is_task(p)) /* as tuff train has it */
         p->optimizer.beta2 = 0.95;
     p->optimizer.average = average;
     p->optimizer.rank = rank ? rank : p->optimizer.rank;
+    enum tuff_task task;
+    if (is_task(p) && !tuff_fit_task_head(p->task, &task))
+        return cli_error(command, CLI_USAGE, "--task \"%s\": lm, mlm, classification or "
+                         "token-classification", p->task);
     if (p->offload_word && !tuff_offload_find(p->offload_word, &p->offload))
         return cli_error(command, CLI_USAGE, "--offload \"%s\": states, frozen or all",
                          p->offload_word);
@@ -219,7 +238,7 @@ static int report(const struct plan *p, const struct cli_command *command,
     printf("%lld parameters, batch %lld, context %lld: %.2f GFLOP a step, %zu nodes\n",
            (long long) tuff_model_parameter_count(&p->config), (long long) p->batch,
            (long long) p->context, s->flops * 1e-9, s->nodes);
-    if (p->lora_word)
+    if (adapts(p))
         printf("adapters: %llu parameters learn, the rest is frozen\n",
                (unsigned long long) s->trainable);
     print_choice(p, choice);
@@ -238,24 +257,50 @@ static int report(const struct plan *p, const struct cli_command *command,
     return ok ? CLI_OK : cli_error(command, CLI_FAILED, "it does not fit; %s", advice);
 }
 
-/* The model, and where there are adapters the type of what they leave frozen: as --dtype says, else as
- * a checkpoint has it. */
-static int read_model(struct plan *p, const struct cli_command *command)
+/* The head of --task, with labels instead of the model's own where they were counted. */
+static int choose_task(struct plan *p, const struct cli_command *command)
+{
+    enum tuff_task task;
+    if (p->task && tuff_fit_task_head(p->task, &task) &&
+        tuff_model_config_set_task(p->cli->ctx, &p->config, task) != TUFF_OK)
+        return cli_fail(p->cli, command);
+    if (p->labels) {
+        p->config.num_labels = p->labels;
+        p->config.label_bytes = 0;
+        p->config.problem = TUFF_PROBLEM_ONE_LABEL;
+    }
+    return -1;
+}
+
+/* What kind of adapters, and the type of what they leave frozen: as --dtype says, else as the checkpoint has it. */
+static enum tuff_status read_adapters(struct plan *p)
 {
     struct tuff_ctx *ctx = p->cli->ctx;
-    int code = cli_model_config(p->cli, command, &p->model, "gpt2", &p->config);
-    if (code < 0 && !p->lora_word && p->dtype)
-        code = cli_error(command, CLI_USAGE, "--dtype is that of weights that --lora leaves frozen");
-    if (code >= 0 || !p->lora_word)
-        return code;
     const char *folder = p->model.model && tuff_os_path_kind(p->model.model) == TUFF_PATH_DIR
                              ? p->model.model
                              : NULL;
-    if (tuff_lora_parse(ctx, p->lora_word, &p->lora, &p->lora_memory) != TUFF_OK ||
-        (folder && !p->dtype &&
-         tuff_model_file_dtype(ctx, folder, &p->config.frozen_dtype) != TUFF_OK))
-        return cli_fail(p->cli, command);
-    return cli_dtype(command, p->dtype, &p->config.frozen_dtype);
+    if ((p->lora_word != NULL) + (p->prompt_tuning > 0) + (p->prefix_tuning > 0) > 1)
+        return tuff_fail(ctx, TUFF_E_ARG, "--lora, --prompt-tuning and --prefix-tuning exclude each other");
+    p->soft_prompt = (struct tuff_soft_prompt_params) {
+        p->prefix_tuning ? TUFF_ADAPTER_PREFIX : TUFF_ADAPTER_PROMPT, p->prompt_tuning + p->prefix_tuning};
+    if (p->lora_word) {
+        TUFF_TRY(tuff_lora_parse(ctx, p->lora_word, &p->lora, &p->lora_memory));
+        TUFF_TRY(tuff_lora_head(ctx, &p->config, folder, &p->lora));
+    }
+    return folder && !p->dtype ? tuff_model_file_dtype(ctx, folder, &p->config.frozen_dtype) : TUFF_OK;
+}
+
+static int read_model(struct plan *p, const struct cli_command *command)
+{
+    int code = cli_model_config(p->cli, command, &p->model, is_task(p) ? "bert-base" : "gpt2", &p->config);
+    if (code < 0)
+        code = choose_task(p, command);
+    if (code < 0 && !adapts(p) && p->dtype)
+        code = cli_error(command, CLI_USAGE, "--dtype is that of weights that adapters leave frozen");
+    if (code >= 0 || !adapts(p))
+        return code;
+    return read_adapters(p) == TUFF_OK ? cli_dtype(command, p->dtype, &p->config.frozen_dtype)
+                                       : cli_fail(p->cli, command);
 }
 
 static int plan(struct plan *p, const struct cli_command *command)
@@ -307,6 +352,13 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
          0},
         {"lora", CLI_STRING, &p.lora_word, "WHAT", "adapters, as tuff train has them; the rest is "
          "frozen", 0, 0},
+        {"prompt-tuning", CLI_INT, &p.prompt_tuning, "N", "embeddings of N virtual tokens instead", 1,
+         TUFF_VIRTUAL_TOKENS_MAX},
+        {"prefix-tuning", CLI_INT, &p.prefix_tuning, "N", "keys and values of N virtual tokens instead", 1,
+         TUFF_VIRTUAL_TOKENS_MAX},
+        {"task", CLI_STRING, &p.task, "NAME", "lm, mlm, classification or token-classification: the head that is "
+         "trained; else the model's own", 0, 0},
+        {"labels", CLI_INT, &p.labels, "N", "of a classifier (the model's, or 2)", 1, 1 << 20},
         {"dtype", CLI_STRING, &p.dtype, "TYPE", "of frozen matrices: f32, f16 or bf16; else as the "
          "checkpoint has them", 0, 0},
         {"amp", CLI_STRING, &p.amp_word, "O1", "mixed precision: O0 (none) to O3", 0, 0},

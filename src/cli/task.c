@@ -31,11 +31,12 @@ enum tuff_status cli_task_config(struct cli_task *t)
 static enum tuff_status load(struct cli_task *t, enum tuff_encoder_result result)
 {
     struct tuff_ctx *ctx = t->cli->ctx;
-    const char *own = t->adapted ? t->folder : NULL;
+    const struct cli_adapted adapted = {.weights = t->model, .own = t->adapted ? t->folder : NULL,
+                                        .words = &t->adapters, .head = t->head, .ema = t->ema};
     TUFF_TRY(tuff_tokenizer_load(ctx,
                                  t->tokenizer                               ? t->tokenizer
-                                 : own && cli_has_file(own, "tokenizer.json") ? own
-                                                                              : t->model,
+                                 : t->adapted && cli_has_file(t->folder, "tokenizer.json") ? t->folder
+                                                                                           : t->model,
                                  &t->tok));
     TUFF_TRY(tuff_model_file_dtype(ctx, t->model, &t->config.frozen_dtype));
     TUFF_TRY(tuff_store_create(ctx, t->device, &t->store));
@@ -46,8 +47,7 @@ static enum tuff_status load(struct cli_task *t, enum tuff_encoder_result result
                                                                 .result = result},
                                  &t->encoder));
     TUFF_TRY(tuff_store_allocate(t->store, false, 0));
-    TUFF_TRY(cli_adapters_load_base(t->net, t->model, t->head));
-    return cli_adapters_merge(t->cli, t->net, own, &t->adapters, NULL);
+    return cli_adapters_load(t->cli, t->net, &adapted);
 }
 
 int cli_task_load(struct cli_task *t, enum tuff_encoder_result result)

@@ -12,7 +12,7 @@ struct cli_task {
     struct cli *cli;
     const struct cli_command *command;
     const char *model, *tokenizer; /* options */
-    bool jsonl, truncate;
+    bool jsonl, truncate, ema;
     struct cli_strings words;      /* texts; none: those of standard input */
     char *folder;                  /* model's, of a run its best or last checkpoint's */
     struct cli_strings adapters;   /* --adapter; free the items */
@@ -31,9 +31,11 @@ struct cli_task {
 #define CLI_TASK_OPTIONS(t)                                                                        \
     {"model", CLI_STRING, &(t)->model, "DIR", "run, or checkpoint in Hugging Face's layout", 0, 0}, \
     {"tokenizer", CLI_STRING, &(t)->tokenizer, "PATH", "when it is not in the model's folder", 0, 0}
+#define CLI_ADAPTED_OPTIONS(t)                                                                     \
+    CLI_ADAPTER_OPTION(&(t)->adapters, "LoRA, DoRA"), CLI_EMA_OPTION(&(t)->ema)
 #define CLI_TEXT_OPTIONS(t)                                                                        \
     CLI_TASK_OPTIONS(t),                                                                           \
-    CLI_ADAPTER_OPTION(&(t)->adapters, "LoRA, DoRA"),                                              \
+    CLI_ADAPTED_OPTIONS(t),                                                                        \
     {"jsonl", CLI_FLAG, &(t)->jsonl, NULL,                                                         \
      "standard input holds objects with \"text\", perhaps \"text_pair\"; so does the output", 0, 0}, \
     {"truncate", CLI_FLAG, &(t)->truncate, NULL, "cut texts that are too long for the model", 0, 0}

@@ -88,30 +88,15 @@ enum tuff_status cli_text_open(struct cli *cli, struct cli_text *t, const char *
     return read_ends(cli, t);
 }
 
-/* Those of training, or their moving averages, which lie beside them. */
-static enum tuff_status load_base(struct cli *cli, struct cli_text *t)
-{
-    if (!t->ema)
-        return cli_adapters_load_base(t->model, t->weights, t->head);
-    if (t->adapted)
-        return tuff_fail(cli->ctx, TUFF_E_UNSUPPORTED, "%s: --ema is of whole models, this is an adapter",
-                         t->folder);
-    if (!cli_has_file(t->weights, "ema.safetensors"))
-        return tuff_fail(cli->ctx, TUFF_E_ARG, "%s: has no ema.safetensors: the run was trained without --ema",
-                         t->weights);
-    char *path = tuff_os_path_join(t->weights, "ema.safetensors");
-    enum tuff_status status = path ? cli_adapters_load_base(t->model, path, t->head)
-                                   : tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
-    free(path);
-    return status;
-}
-
 static enum tuff_status load_weights(struct cli *cli, struct cli_text *t)
 {
-    TUFF_TRY(load_base(cli, t));
-    if (t->soft)
-        TUFF_TRY(tuff_soft_prompt_load(t->model, t->soft));
-    return cli_adapters_merge(cli, t->model, t->adapted ? t->folder : NULL, &t->adapters, t->soft);
+    return cli_adapters_load(cli, t->model,
+                             &(struct cli_adapted) {.weights = t->weights,
+                                                    .own = t->adapted ? t->folder : NULL,
+                                                    .words = &t->adapters,
+                                                    .soft = t->soft,
+                                                    .head = t->head,
+                                                    .ema = t->ema});
 }
 
 /* The soft prompt among the adapters, if there is one: the model is made with it. */

@@ -29,8 +29,6 @@ struct cli_text {
     const char *dtype; /* --dtype; NULL: matrices as the checkpoint has them */
     bool ema;          /* --ema: weights are the moving averages */
 };
-#define CLI_EMA_OPTION(text)                                                                       \
-    {"ema", CLI_FLAG, &(text)->ema, NULL, "moving averages of the weights, of a run trained with --ema", 0, 0}
 #define CLI_TEXT_DTYPE_OPTION(text)                                                                \
     {"dtype", CLI_STRING, &(text)->dtype, "TYPE",                                                  \
      "f32, f16 or bf16 for matrices on the device; else as the checkpoint has them", 0, 0}

@@ -6,10 +6,29 @@
 #include "tuff/lora.h"
 
 #define FILE_NAME "adapter_model.safetensors"
+#define CONFIG_NAME "adapter_config.json"
 
 static enum tuff_status no_memory(struct tuff_ctx *ctx)
 {
     return tuff_fail(ctx, TUFF_E_NOMEM, "lora: out of host memory");
+}
+
+/* The file of an adapter's tensors: in its folder, or one of that folder which was named itself. */
+static char *tensors_of(const char *path)
+{
+    return tuff_os_path_kind(path) == TUFF_PATH_FILE ? strdup(path) : tuff_os_path_join(path, FILE_NAME);
+}
+
+/* adapter_config.json in the folder, or beside that file. */
+static char *config_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (tuff_os_path_kind(path) != TUFF_PATH_FILE)
+        return tuff_os_path_join(path, CONFIG_NAME);
+    char *folder = slash ? strndup(path, (size_t) (slash - path)) : strdup(".");
+    char *config = folder ? tuff_os_path_join(folder, CONFIG_NAME) : NULL;
+    free(folder);
+    return config;
 }
 
 /* The module of a matrix, "attn.c_proj" of "attn.c_proj.weight"; false: another parameter. */
@@ -93,7 +112,7 @@ static json_t *config_json(const struct tuff_model *m, const char *base)
 
 enum tuff_status tuff_peft_save(struct tuff_model *m, const char *folder, json_t *root)
 {
-    char *path = tuff_os_path_join(folder, "adapter_config.json");
+    char *path = tuff_os_path_join(folder, CONFIG_NAME);
     enum tuff_status status = path && root ? tuff_json_save(m->ctx, path, root) : no_memory(m->ctx);
     json_decref(root);
     free(path);
@@ -114,7 +133,7 @@ static enum tuff_status another_model(struct tuff_ctx *ctx, const char *path)
 
 enum tuff_status tuff_peft_load(struct tuff_model *m, const char *folder)
 {
-    char *path = tuff_os_path_join(folder, FILE_NAME);
+    char *path = tensors_of(folder);
     enum tuff_status status = path ? tuff_weights_load_some(m->store, path, tuff_lora_owns)
                                    : no_memory(m->ctx);
     if (status == TUFF_E_FORMAT)
@@ -150,8 +169,9 @@ enum tuff_status tuff_lora_head(struct tuff_ctx *ctx, const struct tuff_model_co
     if (!of_texts && config->task != TUFF_TASK_TOKEN_CLASSIFICATION)
         return TUFF_OK;
     struct tuff_weights_file *file = NULL;
-    TUFF_TRY(tuff_weights_open(ctx, base, &file));
-    for (size_t i = 0; i < tuff_weights_count(file) && !pooled; i++)
+    if (base && !pooled)
+        TUFF_TRY(tuff_weights_open(ctx, base, &file));
+    for (size_t i = 0; file && i < tuff_weights_count(file) && !pooled; i++)
         pooled = strstr(tuff_weights_get(file, i)->name, "pooler.") != NULL;
     tuff_weights_close(file);
     params->n_modules_to_save = pooled ? 1 : 2;
@@ -259,7 +279,7 @@ static enum tuff_status read_config(struct tuff_ctx *ctx, const char *path, cons
 enum tuff_status tuff_lora_config(struct tuff_ctx *ctx, const char *folder,
                                   struct tuff_lora_params *params, const char **base, char **memory)
 {
-    char *path = tuff_os_path_join(folder, "adapter_config.json");
+    char *path = config_of(folder);
     json_t *root = NULL;
     *params = (struct tuff_lora_params) {0};
     *memory = NULL;
@@ -437,7 +457,7 @@ enum tuff_status tuff_lora_merge(struct tuff_model *m, const char *folder, doubl
 {
     struct tuff_lora_params params;
     struct tuff_weights_file *file = NULL;
-    char *memory = NULL, *path = tuff_os_path_join(folder, FILE_NAME);
+    char *memory = NULL, *path = tensors_of(folder);
     enum tuff_status status =
         path ? tuff_lora_config(m->ctx, folder, &params, NULL, &memory) : no_memory(m->ctx);
     if (status == TUFF_OK)

@@ -250,6 +250,14 @@ enum tuff_status tuff_model_load(struct tuff_model *m, const char *path)
     return fill_tables(m);
 }
 
+enum tuff_status tuff_model_load_some(struct tuff_model *m, const char *path)
+{
+    struct tuff_weight_names names = names_of(m);
+    names.some = true;
+    TUFF_TRY(tuff_weights_load(m->store, path, &names));
+    return fill_tables(m);
+}
+
 static enum tuff_status load_but(struct tuff_model *m, const char *path,
                                  struct tuff_missing_weights *missing)
 {

@@ -319,9 +319,9 @@ static enum tuff_status check(struct tuff_store *store, const char *path,
         if (!t && names->missing && tuff_weight_of_head(name_in_file(v, select), names->prefix)) {
             if (status == TUFF_OK)
                 status = add_missing(store, names->missing, v);
-        } else if (!t)
+        } else if (!t && !names->some)
             complain(&list, &n, "missing", name_in_file(v, select));
-        else if (!shapes_equal(v, t))
+        else if (t && !shapes_equal(v, t))
             complain(&list, &n, "other shape of", name_in_file(v, select));
     }
     for (size_t i = 0; i < tuff_weights_count(file); i++) {
@@ -354,7 +354,7 @@ static enum tuff_status load(struct tuff_store *store, const char *path,
             continue;
         const struct tuff_file_tensor *t = find(file, name_in_file(v, select), names->prefix);
         if (!t)
-            continue; /* listed as missing */
+            continue; /* listed as missing, or not asked for */
         if (t->dtype == tuff_variable_dtype(v) && !tuff_variable_file_order(v)->rank) {
             status = tuff_variable_write(store, v, copy, t->data);
             continue;

@@ -30,6 +30,7 @@ struct tuff_weight_names {
     const char *prefix;         /* they may lack it: a base model's do */
     const char *tied;           /* may be there and is not read; NULL: none */
     const char *const *ignored; /* ends of names that are not read; NULL-ended */
+    bool some;                  /* the file may lack any of the variables, which stay as they are */
     /* Not NULL: variables of a head (outside the prefix, or the pooler) may be missing, and are added
      * here; tensors of other heads are not read. */
     struct tuff_missing_weights {

@@ -234,7 +234,8 @@ static enum tuff_status choose_memory(struct fit *f)
                                                                                       : NULL,
                                          .optimizer = p->optimizer,
                                          .rules = f->rules, .n_rules = f->n_rules,
-                                         .offload = f->offload};
+                                         .packed = p->pack, .eval_logits = p->n_metrics > 0,
+                                         .neftune = p->neftune, .offload = f->offload};
     double *lr = tuff_calloc((size_t) rates, sizeof *lr);
     if (!lr)
         return no_memory(f);

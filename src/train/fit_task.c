@@ -52,14 +52,29 @@ static enum tuff_task task_of(const struct fit_task *t)
     return tasks[i].task;
 }
 
+/* TUFF_COUNT(tasks): none is called so. */
+static size_t find_task(const char *name)
+{
+    size_t i = 0;
+    while (i < TUFF_COUNT(tasks) && strcmp(name, tasks[i].name))
+        i++;
+    return i;
+}
+
 bool tuff_fit_task_find(const char *name, enum tuff_sample_kind *kind)
 {
-    for (size_t i = 0; i < TUFF_COUNT(tasks); i++)
-        if (!strcmp(name, tasks[i].name)) {
-            *kind = tasks[i].kind;
-            return true;
-        }
-    return false;
+    size_t i = find_task(name);
+    if (i < TUFF_COUNT(tasks))
+        *kind = tasks[i].kind;
+    return i < TUFF_COUNT(tasks);
+}
+
+bool tuff_fit_task_head(const char *name, enum tuff_task *task)
+{
+    size_t i = find_task(name);
+    if (i < TUFF_COUNT(tasks))
+        *task = tasks[i].task;
+    return i < TUFF_COUNT(tasks);
 }
 
 enum tuff_status tuff_task_open(struct fit *f)

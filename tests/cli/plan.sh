@@ -135,6 +135,33 @@ for lora in r=4 r=2,dora,target=c_attn; do
   taken=$(number allocated)
   [ $((taken * 100)) -ge $((peak * 95)) ] && [ $((taken * 100)) -le $((peak * 105)) ] || fail "$lora: planned $peak, took $taken"
 done
+# A task's head: of a classifier it learns beside the adapters, with the pooler that a checkpoint for masked words
+# lacks; C labels of width 16 are 17 C numbers, the pooler 16 x 17. What a run takes is what was planned.
+golden=$(cd "$(dirname "$0")/.." && pwd)/golden/tasks/fill-mask
+mkdir m && cp "$golden"/{config.json,model.safetensors,tokenizer.json} m/
+width=$(sed -n 's/.*"hidden_size": *\([0-9]*\).*/\1/p' m/config.json)
+for i in $(seq 40); do echo "$((i % 3)),the film is warm"; done | sed '1i label,text' > three.csv
+learning() { "$tuff" plan --model m --lora r=2,target=query --batch 4 --context 8 --steps 10 --json "$@" > out 2> log ||
+  fail "plan $*: $(cat log)"; number trainable; }
+[ $(($(learning --task classification --labels 5) - $(learning --task classification --labels 3))) -eq $((2 * (width + 1))) ] ||
+  fail "labels: $(cat out)"
+ranks=$(learning)
+[ $(($(learning --task token-classification --labels 3) - ranks)) -eq $((3 * (width + 1))) ] || fail "of tokens: $(cat out)"
+[ $(($(learning --task classification --labels 3) - ranks)) -eq $((3 * (width + 1) + width * (width + 1))) ] ||
+  fail "classifier and pooler: $(cat out)"
+peak=$(number peak)
+task() { XDG_CACHE_HOME=$OLDPWD "$tuff" train --task classification --init m --data three.csv --lora r=2,target=query --batch 4 \
+  --context 8 --steps 10 "$@" > out 2> log || fail "train $*: $(cat log)"; }
+task --out taken
+[ "$(sed -n 's/.*bytes: parameters.*, all \([0-9]*\), of .*/\1/p' log)" = "$peak" ] ||
+  fail "task: planned $peak: $(grep bytes: log)"
+task --out budget --memory 64MiB
+within=$(sed -n 's/^memory: .*: \([0-9.]*\) MiB of.*/\1/p' log)
+[ "$within" = "$(awk -v n="$peak" 'BEGIN { printf "%.1f", n / 1048576 }')" ] || fail "the budget is another: $(grep memory: log)"
+for kind in prompt prefix; do
+  "$tuff" plan --preset tiny --$kind-tuning 4 --batch 2 --context 16 --json > out 2> log || fail "plan --$kind-tuning: $(cat log)"
+  [ "$(number frozen)" -gt "$(number parameters)" ] && [ "$(number trainable)" -gt 0 ] || fail "$kind: $(cat out)"
+done
 # The list of `tuff devices --json` is accepted as it is.
 "$tuff" devices --json > list.json 2> log || fail "devices: $(cat log)"
 "$tuff" plan --no-device list.json --preset tiny > here 2> log || fail "own list: $(cat log)"
@@ -170,5 +197,8 @@ refused 'too old' 1 --no-device old.json
 refused 'preset' 1 --preset nonsense
 refused 'positions' 1 --preset tiny --context 100000
 refused 'batch' 2 --batch 0
+refused '"chess": lm, mlm' 2 --task chess
+refused 'no head for' 1 --preset tiny --task classification
+refused 'exclude each other' 1 --preset tiny --lora r=2 --prompt-tuning 3
 refused 'exclude' 2 --preset tiny --config caps.json
 echo "all passed"

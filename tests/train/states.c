@@ -19,13 +19,22 @@ static float *copies(struct tiny *t, enum tuff_copy copy, size_t *n)
     return all;
 }
 
-static void test_average(struct tuff_ctx *ctx, struct tuff_device *device)
+static void test_average(struct tuff_ctx *ctx, struct tuff_device *device, const struct tuff_parameter_rule *rules,
+                         size_t n_rules)
 {
     struct tiny t;
     size_t n = 0, other = 0;
     float *want = NULL;
-    if (!tiny_create(ctx, device, (struct tuff_trainer_params) {.optimizer.average = 0.75}, &t))
+    if (!tiny_create(ctx, device,
+                     (struct tuff_trainer_params) {.optimizer.average = 0.75, .rules = rules, .n_rules = n_rules},
+                     &t))
         return;
+    size_t learn = 0, all = 0;
+    for (size_t i = 0; i < tuff_store_count(t.store); i++) {
+        learn += tuff_variable_role(tuff_store_get(t.store, i)) == TUFF_TRAINABLE;
+        all += tuff_variable_role(tuff_store_get(t.store, i)) != TUFF_STATE;
+    }
+    CHECK(n_rules ? learn < all : learn == all);
     for (uint64_t step = 0; step < STEPS; step++) {
         tiny_step(&t, step);
         float *v = copies(&t, TUFF_VALUE, &n), *a = copies(&t, TUFF_AVERAGE, &n);
@@ -154,7 +163,10 @@ int main(void)
     struct tuff_ctx *ctx = test_ctx();
     struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
     if (device) {
-        test_average(ctx, device);
+        static const struct tuff_parameter_rule frozen[] = {{.pattern = "*wte*", .frozen = true},
+                                                            {.pattern = "transformer.h.0.*", .frozen = true}};
+        test_average(ctx, device, NULL, 0);
+        test_average(ctx, device, frozen, 2);
         test_offload(ctx, device);
         test_rules(ctx, device);
         test_device_end(device);
