@@ -53,7 +53,8 @@ enum tuff_status cli_folder_copy(struct tuff_ctx *ctx, const char *src, const ch
 
 enum tuff_status cli_folder_check(struct tuff_ctx *ctx, const char *dst)
 {
-    static const char *const taken[] = {"model.safetensors", "model.safetensors.index.json"};
+    /* The last two are a run's: what names it means its checkpoints. */
+    static const char *const taken[] = {"model.safetensors", "model.safetensors.index.json", "last", "best"};
     for (size_t i = 0; i < TUFF_COUNT(taken); i++) {
         char *path = tuff_os_path_join(dst, taken[i]);
         bool there = path && tuff_os_path_kind(path) != TUFF_PATH_NONE;

@@ -91,6 +91,7 @@ refused() { # TEXT COMMAND...
 refused 'm: has no ema.safetensors' generate --model m --ema --prompt x
 quietly train --data text.txt --out plain --init m --tokenizer m --context 32 --batch 4 --steps 1 --lora r=1
 refused 'has no ema.safetensors' merge --model m --adapter plain --ema --out no
+refused 'plain/last is there already' merge --model part --ema --out plain
 refused '--adapter DIR or --ema is needed' merge --model m --out no
 [ ! -e no ] || fail "a refused merge left something"
 echo "all passed"
