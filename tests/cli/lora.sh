@@ -100,7 +100,7 @@ refused 'other/adapter_model.safetensors: an adapter for another model' "$tuff" 
 refused 'no linear layer of a gpt2' "$tuff" sft --model m --data data.jsonl --out no --lora target=q_proj --quiet
 refused 'options are r=N' "$tuff" sft --model m --data data.jsonl --out no --lora rank=3 --quiet
 refused 'need a trained model' "$tuff" train --data "$root/docs/bpe.md" --tokenizer m --out no --steps 1 --lora r=2 --quiet
-refused '--adapter DIR is needed' "$tuff" merge --model m --out no
+refused '--adapter DIR or --ema is needed' "$tuff" merge --model m --out no
 refused 'is there already' "$tuff" merge --model m --adapter run --out merged
 [ ! -e no ] || fail "a refused run left something"
 echo "all passed"
