@@ -62,7 +62,8 @@ enum tuff_status cli_adapter_base(struct cli *cli, const char *folder, bool *ada
 
 enum tuff_status cli_adapter_word(struct cli *cli, const char *word, char **folder, double *weight)
 {
-    char *path = strdup(word), *equals = path ? strrchr(path, '=') : NULL, *end = NULL;
+    bool whole = tuff_os_path_kind(word) != TUFF_PATH_NONE; /* a folder may be called "r=8" */
+    char *path = strdup(word), *equals = path && !whole ? strrchr(path, '=') : NULL, *end = NULL;
     *weight = equals ? strtod(equals + 1, &end) : 1;
     if (end && end > equals + 1 && !*end && isfinite(*weight))
         *equals = 0;

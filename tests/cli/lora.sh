@@ -92,6 +92,10 @@ cp -r soft soft-cut && rm -rf "soft-cut/$(cat soft-cut/last)"
 cmp "soft/$(cat soft/last)/adapter_model.safetensors" "soft-cut/$(cat soft-cut/last)/adapter_model.safetensors" ||
   fail "a resumed soft prompt has other bits"
 
+# A folder whose name ends like a weight is that folder.
+cp -r soft soft=0.5
+[ "$(say --model m --adapter soft)" = "$(say --model m --adapter soft=0.5)" ] || fail "soft=0.5 is no folder"
+
 # What is refused.
 refused 'exclude each other' "$tuff" train --init m --data data.jsonl --tokenizer m --out no --steps 1 --lora r=2 --prompt-tuning 2 --quiet
 refused 'a second soft prompt' "$tuff" generate --model m --adapter soft --adapter soft --prompt x --quiet
