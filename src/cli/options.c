@@ -36,6 +36,8 @@ int cli_dtype(const struct cli_command *command, const char *name, enum tuff_dty
 static void print_option(const struct cli_option *o)
 {
     char left[64];
+    if (!o->help) /* taken, so that a better line than "unknown" says why not */
+        return;
     snprintf(left, sizeof left, "--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
     printf("  %-28s%s", left, o->help);
     if (o->kind == CLI_INT && *(int64_t *) o->value != INT64_MIN)

@@ -219,8 +219,12 @@ static int parse(struct cli *cli, struct cli_training *t, int argc, char **argv)
     for (size_t i = 0; i < t->n_options; i++)
         all[n++] = t->options[i];
     for (size_t i = 0; i < TUFF_COUNT(options); i++)
-        if (options[i].help && !is_left_out(t, options[i].name))
-            all[n++] = options[i];
+        if (options[i].help) {
+            all[n] = options[i];
+            if (is_left_out(t, options[i].name))
+                all[n].help = NULL;
+            n++;
+        }
     t->data.n = t->eval_data.n = 0;
     return cli_parse(cli, t->command, all, n, NULL, argc, argv);
 }

@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "base/os.h"
 #include "train/run.h"
+#include "tuff/dataset.h"
 
 #define PIECE ((size_t) 8 << 20) /* bytes encoded at a time, and a line more */
 
@@ -35,6 +36,17 @@ static size_t cut_at(const struct tuff_map *map, size_t at)
     return at;
 }
 
+/* Its name says that it holds records of fields, of which one is the text. */
+static bool has_records(const char *path)
+{
+    static const char *const ends[] = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"};
+    size_t n = strlen(path);
+    for (size_t i = 0; i < TUFF_COUNT(ends); i++)
+        if (n > strlen(ends[i]) && !strcmp(path + n - strlen(ends[i]), ends[i]))
+            return true;
+    return false;
+}
+
 struct encoding {
     struct tuff_ctx *ctx;
     const struct tuff_fit_params *params;
@@ -42,6 +54,8 @@ struct encoding {
     struct tuff_token_writer *writer;
     uint64_t split, before; /* bytes for training; bytes of the files so far */
     bool held_out;          /* what follows is for validation */
+    size_t records, empty;  /* empty: without text, left out */
+    char first_empty[304];
 };
 
 /* Bytes [begin, end) of a file, in pieces that end where a line does. */
@@ -64,7 +78,72 @@ static enum tuff_status encode_part(struct encoding *e, const struct tuff_map *m
     return status;
 }
 
-static enum tuff_status encode_file(struct encoding *e, const char *path)
+/* A record's text, and what ends it: the token for that, or where the tokenizer has none a line's end. */
+static enum tuff_status encode_record(struct encoding *e, const struct tuff_record *record)
+{
+    const char *text = record->values[0].text, *name = e->params->task.text;
+    struct tuff_ids ids = {0};
+    uint32_t end;
+    if (!text)
+        return tuff_fail(e->ctx, TUFF_E_FORMAT, "%s: field \"%s\" is no text", record->where, name ? name : "text");
+    if (!*text) {
+        if (!e->empty++)
+            snprintf(e->first_empty, sizeof e->first_empty, "%s", record->where);
+        return TUFF_OK;
+    }
+    bool ends = tuff_tokenizer_id_of(e->tokenizer, "<|endoftext|>", &end) ||
+                tuff_tokenizer_id_of(e->tokenizer, "</s>", &end);
+    enum tuff_status status = tuff_tokenizer_encode(e->ctx, e->tokenizer, text, strlen(text),
+                                                    TUFF_ENCODE_SPECIAL_AS_TEXT, &ids);
+    if (status == TUFF_OK && !ends)
+        status = tuff_tokenizer_encode(e->ctx, e->tokenizer, "\n", 1, TUFF_ENCODE_SPECIAL_AS_TEXT, &ids);
+    if (status == TUFF_OK)
+        status = tuff_token_writer_append(e->writer, ids.items, ids.n, strlen(text) + !ends);
+    if (status == TUFF_OK && ends)
+        status = tuff_token_writer_append(e->writer, &end, 1, 0);
+    tuff_ids_fini(&ids);
+    return status;
+}
+
+/* The records from number `held_out` on are for validation. */
+static enum tuff_status encode_all(struct encoding *e, const struct tuff_dataset *dataset, size_t held_out)
+{
+    for (size_t i = 0; i < tuff_dataset_count(dataset); i++) {
+        struct tuff_record record = {0};
+        if (e->params->wish && e->params->wish(e->params->user) == TUFF_FIT_SAVE_AND_STOP)
+            return tuff_fail(e->ctx, TUFF_E_STOPPED, "stopped before the first step");
+        if (i >= held_out && !e->held_out) {
+            TUFF_TRY(tuff_token_writer_validation(e->writer));
+            e->held_out = true;
+        }
+        TUFF_TRY(tuff_dataset_get(e->ctx, dataset, i, &record));
+        enum tuff_status status = encode_record(e, &record);
+        tuff_record_fini(&record);
+        TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}
+
+/* Of `bytes`; the share of its records for training is that of its bytes. */
+static enum tuff_status encode_records(struct encoding *e, const char *path, uint64_t bytes)
+{
+    const struct tuff_field field = {.name = e->params->task.text ? e->params->task.text : "text"};
+    struct tuff_dataset *dataset = NULL;
+    uint64_t left = e->split > e->before ? e->split - e->before : 0;
+    TUFF_TRY(tuff_dataset_open(e->ctx,
+                               &(struct tuff_dataset_params) {.paths = &path, .n_paths = 1, .fields = &field,
+                                                              .n_fields = 1},
+                               &dataset));
+    size_t n = tuff_dataset_count(dataset);
+    e->records += n;
+    if (left < bytes)
+        n = (size_t) ((double) n * (double) left / (double) bytes);
+    enum tuff_status status = encode_all(e, dataset, n);
+    tuff_dataset_close(dataset);
+    return status;
+}
+
+static enum tuff_status encode_text(struct encoding *e, const char *path, uint64_t *bytes)
 {
     struct tuff_map map;
     TUFF_TRY(tuff_os_map(e->ctx, path, &map));
@@ -80,9 +159,25 @@ static enum tuff_status encode_file(struct encoding *e, const char *path)
     }
     if (status == TUFF_OK)
         status = encode_part(e, &map, cut, map.size);
-    e->before += map.size;
+    *bytes = map.size;
     tuff_os_unmap(&map);
     return status;
+}
+
+static enum tuff_status encode_file(struct encoding *e, const char *path)
+{
+    struct tuff_map map;
+    uint64_t bytes;
+    if (has_records(path)) {
+        TUFF_TRY(tuff_os_map(e->ctx, path, &map));
+        bytes = map.size;
+        tuff_os_unmap(&map);
+        TUFF_TRY(encode_records(e, path, bytes));
+    } else {
+        TUFF_TRY(encode_text(e, path, &bytes));
+    }
+    e->before += bytes;
+    return TUFF_OK;
 }
 
 enum tuff_status tuff_run_encode(struct tuff_ctx *ctx, const struct tuff_fit_params *params,
@@ -101,6 +196,9 @@ enum tuff_status tuff_run_encode(struct tuff_ctx *ctx, const struct tuff_fit_par
     for (size_t i = 0; i < corpus.n && status == TUFF_OK; i++)
         status = encode_file(&e, corpus.paths[i]);
     tuff_corpus_fini(&corpus);
+    if (e.empty && status == TUFF_OK)
+        tuff_log(ctx, TUFF_LOG_WARN, "%zu of %zu records have no text and are left out, the first is %s", e.empty,
+                 e.records, e.first_empty);
     if (status == TUFF_OK)
         return tuff_token_writer_finish(&e.writer);
     tuff_token_writer_abort(&e.writer);

@@ -97,6 +97,10 @@ refused 'a text file has "text" and, by its folder, "label"' --task classificati
   --steps 1
 refused 'the family gpt2 has no head for masked words' --task mlm --model gpt2 --tokenizer tok --data plain.txt --context 16 --out no \
   --steps 1
+for option in 'prompt-tuning 4' 'prefix-tuning 4' pack 'neftune 5'; do
+  refused "not for task classification" --task classification --init mlm --data reviews.csv --text-field review --context 16 \
+    --out no --steps 1 --$option
+done
 refused 'lm, mlm, classification or token-classification' --task sorting --data plain.txt --out no --steps 1
 refused '--data PATH is needed' --task mlm --context 16 --out no --steps 1
 [ ! -e no ] || fail "a refused run left its folder"
