@@ -169,10 +169,11 @@ struct tuff_fit_params {
                                        those of the best evaluation */
     double validation;              /* share of the text's end that is held out */
     /* Further texts to evaluate on, "NAME=PATH" each: a text, a folder, or a .tok file, of which the
-     * held-out part counts where it has one; of a task, records. Their losses are eval_NAME_loss. Not with
-     * examples. */
+     * held-out part counts where it has one; of a task, records. Their losses are eval_NAME_loss. With `examples`
+     * they only name eval_examples, one of each, which outlive the run. */
     const char *const *eval_data;
     size_t n_eval_data;
+    const struct tuff_examples *const *eval_examples;
     const struct tuff_fit_metric *metrics;
     size_t n_metrics;
     const char *metric_for_best_model; /* the metric, of what is held out, whose highest value is best ("f1" of

@@ -17,7 +17,8 @@ struct sft {
     char *folder; /* the model's, or the checkpoint's that is resumed */
     struct tuff_tokenizer *tokenizer;
     struct tuff_sft_params load;
-    struct tuff_examples *examples;
+    struct tuff_examples *examples, **more; /* more: of each --eval-data */
+    size_t n_more;
     struct cli_answers answers;
     bool saved;
     int64_t step; /* of the last checkpoint */
@@ -57,7 +58,7 @@ static enum tuff_status find_folder(struct cli_training *t)
     return TUFF_OK;
 }
 
-static void tell_report(struct cli_training *t, const struct tuff_sft_report *r)
+static void tell_left_out(struct cli_training *t, const struct tuff_sft_report *r)
 {
     struct sft *s = t->own;
     if (r->empty)
@@ -69,6 +70,11 @@ static void tell_report(struct cli_training *t, const struct tuff_sft_report *r)
                           (long long) t->params.context,
                           s->cut ? "cut" : "left out (--cut keeps their beginning)",
                           r->first_longer);
+}
+
+static void tell_report(struct cli_training *t, const struct tuff_sft_report *r)
+{
+    tell_left_out(t, r);
     cli_progress_line(&t->progress, "template: %s; %llu of %llu tokens are answers", r->form,
                       (unsigned long long) r->counted, (unsigned long long) r->tokens);
 }
@@ -101,6 +107,30 @@ static enum tuff_status choose_questions(struct cli_training *t, int64_t end)
     return status;
 }
 
+/* The examples of each --eval-data NAME=PATH; what has no "=" is refused where names are read. */
+static enum tuff_status load_more(struct cli_training *t)
+{
+    struct sft *s = t->own;
+    struct tuff_fit_params *p = &t->params;
+    struct tuff_ctx *ctx = t->cli->ctx;
+    struct tuff_sft_report report;
+    if (p->n_eval_data && !(s->more = tuff_calloc(p->n_eval_data, sizeof *s->more)))
+        return tuff_fail(ctx, TUFF_E_NOMEM, "out of host memory");
+    for (; s->n_more < p->n_eval_data; s->n_more++) {
+        const char *equals = strchr(p->eval_data[s->n_more], '='), *path = equals ? equals + 1 : NULL;
+        struct tuff_sft_params load = s->load;
+        load.data = &path;
+        load.n_data = 1;
+        if (!path)
+            continue;
+        TUFF_TRY(tuff_examples_create(ctx, &s->more[s->n_more]));
+        TUFF_TRY(tuff_sft_load(ctx, &load, s->more[s->n_more], &report));
+        tell_left_out(t, &report);
+    }
+    p->eval_examples = (const struct tuff_examples *const *) s->more;
+    return TUFF_OK;
+}
+
 static enum tuff_status load(struct cli_training *t)
 {
     struct sft *s = t->own;
@@ -124,6 +154,7 @@ static enum tuff_status load(struct cli_training *t)
     TUFF_TRY(tuff_examples_create(ctx, &s->examples));
     TUFF_TRY(tuff_sft_load(ctx, &s->load, s->examples, &report));
     tell_report(t, &report);
+    TUFF_TRY(load_more(t));
     p->examples = s->examples;
     p->init = s->folder;
     p->tokenizer = p->tokenizer ? p->tokenizer : s->folder;
@@ -260,6 +291,9 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     cli_answers_close(&s.answers);
     cli_answers_fini(&s.answers);
     tuff_examples_destroy(s.examples);
+    for (size_t i = 0; s.more && i < t.params.n_eval_data; i++)
+        tuff_examples_destroy(s.more[i]);
+    free(s.more);
     tuff_tokenizer_destroy(s.tokenizer);
     free(s.prompts.items);
     free(s.folder);

@@ -90,12 +90,46 @@ static struct tuff_token_info example_info(const struct tuff_examples *examples)
     return info;
 }
 
+/* A shape more, where a set for evaluation has an example longer than all that is trained on. */
+static enum tuff_status fit_longest(struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    int64_t longest = 0, last = f->shapes[f->n_shapes - 1].context;
+    for (size_t k = 0; k < p->n_eval_data && p->eval_examples; k++)
+        for (size_t i = 0; p->eval_examples[k] && i < tuff_examples_count(p->eval_examples[k]); i++)
+            longest = TUFF_MAX(longest, (int64_t) tuff_examples_get(p->eval_examples[k], (uint32_t) i).n - 1);
+    if (longest <= last)
+        return TUFF_OK;
+    if (longest > p->context)
+        return tuff_fail(f->ctx, TUFF_E_RANGE, "eval_data: an example has %lld tokens, the context %lld",
+                         (long long) longest + 1, (long long) p->context);
+    struct tuff_train_shape *more = realloc(f->shapes, (f->n_shapes + 1) * sizeof *more);
+    if (!more)
+        return no_memory(f);
+    f->shapes = more;
+    longest = TUFF_MIN((int64_t) tuff_align_up((uint64_t) longest, 8), p->context);
+    f->shapes[f->n_shapes++] = (struct tuff_train_shape) {TUFF_MAX(p->batch * p->context / longest, 1), longest};
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_fit_open_examples(struct fit *f, const struct tuff_examples *examples,
+                                        struct tuff_example_loader **loader)
+{
+    return tuff_example_loader_create(f->ctx,
+                                      &(struct tuff_example_loader_params) {
+                                          .examples = examples, .n = tuff_examples_count(examples),
+                                          .shapes = f->shapes, .n_shapes = f->n_shapes,
+                                          .pack = f->params->pack},
+                                      loader);
+}
+
 static enum tuff_status create_example_loaders(struct fit *f, const uint32_t *order, size_t n,
                                                size_t train)
 {
     const struct tuff_fit_params *p = f->params;
     TUFF_TRY(tuff_example_shapes(f->ctx, p->examples, order, n, p->batch, p->context, p->pack,
                                  &f->shapes, &f->n_shapes));
+    TUFF_TRY(fit_longest(f));
     struct tuff_example_loader_params params = {.examples = p->examples, .indices = order,
                                                 .n = train, .shapes = f->shapes,
                                                 .n_shapes = f->n_shapes, .shuffle = true,
@@ -242,10 +276,11 @@ enum tuff_status tuff_fit_fetch(struct fit *f, const struct tuff_data_position *
     return TUFF_OK;
 }
 
-enum tuff_status tuff_fit_score_examples(struct fit *f, struct tuff_data_position *position,
-                                         double *nats, uint64_t *counted)
+enum tuff_status tuff_fit_score_examples(struct fit *f, struct tuff_example_loader *loader,
+                                         struct tuff_data_position *position, double *nats,
+                                         uint64_t *counted)
 {
     struct tuff_micro micro;
-    TUFF_TRY(fill(f, f->held_out_examples, position, f->params->accumulate, &micro, counted));
+    TUFF_TRY(fill(f, loader, position, f->params->accumulate, &micro, counted));
     return tuff_trainer_evaluate_micro(f->trainer, &micro, nats);
 }

@@ -11,6 +11,7 @@ struct fit_set {
     struct tuff_token_file *data;
     struct tuff_loader *loader;
     struct task_set *task; /* of tasks, instead of these two */
+    struct tuff_example_loader *examples; /* or of examples */
     int64_t batches;
 };
 
@@ -69,6 +70,11 @@ static enum tuff_status open_set(struct fit *f, const char *word, struct fit_set
     for (size_t i = 0; &f->sets[i] != set; i++)
         if (!strcmp(f->sets[i].name, set->name) || !strcmp(set->name, "validation"))
             return tuff_fail(f->ctx, TUFF_E_ARG, "eval_data: two sets \"%s\"", set->name);
+    if (p->examples) {
+        TUFF_TRY(tuff_fit_open_examples(f, p->eval_examples[set - f->sets], &set->examples));
+        set->batches = (int64_t) tuff_example_loader_batches(set->examples);
+        return TUFF_OK;
+    }
     if (f->task)
         return tuff_task_open_set(f, path, &set->task, &set->batches);
     size_t n = strlen(path);
@@ -106,8 +112,9 @@ enum tuff_status tuff_fit_open_sets(struct fit *f)
     size_t n = p->n_eval_data, each = p->n_metrics;
     if (!n && !each)
         return TUFF_OK;
-    if (p->examples)
-        return tuff_fail(f->ctx, TUFF_E_ARG, "eval_data and metrics are for training on text and tasks");
+    if (p->examples && (each || !p->eval_examples))
+        return tuff_fail(f->ctx, TUFF_E_ARG, each ? "metrics are for training on text and tasks"
+                                                  : "eval_data of examples need eval_examples");
     f->sets = tuff_calloc(TUFF_MAX(n, 1), sizeof *f->sets);
     f->scores = tuff_calloc((n + 1) * (each + 1), sizeof *f->scores);
     if (!f->sets || !f->scores)
@@ -130,6 +137,7 @@ void tuff_fit_close_sets(struct fit *f)
     /* The set whose opening failed has parts too. */
     for (size_t i = 0; f->sets && i <= f->n_sets && i < f->params->n_eval_data; i++) {
         tuff_task_close_set(f->sets[i].task);
+        tuff_example_loader_destroy(f->sets[i].examples);
         tuff_loader_destroy(f->sets[i].loader);
         tuff_token_file_close(f->sets[i].data);
     }
@@ -177,7 +185,8 @@ static enum tuff_status score_batches(struct fit *f, const struct fit_set *set, 
         double nats = 0;
         TUFF_TRY(f->task  ? tuff_task_score(f, set ? set->task : NULL, (uint64_t) i, &nats, &counted)
                  : loader ? score_text(f, loader, &position, &nats, &counted)
-                          : tuff_fit_score_examples(f, &position, &nats, &counted));
+                          : tuff_fit_score_examples(f, set ? set->examples : f->held_out_examples, &position,
+                                                    &nats, &counted));
         score->nats += nats;
         score->tokens += (double) counted;
         if (i < f->eval_batches) {

@@ -151,8 +151,12 @@ enum tuff_status tuff_fit_open_data(struct fit *f);
 enum tuff_status tuff_fit_open_loaders(struct fit *f);
 /* Steps that so many epochs are. */
 uint64_t tuff_fit_epoch_steps(const struct fit *f, int64_t epochs);
-/* Sum of losses and counted tokens of a batch of held-out examples; batches in order, from 0. */
-enum tuff_status tuff_fit_score_examples(struct fit *f, struct tuff_data_position *position,
+/* Examples for evaluation alone, after what is trained on was opened. */
+enum tuff_status tuff_fit_open_examples(struct fit *f, const struct tuff_examples *examples,
+                                        struct tuff_example_loader **loader);
+/* Sum of losses and counted tokens of a batch of such, or of what is held out; batches in order, from 0. */
+enum tuff_status tuff_fit_score_examples(struct fit *f, struct tuff_example_loader *loader,
+                                         struct tuff_data_position *position,
                                          double *nats, uint64_t *counted);
 void tuff_fit_close_data(struct fit *f);
 void tuff_fit_note(struct fit *f, const char *format, ...) TUFF_PRINTF(2, 3);

@@ -54,6 +54,23 @@ grep -q '"pack": true' "packed/$(cat packed/last)/trainer.json" || fail "--pack 
 grep -q 'no chat template' err && fail "the template was not found"
 "$tuff" sft --model run --data data.jsonl --out more --context 64 --steps 2 --quiet > out 2> err || fail "$(cat err)"
 
+# Further sets: at a rate of 0 the loss of all that one step trains on is that of the same examples as a set, in rows of
+# their own and packed; one longer than all that is trained on has its shape; a resumed run knows them.
+head -4 data.jsonl > four.jsonl
+echo '{"instruction": "is?", "output": "even odd even odd even odd even odd even odd even odd even odd even odd"}' > long.jsonl
+sets() { # OUT OPTIONS...
+  "$tuff" sft --quiet --model run --out "$@" --data four.jsonl --eval-data same=four.jsonl --eval-data long=long.jsonl --validation 0 \
+    --context 128 --batch 8 --lr 0 --steps 1 --dropout 0 > out 2> err || fail "--eval-data: $(cat err)"
+  awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; if (!at["eval_same_loss"] || !at["eval_long_loss"]) exit 1 }
+    NR == 2 { trained = $2 } { same = $at["eval_same_loss"]; long = $at["eval_long_loss"] }
+    END { off = same - trained; exit !(same > 0 && long > 0 && long != same && off < 2e-5 && off > -2e-5) }' "$1/metrics.csv" ||
+    fail "sets: $(cat "$1/metrics.csv")"
+}
+sets alone
+sets together --pack
+"$tuff" sft --quiet --out alone --resume --steps 2 --force > out 2> err || fail "resume: $(cat err)"
+tail -n 1 alone/metrics.csv | grep -qE '^2,.*[0-9],[0-9.]+$' || fail "sets are forgotten: $(cat alone/metrics.csv)"
+
 # Interrupted, then gone on with: the same bits.
 total=$(ls run | sed -n 's/^step-0*//p' | sort -n | tail -1)
 sft cut --quiet --steps "$total" --epochs 0 > out 2> err || fail "$(cat err)"
@@ -74,6 +91,8 @@ head -3 data.jsonl > wrong.jsonl
 echo '{"title": "x"}' >> wrong.jsonl
 refused 'wrong.jsonl:4: not instruction data' "$tuff" sft --model base --data wrong.jsonl --out no
 refused 'no example to learn from' "$tuff" sft --model base --data data.jsonl --out no --context 4 --quiet
+refused 'NAME=PATH is meant' "$tuff" sft --model base --data data.jsonl --eval-data four.jsonl --out no --steps 1 --quiet
+refused 'nothing.json' "$tuff" sft --model base --data data.jsonl --eval-data x=nothing.json --out no --steps 1 --quiet
 refused '--model DIR is needed' "$tuff" sft --data data.jsonl --out no
 refused 'no checkpoint to resume' "$tuff" sft --out nowhere --resume
 refused 'nothing.json' "$tuff" sft --model base --data nothing.json --out no
