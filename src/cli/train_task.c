@@ -71,8 +71,8 @@ int cli_train_task(struct cli *cli, const struct cli_command *train_command, int
          "that of --init", 0, 0},
         {"mask", CLI_REAL, &task->mask_share, "X", "of mlm: share of tokens to guess", 0.001, 1},
         {"whole-words", CLI_FLAG, &task->whole_words, NULL, "of mlm: all tokens of a word or none", 0, 0},
-        {"metric-for-best-model", CLI_STRING, &p->metric_for_best_model, "NAME", "accuracy or f1 (f1): the best "
-         "checkpoint has the highest; of mlm the lowest loss", 0, 0},
+        {"metric-for-best-model", CLI_STRING, &p->metric_for_best_model, "NAME", "accuracy or f1 (f1), of which the best "
+         "checkpoint has the highest; or loss, which mlm has alone", 0, 0},
         {"workers", CLI_INT, &task->workers, "N", "threads that make batches", 1, 64},
     };
     *task = (struct tuff_fit_task) {.text = "text", .label = "label", .mask_share = 0.15, .workers = 1};

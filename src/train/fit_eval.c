@@ -106,10 +106,31 @@ static bool add_score(struct fit *f, const char *set, const char *what)
     return true;
 }
 
+/* The metric that decides which checkpoint is best is one of those there are, or the loss. */
+static enum tuff_status check_best(struct fit *f)
+{
+    const struct tuff_fit_params *p = f->params;
+    struct tuff_text list = {0};
+    if (!p->metric_for_best_model || !strcmp(p->metric_for_best_model, "loss"))
+        return TUFF_OK;
+    for (size_t k = 0; k < p->n_metrics; k++) {
+        if (!strcmp(p->metrics[k].name, p->metric_for_best_model)) {
+            tuff_text_fini(&list);
+            return TUFF_OK;
+        }
+        tuff_text_printf(&list, ", %s", p->metrics[k].name);
+    }
+    enum tuff_status status = tuff_fail(f->ctx, TUFF_E_ARG, "metric-for-best-model \"%.40s\": there is loss%s",
+                                        p->metric_for_best_model, list.s ? list.s : "");
+    tuff_text_fini(&list);
+    return status;
+}
+
 enum tuff_status tuff_fit_open_sets(struct fit *f)
 {
     const struct tuff_fit_params *p = f->params;
     size_t n = p->n_eval_data, each = p->n_metrics;
+    TUFF_TRY(check_best(f));
     if (!n && !each)
         return TUFF_OK;
     if (p->examples && (each || !p->eval_examples))

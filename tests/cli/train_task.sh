@@ -101,6 +101,10 @@ for option in 'prompt-tuning 4' 'prefix-tuning 4' pack 'neftune 5'; do
   refused "not for task classification" --task classification --init mlm --data reviews.csv --text-field review --context 16 \
     --out no --steps 1 --$option
 done
+refused 'metric-for-best-model "precision": there is loss, accuracy, f1' --task classification --init mlm --data reviews.csv \
+  --text-field review --context 16 --out no --steps 1 --metric-for-best-model precision
+refused 'metric-for-best-model "f1": there is loss' --task mlm --init mlm --data plain.txt --context 16 --out no --steps 1 \
+  --metric-for-best-model f1
 refused 'lm, mlm, classification or token-classification' --task sorting --data plain.txt --out no --steps 1
 refused '--data PATH is needed' --task mlm --context 16 --out no --steps 1
 [ ! -e no ] || fail "a refused run left its folder"
