@@ -105,7 +105,7 @@ struct cli_sampling {
      1 << 30}
 #define CLI_GENERATION_USAGE                                                                       \
     "What an option does not say is as the folder's generation_config.json has it, for every key\n" \
-    "that an option is named after; what that does not say either is off.\n"
+    "that an option is named after; what that does not say either is off."
 /* Texts to ids, ids from words, defaults. CLI_OK, or the exit code after an error line. */
 int cli_sampling_finish(struct cli *cli, const struct cli_command *command, struct cli_sampling *s,
                         const struct cli_text *text);

@@ -44,6 +44,7 @@ struct cli_session {
     struct tuff_program *program, *apply, *refresh; /* refresh: NULL where there are no subspaces */
     struct tuff_optimizer_params params;
     uint64_t applied;
+    int amp; /* level of mixed precision, of v->half */
     struct tuff_model_inputs in;
     struct tuff_model_targets targets;
     struct tuff_model_heads heads; /* as outputs */
@@ -65,6 +66,9 @@ enum tuff_status cli_session_apply(struct cli_session *s, double *norm);
 /* verify_compare.c */
 enum tuff_status cli_verify_line(struct cli_verify *v, const char *name, double error,
                                  double tolerance);
+/* |got - want| (0 without `got`) and |want| of a tensor of the golden file. */
+enum tuff_status cli_verify_distance(struct cli_verify *v, const struct tuff_file_tensor *t, const float *got,
+                                     const bool *counts, size_t row, double *difference, double *size);
 /* |got - want| / |want| over the elements that `counts` (NULL: all; one flag a row) tells; where
  * the reference is zero in exact arithmetic the absolute size, in units that make 1e-5 the limit.
  * Nothing where the golden file has none of the name. */
@@ -81,7 +85,7 @@ enum tuff_status cli_verify_training(struct cli_verify *v);
 enum tuff_status cli_verify_clipping(struct cli_verify *v);
 enum tuff_status cli_verify_smoothing(struct cli_verify *v);
 
-/* verify_half.c: with matrices of v->half. */
+/* verify_half.c: with numbers stored in v->half. */
 enum tuff_status cli_verify_half(struct cli_verify *v);
 
 #endif

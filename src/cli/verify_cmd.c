@@ -130,7 +130,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"strict", CLI_FLAG, &o.strict, NULL, "tensors not checked are an error too", 0, 0},
         {"json", CLI_FLAG, &o.json, NULL, "one JSON object a pair", 0, 0},
         {"dtype", CLI_STRING, &type, "TYPE",
-         "f16, bf16: the forward pass with matrices rounded to that; f32: everything", 0, 0},
+         "f16, bf16: a pass and its gradients with numbers stored in that; f32: everything", 0, 0},
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), &words, argc, argv);
     if (code < 0 && (!words.n || words.n % 2))

@@ -15,33 +15,42 @@ enum tuff_status cli_verify_line(struct cli_verify *v, const char *name, double 
     return TUFF_OK;
 }
 
+enum tuff_status cli_verify_distance(struct cli_verify *v, const struct tuff_file_tensor *t, const float *got,
+                                     const bool *counts, size_t row, double *difference, double *size)
+{
+    size_t n = (size_t) t->count;
+    float *want = tuff_calloc(n, sizeof *want);
+    enum tuff_status status = want ? tuff_file_tensor_read_f32(v->ctx, t, 0, n, want)
+                                   : tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
+    double differences = 0, sizes = 0;
+    for (size_t i = 0; i < n && status == TUFF_OK; i++) {
+        if (counts && !counts[i / row])
+            continue;
+        double d = got ? (double) got[i] - (double) want[i] : 0;
+        differences += d * d;
+        sizes += (double) want[i] * (double) want[i];
+    }
+    free(want);
+    *difference = sqrt(differences);
+    *size = sqrt(sizes);
+    return status;
+}
+
 /* |got - want| / |want| over the elements that `counts` (NULL: all; one flag a row) tells; where
  * the reference is zero in exact arithmetic the absolute size, in units that make 1e-5 the limit. */
 enum tuff_status cli_verify_compare(struct cli_verify *v, const char *name, const float *got, size_t n,
                                 const bool *counts, size_t row, double tolerance)
 {
     const struct tuff_file_tensor *t = tuff_weights_find(v->golden, name);
+    double difference, size;
     if (!t)
         return TUFF_OK;
     if (t->count != n)
         return tuff_fail(v->ctx, TUFF_E_FORMAT, "golden %s: %llu elements, the model gives %zu", name,
                          (unsigned long long) t->count, n);
-    float *want = tuff_calloc(n, sizeof *want);
-    enum tuff_status status = want ? tuff_file_tensor_read_f32(v->ctx, t, 0, n, want)
-                                   : tuff_fail(v->ctx, TUFF_E_NOMEM, "verify: out of memory");
-    double difference = 0, size = 0;
-    for (size_t i = 0; i < n && status == TUFF_OK; i++) {
-        if (counts && !counts[i / row])
-            continue;
-        double d = (double) got[i] - (double) want[i];
-        difference += d * d;
-        size += (double) want[i] * (double) want[i];
-    }
-    free(want);
-    TUFF_TRY(status);
-    bool zero = sqrt(size) < 1e-6;
-    return cli_verify_line(v, name, zero ? sqrt(difference) : sqrt(difference / size),
-                    zero ? 1e-5 : tolerance);
+    TUFF_TRY(cli_verify_distance(v, t, got, counts, row, &difference, &size));
+    bool zero = size < 1e-6;
+    return cli_verify_line(v, name, zero ? difference : difference / size, zero ? 1e-5 : tolerance);
 }
 
 enum tuff_status cli_verify_variables(struct cli_verify *v, struct cli_session *s, const char *prefix,

@@ -30,8 +30,12 @@ enum tuff_status cli_session_build(struct cli_verify *v, struct cli_session *s,
         s->targets.label_smoothing = smoothing;
         struct tuff_tensor *loss = tuff_model_loss(g, s->model, &heads, &s->targets);
         s->loss = tuff_output(g, loss, "loss");
-        if (optimizer)
+        if (s->amp)
+            tuff_amp(g, s->amp, v->half);
+        if (optimizer) {
+            tuff_optimizer_scale_loss(g, s->optimizer, loss);
             tuff_backward(g, loss);
+        }
     }
     TUFF_TRY(tuff_program_create(s->store, g, NULL, &s->program));
     if (!optimizer) {

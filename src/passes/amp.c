@@ -154,6 +154,8 @@ static bool becomes_half(const struct pass *p, const struct tuff_node *node,
         return node->in[0] && node->in[0]->storage == y->storage && node->in[0]->dtype == p->dtype;
     if (!rule || is_watched(y))
         return false;
+    if (tuff_elements(y) == 1) /* losses, and their sums */
+        return false;
     if (rule->round == NEVER)
         return all_half(p, node);
     /* A product that adds to the stream is part of that. */

@@ -58,6 +58,11 @@ translate() {
 printf 'a b c d e f\n\nx y\n' | translate --prompt - --max-new-tokens 6 > lines
 [ "$(wc -l < lines)" = 2 ] || fail "lines: $(cat lines)"
 translate --prompt 'x y' --max-new-tokens 6 --seed 5 | cmp -s - <(sed -n 2p lines) || fail "a translation in company: $(cat lines)"
+# Drawn where that is asked for: by the seed alone.
+translate --prompt 'x y' --do-sample --seed 5 --max-new-tokens 12 > drawn
+translate --prompt 'x y' --do-sample --seed 5 --max-new-tokens 12 | cmp -s - drawn || fail "draws: $(cat drawn)"
+translate --prompt 'x y' --do-sample --seed 6 --max-new-tokens 12 | cmp -s - drawn && fail "the seed changes nothing"
+translate --prompt 'x y' --max-new-tokens 12 | cmp -s - drawn && fail "--do-sample changes nothing"
 # What generation_config.json says stands; an option comes first.
 word=$(sed -n 2p lines | ids | cut -d, -f1)
 echo "{\"eos_token_id\": 0, \"bad_words_ids\": [[$word]], \"num_beams\": 2, \"num_return_sequences\": 2, \"max_length\": 6}" \

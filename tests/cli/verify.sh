@@ -30,6 +30,14 @@ for name in $names; do
   grep -q "^MISS  $name" part || fail "$name: a moved value was not noticed: $(grep MISS part)"
 done
 
+# In half precision too, for logits and gradients.
+for type in f16 bf16; do
+  "$tuff" verify "$golden" logits "$golden" grad.transformer.wte.weight --dtype $type > log 2>&1 &&
+    fail "no moved value was noticed in $type"
+  [ "$(sed -n 's/^MISS  *\([^ ]*\) .*/\1/p' log | tr '\n' ' ')" = 'logits grad.transformer.wte.weight ' ] ||
+    fail "in $type: $(grep -v ^ok log)"
+done
+
 # Several pairs: each is judged, and one that fails is told in its place.
 "$tuff" verify "$golden" "$golden/golden.safetensors" "$golden" /nonexistent "$golden" lost.safetensors \
   --quiet > log 2>&1 && fail "a file that is not there passed"

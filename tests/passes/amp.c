@@ -186,6 +186,7 @@ int main(void)
     if (r.device) {
         test_model(&r, "gpt2-tiny", TUFF_F16);
         test_model(&r, "llama-tiny", TUFF_BF16);
+        test_model(&r, "bert-pretraining-tiny", TUFF_F16); /* the sum of two losses */
         test_heads(&r, TUFF_F16);
         test_heads(&r, TUFF_BF16);
     }

@@ -1,9 +1,11 @@
 """Golden continuations: what transformers' generate makes of a checkpoint's prompts, by strategy and option. Batches are
-padded on the left there, the sources of an encoder-decoder on the right. Writes generation*.json, a file a model:
+padded on the left there, the sources of an encoder-decoder on the right. Writes generation*.json, a file a model, and
+draws-marian.json, what an encoder-decoder's tokens were drawn from:
 
     python tools/golden/generation.py tests/golden
 """
 import json
+import math
 import random
 import sys
 
@@ -99,8 +101,31 @@ def write(root, path, folder, prompts, options, types=None, one_by_one=False):
     print(path, len(cases), "cases; lengths", sorted({len(o["ids"]) for c in cases for row in c["out"] for o in row}))
 
 
+def draws(root, path, folder, sources):
+    """Continuations that transformers drew, and the processed scores that each token was drawn from."""
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(f"{root}/models/{folder}").eval()
+    model.generation_config = transformers.GenerationConfig()
+    torch.manual_seed(3)
+    cases = []
+    for settings in ({}, {"temperature": 1.3, "top_k": 9}, {"temperature": 0.7, "top_p": 0.9, "repetition_penalty": 1.3},
+                     {"min_p": 0.05, "no_repeat_ngram_size": 1}, {"typical_p": 0.8, "bad_words_ids": [[5], [7, 11]]}):
+        for source in sources:
+            config = transformers.GenerationConfig(
+                do_sample=True, max_new_tokens=6, return_dict_in_generate=True, output_scores=True,
+                pad_token_id=model.config.pad_token_id, decoder_start_token_id=model.config.decoder_start_token_id,
+                **{"top_k": 0, **settings})
+            with torch.no_grad():
+                out = model.generate(torch.tensor([source]), generation_config=config)
+            scores = [[None if x == -math.inf else round(x, 6) for x in s[0].tolist()] for s in out.scores]
+            cases.append({"settings": settings, "source": source, "ids": out.sequences[0].tolist(), "scores": scores})
+    with open(f"{root}/{path}", "w") as file:
+        json.dump({"model": folder, "cases": cases}, file, separators=(",", ":"))
+    print(path, len(cases), "cases")
+
+
 def main():
     root = sys.argv[1]
+    draws(root, "draws-marian.json", "marian-tiny", texts(48, (9, 17), 4))
     write(root, "generation.json", "gpt2-tiny", PROMPTS, options)
     write(root, "generation-types.json", "gpt2-tiny", PROMPTS, few, one_by_one=True,
           types=texts(512, [len(p) for p in PROMPTS], 1))
