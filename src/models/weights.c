@@ -49,12 +49,35 @@ static void reorder(const struct tuff_file_order *file, const float *from, float
     }
 }
 
+#define SIDE 64
+
+struct transposition {
+    const float *from; /* [rows, cols] */
+    float *to;
+    int64_t rows, cols;
+};
+
+/* SIDE rows, by squares: each line of memory is met while the cache still holds it. */
+static void transpose_part(void *user, size_t part)
+{
+    const struct transposition *t = user;
+    int64_t first = (int64_t) part * SIDE, end = TUFF_MIN(first + SIDE, t->rows);
+    for (int64_t c0 = 0; c0 < t->cols; c0 += SIDE)
+        for (int64_t c = c0; c < TUFF_MIN(c0 + SIDE, t->cols); c++)
+            for (int64_t r = first; r < end; r++)
+                t->to[c * t->rows + r] = t->from[r * t->cols + c];
+}
+
 /* A reordered copy of n elements; NULL: no memory. */
 static float *reordered(const struct tuff_file_order *file, const float *from, size_t n, bool to_file)
 {
     float *to = tuff_calloc(n, sizeof *to);
-    if (to)
+    if (to && file->rank == 2 && file->order[0] == 1) {
+        struct transposition t = {from, to, file->dims[to_file], file->dims[!to_file]};
+        tuff_parallel(tuff_div_up((uint64_t) t.rows, SIDE), transpose_part, &t);
+    } else if (to) {
         reorder(file, from, to, to_file);
+    }
     return to;
 }
 
@@ -164,7 +187,10 @@ enum tuff_status tuff_weight_init(struct tuff_store *store, struct tuff_variable
                          tuff_variable_name(v));
     struct draw draw = {values, n, mean, deviation, seed, stream};
     tuff_parallel(tuff_div_up(n, DRAW_PART), draw_part, &draw);
-    enum tuff_status status = write_floats(store, v, TUFF_VALUE, values);
+    /* A matrix gets the same numbers whichever way it lies here. */
+    enum tuff_status status = tuff_variable_file_order(v)->rank == 2
+                                  ? tuff_weight_write(store, v, TUFF_VALUE, values)
+                                  : write_floats(store, v, TUFF_VALUE, values);
     free(values);
     return status;
 }
@@ -203,12 +229,19 @@ static tuff_select_fn having(enum tuff_copy copy)
                                                           : is_trainable;
 }
 
+/* In files; an order of another rank keeps the variable's shape. */
+static const int64_t *dims_in_file(const struct tuff_variable *v)
+{
+    const struct tuff_file_order *file = tuff_variable_file_order(v);
+    return file->rank == tuff_variable_rank(v) ? file->dims : tuff_variable_dims(v);
+}
+
 static bool shapes_equal(const struct tuff_variable *v, const struct tuff_file_tensor *t)
 {
     if (t->rank != tuff_variable_rank(v))
         return false;
     for (int i = 0; i < t->rank; i++)
-        if (t->dims[i] != tuff_variable_dims(v)[i])
+        if (t->dims[i] != dims_in_file(v)[i])
             return false;
     return true;
 }
@@ -456,7 +489,7 @@ static enum tuff_status save(struct tuff_store *store, const char *folder, const
             specs[n].name = strncmp(full, prefix, strlen(prefix)) ? full : full + strlen(prefix);
             specs[n].dtype = TUFF_F32;
             specs[n].rank = tuff_variable_rank(v);
-            memcpy(specs[n].dims, tuff_variable_dims(v), sizeof(int64_t) * TUFF_RANK_MAX);
+            memcpy(specs[n].dims, dims_in_file(v), sizeof(int64_t) * TUFF_RANK_MAX);
             source.variables[n++] = v;
         }
         status = tuff_safetensors_save(tuff_store_ctx(store),
