@@ -9,7 +9,8 @@
 // One query row per (row, head) against a paged cache. GPUs take cached_tiled.comp.
 // A group of LANES owns a (row, head, part of its keys); lane l takes keys l, l + LANES, ... with its
 // own running maximum, sum and output; the lanes are merged in order at the end through shared memory,
-// 8 vec4 at a time (LANES * 136 bytes); -DSG: by shuffles, where a group is one subgroup of SG. 8 D bytes and 4 D FLOP a key: bound by memory.
+// 8 vec4 at a time (LANES * 136 bytes); -DSG: by shuffles, where a group is one subgroup of SG.
+// 8 D bytes and 4 D FLOP a key: bound by memory.
 // -DMERGE, an invocation for four channels of a (row, head), adds the parts in order, RUN of them loaded
 // at a time.
 #extension GL_GOOGLE_include_directive : require

@@ -102,8 +102,8 @@ int bench_decode(struct bench *b)
         o.gbps = (double) tuff_model_parameter_count(&config) * 4 * o.tokens_per_s / (double) d.n * 1e-9;
         bench_report(b, "decode", &o);
         if (!b->json)
-            printf("prefill: %lld tokens in %.1f ms, %.1f tokens/s\n", (long long) d.n * (long long) b->prompt,
-                   first * 1e3, (double) d.n * (double) b->prompt / first);
+            printf("prefill: %lld tokens in %.1f ms, %.1f tokens/s\n",
+                   (long long) d.n * (long long) b->prompt, first * 1e3, (double) d.n * (double) b->prompt / first);
     }
     free(d.began);
     free(d.firsts);
