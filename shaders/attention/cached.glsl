@@ -1,6 +1,7 @@
 // What the kernels of attention_cached share: which keys a group sees, where they lie, and where its
 // results go. Long contexts (split-KV): a group owns one of `parts` runs of keys and leaves its maximum,
 // sum and sum of values.
+#extension GL_EXT_buffer_reference_uvec2 : require
 #include "lib/prelude.glsl"
 #include "lib/math.glsl"
 #include "attention/quads.glsl"
@@ -37,6 +38,21 @@ uint partial_at(uint row, uint h, uint part)
 {
     return ((row * p.heads + h) * p.parts + part) * (Q4 + 1u);
 }
+
+// Channel c, as `leave` has four.
+#ifndef HALF
+void leave_channel(Seen seen, uint c, float top, float sum, float o)
+{
+    if (p.parts == 1u) {
+        F32(uvec2(p.o)).v[seen.row * p.o_row + seen.h * D + c] = sum > 0.0 ? o / sum : 0.0;
+        return;
+    }
+    uint to = partial_at(seen.row, seen.h, seen.part);
+    if (c == 0u)
+        p.partial.v[to] = vec4(top, sum, 0.0, 0.0);
+    F32(uvec2(p.partial)).v[(to + 1u) * 4u + c] = o;
+}
+#endif
 
 // vec4 d of the result: the weighted sum `o` of values and the weights' own sum, both for maximum `top`.
 void leave(Seen seen, uint d, float top, float sum, vec4 o)

@@ -4,13 +4,13 @@
 //! variant nt.sg4 -DSG=4 -DNT
 //! variant nt.sg8 -DSG=8 -DNT
 // Mat-vec (M <= 8 rows of a) for lavapipe: operands through "uniform" addresses (uniform.glsl), so
-// that a load is one vector load. A group owns SG * NC columns of c and has S subgroups; subgroup s
+// that a load is one vector load. A group owns WIDTH columns of c and has S subgroups; subgroup s
 // sums KC products, from k = s KC on:
 //   nn: a lane owns a column of each of NC vectors; a's elements are scalars.
-//   nt: a lane holds every SG-th k of SG * NC rows of b, whose lanes are added up at the end.
+//   nt: a lane holds every SG-th k of NC rows of b, M NC sums, whose lanes are added up at the end.
 // The partial sums meet in shared memory behind the only barrier and are added in the order of s.
 // No load leaves the operands: the last tile's columns and the last KC are shifted inwards and what
-// others have is masked. Needs K >= KC, N >= SG * NC. 2 M N K FLOP, 4 N K bytes from memory: bound
+// others have is masked. Needs K >= KC, N >= WIDTH. 2 M N K FLOP, 4 N K bytes from memory: bound
 // by it. Unrolled code should stay near the 32 KiB of an instruction cache.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
@@ -25,11 +25,15 @@ layout(constant_id = 9) const uint S = 1u;       // subgroups a group, at most 2
 layout(local_size_x_id = 10) in;                 // S * SG
 layout(constant_id = 11) const uint A_PITCH = 1u;
 layout(constant_id = 12) const uint B_PITCH = 1u; // constant: addresses become base + displacement
+#ifdef NT
+const uint V = (M * NC + SG - 1) / SG, WIDTH = NC;
+#else
 const uint V = M * NC, WIDTH = SG * NC;
+#endif
 
 shared float part[S * V * SG];
 uint lane = gl_SubgroupInvocationID;
-float acc[M][NC];
+float acc[V];
 
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Source4 { vec4 v[]; };
 
@@ -47,30 +51,13 @@ float row(Source4 x, uint i)
 }
 
 #ifdef NT
-// Lanes without the bit `step` hold pairs' sums of x, those with it of y.
-float merge(float x, float y, uint step)
-{
-    bool odd = (lane & step) != 0u;
-    return (odd ? y : x) + subgroupShuffleXor(odd ? x : y, step);
-}
-
-// Lane l = the sum of all lanes of x[l].
-float sums_of(float x[SG])
-{
-    [[unroll]] for (int i = 0; i < SG / 2; i++)
-        x[i] = merge(x[2 * i], x[2 * i + 1], 1u);
-    [[unroll]] for (int i = 0; i < SG / 4; i++)
-        x[i] = merge(x[2 * i], x[2 * i + 1], 2u);
-    return SG > 4 ? merge(x[0], x[SG / 8], 4u) : x[0];
-}
+#include "lib/lane_sums.glsl"
 
 void sum_products(Source4 a, Source4 b, uint k0, uint k_mine)
 {
-    float x[M][NC][SG];
-    [[unroll]] for (int m = 0; m < M; m++)
-        [[unroll]] for (int j = 0; j < NC; j++)
-            [[unroll]] for (int i = 0; i < SG; i++)
-                x[m][j][i] = 0.0;
+    float x[V * SG];
+    [[unroll]] for (uint i = 0u; i < V * SG; i++)
+        x[i] = 0.0;
     [[unroll]] for (uint block = 0u; block < KC; block += 8u * SG) // NIR unrolls 32 rounds at most
         [[unroll]] for (uint i = 0u; i < 8u; i++) {
             uint k = block + i * SG;
@@ -79,25 +66,26 @@ void sum_products(Source4 a, Source4 b, uint k0, uint k_mine)
                 float y = row(a, m * A_PITCH + k);
                 u[m] = !TAIL || k0 + k + lane >= k_mine ? y : 0.0;
             }
-            [[unroll]] for (int j = 0; j < NC; j++)
-                [[unroll]] for (int r = 0; r < SG; r++) {
-                    float y = row(b, (j * SG + r) * B_PITCH + k);
-                    if (TAIL)
-                        y = k0 + k + lane >= k_mine ? y : 0.0;
-                    [[unroll]] for (int m = 0; m < M; m++)
-                        x[m][j][r] += u[m] * y;
-                }
+            [[unroll]] for (int j = 0; j < NC; j++) {
+                float y = row(b, j * B_PITCH + k);
+                if (TAIL)
+                    y = k0 + k + lane >= k_mine ? y : 0.0;
+                [[unroll]] for (int m = 0; m < M; m++)
+                    x[m * NC + j] += u[m] * y;
+            }
         }
-    [[unroll]] for (int m = 0; m < M; m++)
-        [[unroll]] for (int j = 0; j < NC; j++)
-            acc[m][j] = sums_of(x[m][j]);
+    [[unroll]] for (uint v = 0u; v < V; v++) {
+        float some[SG];
+        [[unroll]] for (uint i = 0u; i < SG; i++)
+            some[i] = x[v * SG + i];
+        acc[v] = sums_of(some);
+    }
 }
 #else
 void sum_products(Source4 a, Source4 b, uint k0, uint k_mine)
 {
-    [[unroll]] for (int m = 0; m < M; m++)
-        [[unroll]] for (int j = 0; j < NC; j++)
-            acc[m][j] = 0.0;
+    [[unroll]] for (uint v = 0u; v < V; v++)
+        acc[v] = 0.0;
     [[unroll]] for (uint block = 0u; block < KC; block += 8u)
         [[unroll]] for (uint i = 0u; i < 8u; i++) {
             uint k = block + i;
@@ -111,7 +99,7 @@ void sum_products(Source4 a, Source4 b, uint k0, uint k_mine)
                 if (TAIL)
                     x = k0 + k >= k_mine ? x : 0.0;
                 [[unroll]] for (int j = 0; j < NC; j++)
-                    acc[m][j] += x * y[j];
+                    acc[m * NC + j] += x * y[j];
             }
         }
 }
@@ -136,13 +124,17 @@ void main()
 #endif
     sum_products(source4_at(p.a, k0), source4_at(p.b, b_at), k0, k_mine);
     if (S > 1u) {
-        [[unroll]] for (int m = 0; m < M; m++)
-            [[unroll]] for (int j = 0; j < NC; j++)
-                part[(s * V + m * NC + j) * SG + lane] = acc[m][j];
+        [[unroll]] for (uint v = 0u; v < V; v++)
+            part[(s * V + v) * SG + lane] = acc[v];
         barrier();
     }
     [[unroll]] for (uint i = 0u; i < (V + S - 1u) / S; i++) {
-        uint v = i * S + s, col = col0 + v % NC * SG + lane;
+        uint v = i * S + s;
+#ifdef NT
+        uint m = (v * SG + lane) / NC, col = col0 + (v * SG + lane) % NC;
+#else
+        uint m = v / NC, col = col0 + v % NC * SG + lane;
+#endif
         float x = 0.0;
         if (V % S != 0u && v >= V)
             continue;
@@ -150,8 +142,8 @@ void main()
             for (uint q = 0u; q < S; q++)
                 x += part[(q * V + v) * SG + lane];
         else
-            x = acc[i / NC][i % NC];
-        if (col >= col_mine)
-            finish(v / NC * p.c_row + col, col, x);
+            x = acc[i];
+        if (col >= col_mine && m < M)
+            finish(m * p.c_row + col, col, x);
     }
 }

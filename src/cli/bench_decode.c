@@ -21,17 +21,24 @@ struct decoding {
     struct tuff_generator *generator;
     struct tuff_prompt *prompts;
     size_t n;
-    double first; /* seconds until the first token */
+    bool *began;     /* [n], the sequences that have had a token */
+    size_t waiting;  /* those that have not: their prompts are not in */
+    double first;    /* seconds until all have had one */
+    size_t tokens;   /* after that */
     double begin;
     size_t runs;
-    double *firsts, *rests; /* [BENCH_WARM_UP + BENCH_RUNS], of every run: to the first token, from it on */
+    double *firsts, *rests; /* [BENCH_WARM_UP + BENCH_RUNS], of every run: to `first`, from it on */
 };
 
 static bool on_token(void *user, size_t sequence, uint32_t token)
 {
     struct decoding *d = user;
     (void) token;
-    if (!sequence && d->first == 0)
+    d->tokens += !d->waiting;
+    if (d->began[sequence])
+        return true;
+    d->began[sequence] = true;
+    if (!--d->waiting)
         d->first = tuff_os_now() - d->begin;
     return true;
 }
@@ -39,7 +46,9 @@ static bool on_token(void *user, size_t sequence, uint32_t token)
 static enum tuff_status run_decode(void *user)
 {
     struct decoding *d = user;
-    d->first = 0;
+    d->tokens = 0;
+    d->waiting = d->n;
+    memset(d->began, 0, d->n * sizeof *d->began);
     d->begin = tuff_os_now();
     TUFF_TRY(tuff_generate(d->generator, d->prompts, d->n, on_token, d));
     d->firsts[d->runs] = d->first;
@@ -55,6 +64,7 @@ int bench_decode(struct bench *b)
     struct tuff_model *model = NULL;
     enum { RUNS = BENCH_WARM_UP + BENCH_RUNS };
     struct decoding d = {.n = (size_t) b->batch,
+                         .began = tuff_calloc((size_t) b->batch, sizeof *d.began),
                          .firsts = tuff_calloc(RUNS, sizeof *d.firsts),
                          .rests = tuff_calloc(RUNS, sizeof *d.rests)};
     struct bench_outcome o = {0};
@@ -76,7 +86,7 @@ int bench_decode(struct bench *b)
     if (status == TUFF_OK)
         status = tuff_model_init(model, 1);
     d.prompts = tuff_calloc(d.n, sizeof *d.prompts);
-    if (status == TUFF_OK && (!prompt || !d.prompts || !d.firsts || !d.rests))
+    if (status == TUFF_OK && (!prompt || !d.prompts || !d.began || !d.firsts || !d.rests))
         status = tuff_fail(ctx, TUFF_E_NOMEM, "bench: out of memory");
     for (size_t i = 0; prompt && d.prompts && i < d.n; i++)
         d.prompts[i] = (struct tuff_prompt) {
@@ -84,19 +94,18 @@ int bench_decode(struct bench *b)
     if (status == TUFF_OK)
         status = bench_measure(b, run_decode, &d, NULL, &o);
     if (status == TUFF_OK) {
-        /* Without the prefill step that gave the first token, run by run. */
+        /* Without the prompts, run by run. */
         size_t n = d.runs - BENCH_WARM_UP;
         double seconds = bench_median(d.rests + BENCH_WARM_UP, n);
         double first = bench_median(d.firsts + BENCH_WARM_UP, n);
-        o.tokens_per_s = (double) (d.n * (size_t) TUFF_MAX(tokens - 1, 1)) / seconds;
-        o.gbps = (double) tuff_model_parameter_count(&config) * 4 * (double) (tokens - 1) / seconds *
-                 1e-9;
+        o.tokens_per_s = (double) TUFF_MAX(d.tokens, 1) / seconds;
+        o.gbps = (double) tuff_model_parameter_count(&config) * 4 * o.tokens_per_s / (double) d.n * 1e-9;
         bench_report(b, "decode", &o);
-        /* With several, the first token comes before the other prompts are in. */
-        if (d.n == 1 && !b->json)
-            printf("prefill: %lld tokens in %.1f ms, %.1f tokens/s\n", (long long) b->prompt,
-                   first * 1e3, (double) b->prompt / first);
+        if (!b->json)
+            printf("prefill: %lld tokens in %.1f ms, %.1f tokens/s\n",
+                   (long long) d.n * (long long) b->prompt, first * 1e3, (double) d.n * (double) b->prompt / first);
     }
+    free(d.began);
     free(d.firsts);
     free(d.rests);
     free(d.prompts);

@@ -53,15 +53,15 @@ static void declare(struct tuff_model *m)
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
         struct layer *b = (struct layer *) m->layers + i;
         tuff_model_scope(m, "transformer.h.%lld.", (long long) i);
-        tuff_model_weight(m, &b->attn_weight, "attn.c_attn.weight", w, 3 * w, TUFF_INIT_NORMAL);
+        tuff_model_weight_by_input(m, &b->attn_weight, "attn.c_attn.weight", w, 3 * w, TUFF_INIT_NORMAL);
         tuff_model_weight(m, &b->attn_bias, "attn.c_attn.bias", 3 * w, 0, TUFF_INIT_ZEROS);
-        tuff_model_weight(m, &b->proj_weight, "attn.c_proj.weight", w, w, TUFF_INIT_NORMAL);
+        tuff_model_weight_by_input(m, &b->proj_weight, "attn.c_proj.weight", w, w, TUFF_INIT_NORMAL);
         tuff_model_weight(m, &b->proj_bias, "attn.c_proj.bias", w, 0, TUFF_INIT_ZEROS);
         tuff_model_weight(m, &b->ln_1_weight, "ln_1.weight", w, 0, TUFF_INIT_ONES);
         tuff_model_weight(m, &b->ln_1_bias, "ln_1.bias", w, 0, TUFF_INIT_ZEROS);
-        tuff_model_weight(m, &b->fc_weight, "mlp.c_fc.weight", w, f, TUFF_INIT_NORMAL);
+        tuff_model_weight_by_input(m, &b->fc_weight, "mlp.c_fc.weight", w, f, TUFF_INIT_NORMAL);
         tuff_model_weight(m, &b->fc_bias, "mlp.c_fc.bias", f, 0, TUFF_INIT_ZEROS);
-        tuff_model_weight(m, &b->out_weight, "mlp.c_proj.weight", f, w, TUFF_INIT_NORMAL);
+        tuff_model_weight_by_input(m, &b->out_weight, "mlp.c_proj.weight", f, w, TUFF_INIT_NORMAL);
         tuff_model_weight(m, &b->out_bias, "mlp.c_proj.bias", w, 0, TUFF_INIT_ZEROS);
         tuff_model_weight(m, &b->ln_2_weight, "ln_2.weight", w, 0, TUFF_INIT_ONES);
         tuff_model_weight(m, &b->ln_2_bias, "ln_2.bias", w, 0, TUFF_INIT_ZEROS);
@@ -74,20 +74,19 @@ static struct tuff_tensor *block(struct tuff_graph *g, struct tuff_model *m, int
 {
     const struct layer *b = (struct layer *) m->layers + layer;
     uint32_t stream = 1 + 3 * (uint32_t) layer;
-    struct tuff_tensor *qkv =
-        tuff_matmul(g, x, tuff_use(g, b->attn_weight), .bias = tuff_use(g, b->attn_bias));
+    struct tuff_tensor *qkv = tuff_block_linear(g, x, b->attn_weight, b->attn_bias, TUFF_ACT_NONE);
     struct tuff_tensor *a = tuff_block_attend(
         g, m, layer, in, qkv, NULL, NULL,
         &(struct tuff_attention_args) {.heads = (int) m->config.num_attention_heads,
                                        .stream = stream});
     x = tuff_block_residual(
         g, a, x,
-        &(struct tuff_block_residual_args) {b->proj_weight, b->proj_bias, false,
+        &(struct tuff_block_residual_args) {b->proj_weight, b->proj_bias, true,
                                             m->config.resid_pdrop, in->seed, stream + 1});
     x = tuff_block_norm(g, m, x, b->ln_1_weight, b->ln_1_bias);
     x = tuff_block_mlp(g, m, x, x,
                        &(struct tuff_block_mlp_args) {b->fc_weight, b->fc_bias, b->out_weight,
-                                                      b->out_bias, false, in->seed, stream + 2});
+                                                      b->out_bias, true, in->seed, stream + 2});
     return tuff_block_norm(g, m, x, b->ln_2_weight, b->ln_2_bias);
 }
 

@@ -144,7 +144,7 @@ enum tuff_status tuff_lora_declare(struct tuff_model *m, const char *name, int64
     if (!m->lora || !cols || !end || !is_target(m->lora, module))
         return TUFF_OK;
     bool turned = m->family->needs & TUFF_WEIGHTS_BY_INPUT;
-    return add_pair(m, module, turned ? cols : rows, turned ? rows : cols, file, *to);
+    return add_pair(m, module, rows, cols, turned ? NULL : file, *to);
 }
 
 enum tuff_status tuff_lora_check(struct tuff_ctx *ctx, const struct tuff_lora_params *p)
@@ -267,7 +267,7 @@ static enum tuff_status write_lengths(struct tuff_model *m, struct tuff_adapter 
 {
     bool turned = m->family->needs & TUFF_WEIGHTS_BY_INPUT;
     const int64_t *dims = tuff_variable_dims(a->base);
-    int64_t out = dims[turned], in = dims[!turned];
+    int64_t out = dims[0], in = dims[1];
     float *w = tuff_calloc((size_t) (out * in), sizeof *w);
     double *lengths2 = tuff_calloc((size_t) out, sizeof *lengths2);
     enum tuff_status status = w && lengths2 ? tuff_weight_read(m->store, a->base, TUFF_VALUE, w)

@@ -378,8 +378,8 @@ static enum tuff_status merge_layer(struct merge *j, const struct tuff_weights_f
     struct tuff_variable *v = tuff_store_find(m->store, name);
     bool turned = m->family->needs & TUFF_WEIGHTS_BY_INPUT;
     if (!b || !v || a->rank != 2 || b->rank != 2 || tuff_variable_rank(v) != 2 ||
-        a->dims[0] != b->dims[1] || b->dims[0] != tuff_variable_dims(v)[turned] ||
-        a->dims[1] != tuff_variable_dims(v)[!turned] || j->params->dora != (magnitude != NULL) ||
+        a->dims[0] != b->dims[1] || b->dims[0] != tuff_variable_dims(v)[0] ||
+        a->dims[1] != tuff_variable_dims(v)[1] || j->params->dora != (magnitude != NULL) ||
         (magnitude && (magnitude->rank != 1 || magnitude->dims[0] != b->dims[0])))
         return other_model(j, a->name);
     float *w = tuff_calloc((size_t) tuff_variable_elements(v), sizeof *w);

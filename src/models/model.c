@@ -47,6 +47,13 @@ void tuff_model_weight_ordered(struct tuff_model *m, struct tuff_variable **to, 
     *p = (struct tuff_parameter) {*to, init};
 }
 
+void tuff_model_weight_by_input(struct tuff_model *m, struct tuff_variable **to, const char *name,
+                                int64_t in, int64_t out, enum tuff_init init)
+{
+    const struct tuff_file_order file = {2, {in, out}, {1, 0}};
+    tuff_model_weight_ordered(m, to, name, out, in, init, &file);
+}
+
 void tuff_model_linear(struct tuff_model *m, struct tuff_variable **weight,
                        struct tuff_variable **bias, const char *name, int64_t out, int64_t in)
 {

@@ -44,7 +44,7 @@ enum {
     TUFF_NEEDS_TOKEN_TYPES = 4,
     TUFF_BIDIRECTIONAL = 8, /* tokens see those behind them too */
     TUFF_NEEDS_SOURCE = 32,
-    TUFF_WEIGHTS_BY_INPUT = 64, /* matrices of linear layers are [in, out] */
+    TUFF_WEIGHTS_BY_INPUT = 64, /* files have matrices of linear layers as [in, out] */
     TUFF_TAKES_TOKEN_TYPES = 128, /* on request, in the table of tokens */
     TUFF_NEEDS_ROW_POSITIONS = 256, /* positions, with a cache only */
     TUFF_PADDING_FIXED = 16 /* the token table's row of pad_token_id has no gradient */
@@ -209,6 +209,9 @@ void tuff_model_weight(struct tuff_model *m, struct tuff_variable **to, const ch
 void tuff_model_weight_ordered(struct tuff_model *m, struct tuff_variable **to, const char *name,
                                int64_t rows, int64_t cols, enum tuff_init init,
                                const struct tuff_file_order *file);
+/* A linear layer's matrix that files have as [in, out]; here it is [out, in] as any other. */
+void tuff_model_weight_by_input(struct tuff_model *m, struct tuff_variable **to, const char *name,
+                                int64_t in, int64_t out, enum tuff_init init);
 /* name.weight [out, in] and name.bias; name.weight and name.bias of a norm over hidden_size. */
 void tuff_model_linear(struct tuff_model *m, struct tuff_variable **weight,
                        struct tuff_variable **bias, const char *name, int64_t out, int64_t in);

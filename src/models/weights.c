@@ -24,40 +24,6 @@ enum tuff_status tuff_weight_add(struct tuff_store *store, const char *name, int
                           variable);
 }
 
-/* Between the order of files and the device's. Neighbours of the last axis stay neighbours in both,
- * so that runs are copied. */
-static void reorder(const struct tuff_file_order *file, const float *from, float *to, bool to_file)
-{
-    int last = file->rank - 1;
-    int64_t stride[TUFF_RANK_MAX], at[TUFF_RANK_MAX] = {0}, n = 1;
-    for (int i = last; i >= 0; i--) {
-        stride[i] = n;
-        n *= file->dims[i];
-    }
-    int64_t run = file->order[last] == last ? file->dims[last] : 1;
-    for (int64_t i = 0; i < n; i += run) {
-        int64_t other = 0;
-        for (int axis = 0; axis <= last; axis++)
-            other += at[axis] * stride[file->order[axis]];
-        memcpy(to + (to_file ? other : i), from + (to_file ? i : other),
-               (size_t) run * sizeof *to);
-        for (int axis = run > 1 ? last - 1 : last; axis >= 0; axis--) {
-            if (++at[axis] < file->dims[file->order[axis]])
-                break;
-            at[axis] = 0;
-        }
-    }
-}
-
-/* A reordered copy of n elements; NULL: no memory. */
-static float *reordered(const struct tuff_file_order *file, const float *from, size_t n, bool to_file)
-{
-    float *to = tuff_calloc(n, sizeof *to);
-    if (to)
-        reorder(file, from, to, to_file);
-    return to;
-}
-
 static enum tuff_status no_memory(struct tuff_store *store, const char *what,
                                   const struct tuff_variable *v)
 {
@@ -110,7 +76,7 @@ enum tuff_status tuff_weight_read(struct tuff_store *store, const struct tuff_va
     if (!file->rank)
         return TUFF_OK;
     size_t n = (size_t) tuff_variable_elements(v);
-    float *other = reordered(file, data, n, true);
+    float *other = tuff_file_reordered(file, data, n, true);
     if (!other)
         return no_memory(store, "reading", v);
     memcpy(data, other, n * sizeof *data);
@@ -124,7 +90,7 @@ enum tuff_status tuff_weight_write(struct tuff_store *store, struct tuff_variabl
     const struct tuff_file_order *file = tuff_variable_file_order(v);
     if (!file->rank)
         return write_floats(store, v, copy, data);
-    float *other = reordered(file, data, (size_t) tuff_variable_elements(v), false);
+    float *other = tuff_file_reordered(file, data, (size_t) tuff_variable_elements(v), false);
     if (!other)
         return no_memory(store, "loading", v);
     enum tuff_status status = write_floats(store, v, copy, other);
@@ -164,7 +130,10 @@ enum tuff_status tuff_weight_init(struct tuff_store *store, struct tuff_variable
                          tuff_variable_name(v));
     struct draw draw = {values, n, mean, deviation, seed, stream};
     tuff_parallel(tuff_div_up(n, DRAW_PART), draw_part, &draw);
-    enum tuff_status status = write_floats(store, v, TUFF_VALUE, values);
+    /* A matrix gets the same numbers whichever way it lies here. */
+    enum tuff_status status = tuff_variable_file_order(v)->rank == 2
+                                  ? tuff_weight_write(store, v, TUFF_VALUE, values)
+                                  : write_floats(store, v, TUFF_VALUE, values);
     free(values);
     return status;
 }
@@ -203,12 +172,19 @@ static tuff_select_fn having(enum tuff_copy copy)
                                                           : is_trainable;
 }
 
+/* In files; an order of another rank keeps the variable's shape. */
+static const int64_t *dims_in_file(const struct tuff_variable *v)
+{
+    const struct tuff_file_order *file = tuff_variable_file_order(v);
+    return file->rank == tuff_variable_rank(v) ? file->dims : tuff_variable_dims(v);
+}
+
 static bool shapes_equal(const struct tuff_variable *v, const struct tuff_file_tensor *t)
 {
     if (t->rank != tuff_variable_rank(v))
         return false;
     for (int i = 0; i < t->rank; i++)
-        if (t->dims[i] != tuff_variable_dims(v)[i])
+        if (t->dims[i] != dims_in_file(v)[i])
             return false;
     return true;
 }
@@ -456,7 +432,7 @@ static enum tuff_status save(struct tuff_store *store, const char *folder, const
             specs[n].name = strncmp(full, prefix, strlen(prefix)) ? full : full + strlen(prefix);
             specs[n].dtype = TUFF_F32;
             specs[n].rank = tuff_variable_rank(v);
-            memcpy(specs[n].dims, tuff_variable_dims(v), sizeof(int64_t) * TUFF_RANK_MAX);
+            memcpy(specs[n].dims, dims_in_file(v), sizeof(int64_t) * TUFF_RANK_MAX);
             source.variables[n++] = v;
         }
         status = tuff_safetensors_save(tuff_store_ctx(store),

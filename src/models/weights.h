@@ -69,4 +69,7 @@ enum tuff_status tuff_weights_save_some(struct tuff_store *store, const char *fo
 enum tuff_status tuff_weights_load_some(struct tuff_store *store, const char *path,
                                         tuff_select_fn select);
 
+/* file_order.c: a copy of n elements in the order of files or of the device; NULL: no memory. */
+float *tuff_file_reordered(const struct tuff_file_order *file, const float *from, size_t n, bool to_file);
+
 #endif

@@ -1,4 +1,5 @@
 /* ops/attention_cached: single queries against a paged key-value cache. */
+#include "ops/flat_cpu.h"
 #include "ops/half.h"
 #include "graph/op.h"
 #include "tuff/ops.h"
@@ -165,10 +166,15 @@ static void record(struct tuff_recorder *r, const struct tuff_node *node)
     uint32_t spec[] = {(uint32_t) attr->head_size, tiled ? tiled_keys(&p, device) : lanes,
                        attr->softcap > 0, node->in[IN_SLOPES] != NULL, tuff_half_spec(q)};
     uint64_t groups = (uint64_t) p.rows * p.heads * p.parts;
+    char texel[32];
+    if (tuff_cpu_subgroups(r))
+        snprintf(texel, sizeof texel, "attention/cached.texel.sg%u", lanes);
+    else
+        snprintf(texel, sizeof texel, "attention/cached.texel");
     struct tuff_launch_params launch = {.kernel = tiled ? half ? "attention/cached_tiled.half"
                                                                : "attention/cached_tiled"
                                                   : half   ? "attention/cached.half"
-                                                  : texels ? "attention/cached.texel"
+                                                  : texels ? texel
                                                            : "attention/cached.plain",
                                         .views = {node->in[IN_KEYS], node->in[IN_VALUES]},
                                         .push = &p,

@@ -12,6 +12,8 @@ enum {
     SHARED = 16384, /* bytes of its sums */
     GROUPS = 128,  /* it wants as many, to fill a device */
     UNROLLED = 768, /* vector multiply-adds of the uniform kernel, M NC KC: 32 KiB of code */
+    UNROLLED_ROWS = 1536, /* nt, from NT_ROWS rows on: fewer groups, each with longer sums, are worth more */
+    NT_ROWS = 3,
     NN_VECTORS = 8  /* its vectors of columns, NC, for one row */
 };
 
@@ -19,8 +21,9 @@ enum {
 #define VEC "vec"
 #define UNIFORM "uniform"
 
+/* vectors: of columns, nn; nt: columns. width: columns in all. sums: vectors of them. */
 struct uniform {
-    uint32_t vectors, kc, parts;
+    uint32_t vectors, width, sums, kc, parts;
 };
 
 /* The largest multiple of `step` up to `most` that divides k, or `most`. */
@@ -40,6 +43,17 @@ static bool aligned(const struct tuff_matmul_params *p, bool tb, bool half_a, bo
            (tb ? p->b_col : p->b_row) % 4 == 0 && (tb || p->n % 4 == 0);
 }
 
+/* A row of a has few loads anyway; more rows share b's, and their sums must stay in 16 registers. */
+static uint32_t nt_columns(uint32_t m, uint32_t lanes)
+{
+    return m == 1 ? lanes : m == 2 ? 6 : 16 / m;
+}
+
+static uint32_t unrolled_for(const struct tuff_matmul_attr *attr, uint32_t m)
+{
+    return attr->tb && m >= NT_ROWS ? UNROLLED_ROWS : UNROLLED;
+}
+
 /* unrolled: see UNROLLED. */
 static bool choose_uniform(const struct tuff_device_info *device,
                            const struct tuff_matmul_attr *attr, const struct tuff_matmul_params *p,
@@ -48,15 +62,17 @@ static bool choose_uniform(const struct tuff_device_info *device,
     uint32_t lanes = device->subgroup_size, step = attr->tb ? 8 * lanes : 8;
     if (!aligned(p, attr->tb, false, false))
         return false;
-    u->vectors = attr->tb ? 1 : TUFF_MAX(NN_VECTORS / p->m, 1);
-    while (u->vectors > 1 && u->vectors * lanes > p->n)
+    u->vectors = attr->tb ? nt_columns(p->m, lanes) : TUFF_MAX(NN_VECTORS / p->m, 1);
+    while (!attr->tb && u->vectors > 1 && u->vectors * lanes > p->n)
         u->vectors /= 2;
-    u->kc = part_of(p->k, step, unrolled / (p->m * u->vectors));
+    u->width = attr->tb ? u->vectors : u->vectors * lanes;
+    u->sums = attr->tb ? (uint32_t) tuff_div_up(p->m * u->vectors, lanes) : p->m * u->vectors;
+    u->kc = part_of(p->k, step, unrolled / (p->m * u->vectors) * (attr->tb ? lanes : 1));
     u->parts = (uint32_t) tuff_div_up(p->k, u->kc);
-    return p->n >= lanes * u->vectors && p->k >= u->kc && u->parts <= 256 &&
+    return p->n >= u->width && p->k >= u->kc && u->parts <= 256 &&
            u->parts * lanes <= device->max_invocations &&
-           u->parts * p->m * u->vectors * lanes * 4 <= device->max_shared_bytes &&
-           tuff_div_up(p->n, lanes * u->vectors) < 65536;
+           u->parts * u->sums * lanes * 4 <= device->max_shared_bytes &&
+           tuff_div_up(p->n, u->width) < 65536;
 }
 
 static void launch_uniform(struct tuff_recorder *r, const struct tuff_matmul_attr *attr,
@@ -79,7 +95,7 @@ static void launch_uniform(struct tuff_recorder *r, const struct tuff_matmul_att
     launch->push = &push;
     launch->push_bytes = sizeof push;
     launch->n_spec = 5 + TUFF_COUNT(shape);
-    launch->groups[0] = (uint32_t) tuff_div_up(p->n, lanes * u->vectors);
+    launch->groups[0] = (uint32_t) tuff_div_up(p->n, u->width);
     memset(launch->views, 0, sizeof launch->views);
     tuff_launch(r, launch);
 }
@@ -166,7 +182,7 @@ bool tuff_matmul_vec_record(struct tuff_recorder *r, const struct tuff_node *nod
         return false;
     if (uniform && !halves && device->uniform_loads && compiles_soon(device) &&
         tuff_use_cpu_kernels(r) &&
-        choose_uniform(device, attr, p, chosen ? chosen->tile : UNROLLED, &u)) {
+        choose_uniform(device, attr, p, chosen ? chosen->tile : unrolled_for(attr, p->m), &u)) {
         launch_uniform(r, attr, p, &u, spec, launch);
         return true;
     }
@@ -181,7 +197,7 @@ bool tuff_matmul_vec_record(struct tuff_recorder *r, const struct tuff_node *nod
 size_t tuff_matmul_vec_candidates(const struct tuff_node *node, const struct tuff_device_info *device,
                                   struct tuff_choice *list, size_t most)
 {
-    static const uint32_t wide[] = {1, 2, 4, 8, 16, 32}, unrolled[] = {UNROLLED / 2, UNROLLED};
+    static const uint32_t wide[] = {1, 2, 4, 8, 16, 32}, unrolled[] = {UNROLLED / 2, UNROLLED, UNROLLED_ROWS};
     const struct tuff_matmul_attr *attr = node->attr;
     const struct tuff_tensor *y = node->out[MATMUL_Y];
     bool uniform = device->uniform_loads && tuff_matmul_half(node) == TUFF_F32 && compiles_soon(device);

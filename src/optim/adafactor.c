@@ -36,10 +36,13 @@ enum tuff_status tuff_adafactor_add_states(struct tuff_optimizer *o)
         struct tuff_factored *f = &o->factored[o->n_factored++];
         f->parameter = v;
         int64_t rows = s.vector ? s.cols : s.rows, cols = s.cols;
-        TUFF_TRY(tuff_optimizer_add_state(store, s.vector ? "variance" : "row_var", v, 1, &rows,
+        bool transposed = tuff_optimizer_transposed(v); /* names are by the shape in files */
+        const char *of_rows = transposed ? "col_var" : "row_var";
+        const char *of_cols = transposed ? "row_var" : "col_var";
+        TUFF_TRY(tuff_optimizer_add_state(store, s.vector ? "variance" : of_rows, v, 1, &rows, false,
                                           &f->row));
         if (!s.vector)
-            TUFF_TRY(tuff_optimizer_add_state(store, "col_var", v, 1, &cols, &f->col));
+            TUFF_TRY(tuff_optimizer_add_state(store, of_cols, v, 1, &cols, false, &f->col));
     }
     return TUFF_OK;
 }

@@ -47,10 +47,13 @@ struct tuff_optimizer {
     size_t n_hidden;
 };
 
-/* "optim.<kind>.<parameter>": a state with a shape of its own. */
+/* "optim.<kind>.<parameter>": a state with a shape of its own; transposed: in files. */
 enum tuff_status tuff_optimizer_add_state(struct tuff_store *store, const char *kind,
                                           const struct tuff_variable *parameter, int rank,
-                                          const int64_t *dims, struct tuff_variable **state);
+                                          const int64_t *dims, bool transposed,
+                                          struct tuff_variable **state);
+/* A matrix that files have the other way. */
+bool tuff_optimizer_transposed(const struct tuff_variable *v);
 
 /* The 2-norm of a list of chunks together: [1]. */
 struct tuff_tensor *tuff_grad_norm(struct tuff_graph *g, struct tuff_tensor *const *chunks,

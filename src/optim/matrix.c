@@ -25,9 +25,16 @@ bool tuff_optimizer_is_hidden(const struct tuff_variable *v)
            v->dims[1] > 1;
 }
 
+/* In files, whose shape decides what is done to a matrix however it lies here. */
+static const int64_t *dims_in_file(const struct tuff_variable *v)
+{
+    return v->file.rank == 2 ? v->file.dims : v->dims;
+}
+
 bool tuff_galore_right(const struct tuff_variable *v)
 {
-    return v->dims[0] >= v->dims[1];
+    const int64_t *dims = dims_in_file(v);
+    return (dims[0] >= dims[1]) != tuff_optimizer_transposed(v);
 }
 
 /* ---- states ---- */
@@ -36,15 +43,16 @@ static enum tuff_status add_states(struct tuff_optimizer *o, struct tuff_hidden 
 {
     struct tuff_store *store = o->store;
     struct tuff_variable *v = h->parameter;
+    bool transposed = tuff_optimizer_transposed(v);
     if (o->params.kind == TUFF_MUON)
-        return tuff_optimizer_add_state(store, "momentum_buffer", v, 2, v->dims, &h->a);
+        return tuff_optimizer_add_state(store, "momentum_buffer", v, 2, v->dims, transposed, &h->a);
     bool right = tuff_galore_right(v);
     int64_t least = v->dims[right], rank = TUFF_MIN(o->params.rank, least);
     const int64_t projection[] = {rank, least};
     const int64_t moment[] = {right ? v->dims[0] : rank, right ? rank : v->dims[1]};
-    TUFF_TRY(tuff_optimizer_add_state(store, "projection", v, 2, projection, &h->p));
-    TUFF_TRY(tuff_optimizer_add_state(store, "exp_avg", v, 2, moment, &h->a));
-    return tuff_optimizer_add_state(store, "exp_avg_sq", v, 2, moment, &h->b);
+    TUFF_TRY(tuff_optimizer_add_state(store, "projection", v, 2, projection, false, &h->p));
+    TUFF_TRY(tuff_optimizer_add_state(store, "exp_avg", v, 2, moment, transposed, &h->a));
+    return tuff_optimizer_add_state(store, "exp_avg_sq", v, 2, moment, transposed, &h->b);
 }
 
 enum tuff_status tuff_matrix_add_states(struct tuff_optimizer *o)
@@ -157,7 +165,8 @@ static void muon(struct tuff_graph *g, const struct tuff_optimizer *o, const str
                  struct tuff_tensor *factors)
 {
     const struct tuff_optimizer_params *p = &o->params;
-    double rows = (double) h->parameter->dims[0], cols = (double) h->parameter->dims[1], s;
+    const int64_t *dims = dims_in_file(h->parameter);
+    double rows = (double) dims[0], cols = (double) dims[1], s;
     struct tuff_tensor *grad = tuff_use_copy(g, h->parameter, TUFF_GRADIENT);
     struct tuff_tensor *in[N_IN] = {[GRAD] = grad, [A] = tuff_use_copy(g, h->a, TUFF_VALUE),
                                     [FACTORS] = factors};

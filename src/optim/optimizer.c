@@ -141,15 +141,23 @@ static int64_t corrections_needed(double beta1, double beta2)
 
 enum tuff_status tuff_optimizer_add_state(struct tuff_store *store, const char *kind,
                                           const struct tuff_variable *parameter, int rank,
-                                          const int64_t *dims, struct tuff_variable **state)
+                                          const int64_t *dims, bool transposed,
+                                          struct tuff_variable **state)
 {
     char text[512];
     snprintf(text, sizeof text, "optim.%s.%s", kind, parameter->name);
     struct tuff_variable_params params = {
         .name = text, .dtype = TUFF_F32, .rank = rank, .role = TUFF_STATE};
     memcpy(params.dims, dims, (size_t) rank * sizeof *dims);
+    if (transposed)
+        params.file = (struct tuff_file_order) {2, {dims[1], dims[0]}, {1, 0}};
     store->own_states = true;
     return tuff_store_add(store, &params, state);
+}
+
+bool tuff_optimizer_transposed(const struct tuff_variable *v)
+{
+    return v->file.rank == 2 && v->file.order[0] == 1;
 }
 
 bool tuff_optimizer_owns(const struct tuff_variable *v)
