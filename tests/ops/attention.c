@@ -1,5 +1,6 @@
 /* attention: packed and separate, causal, visible ranges, GQA, dropout, sizes that fill no tile. */
 #include "attention.h"
+#include "device.h"
 
 static double of_27[2 * 27 * 2], of_70[70 * 2], of_150[150 * 2];
 
@@ -200,6 +201,19 @@ static bool for_tiles(const char *name)
     return false;
 }
 
+/* Where half precision goes to matrix units by itself, weights are rounded once more: see
+ * tests/ops/attention_coopmat.c. */
+static bool on_matrix_units(void)
+{
+    struct tuff_ctx *ctx = test_ctx();
+    struct tuff_device *device = test_device(ctx, (struct tuff_device_params) {0});
+    bool units = device && tuff_device_info(device)->matrix_units;
+    if (device)
+        test_device_end(device);
+    tuff_ctx_destroy(ctx);
+    return units;
+}
+
 int main(int argc, char **argv)
 {
     static struct ot_case all[2 * TUFF_COUNT(cases)];
@@ -213,6 +227,11 @@ int main(int argc, char **argv)
         if (for_tiles(cases[i].name)) {
             all[n] = cases[i];
             all[n++].kernels = "tiled";
+        }
+    if (on_matrix_units())
+        for (size_t i = 0; i < TUFF_COUNT(cases); i++) {
+            all[i].roundings = 2;
+            all[i].half_grad_units = 7;
         }
     return ot_main(argc, argv, all, n, errors, TUFF_COUNT(errors));
 }
