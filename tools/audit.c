@@ -595,6 +595,8 @@ static const struct variant {
     {"attention/cached_tiled", "D 80, cap, ALiBi", 4, {80, 256, 1, 1}},
     {"attention/cached_tiled", "D 128", 1, {128}},
     {"attention/cached_tiled", "D 256", 1, {256}},
+    {"reduce/sum.vec4", "16 loads", 5, {1, 1, 0, 0, 16}},
+    {"reduce/sum.half", "16 loads", 5, {1, 1, 0, 0, 16}},
     {"matmul/generic.f32", "bias, gelu, pre, residual", 4, {1, 1, 1, 1}},
     {"matmul/sum_parts", "bias, gelu, pre, residual, quads", 6, {1, 1, 1, 1, 0, 1}},
 };

@@ -13,7 +13,7 @@ VIEW(0, x)
 layout(constant_id = 0) const uint KEPT = 1u;   // axes kept
 layout(constant_id = 1) const uint SUMMED = 1u; // axes summed
 layout(constant_id = 2) const bool ACCUMULATE = false;
-const uint RUN = 16u; // loads under way at once: few invocations have many terms each
+layout(constant_id = 4) const uint RUN = 1u; // loads under way at once: few invocations have many terms each
 
 // Where element `index` of axes first .. first+n-1 stands.
 uint place(uint index, uint first, uint n)

@@ -99,6 +99,12 @@ static void add_axes(const struct axes *axes, uint32_t width, struct tuff_sum_pa
     }
 }
 
+/* A GPU's memory is far away; SwiftShader takes minutes and gigabytes to compile such a loop. */
+static uint32_t loads_at_once(const struct tuff_recorder *r)
+{
+    return strcmp(tuff_record_device(r)->type, "cpu") ? 16 : 1;
+}
+
 /* The second level: `slabs` partial sums of each result, in order. */
 static void record_total(struct tuff_recorder *r, const struct tuff_node *node, uint32_t slabs,
                          enum tuff_flat_form form)
@@ -119,8 +125,8 @@ static void record_total(struct tuff_recorder *r, const struct tuff_node *node, 
                        .kernel = TUFF_FLAT_KERNELS("reduce/sum")[form],
                        .push = &p,
                        .push_bytes = sizeof p,
-                       .spec = (uint32_t[]) {1, 1, node->accumulate},
-                       .n_spec = 3,
+                       .spec = (uint32_t[]) {1, 1, node->accumulate, 0, loads_at_once(r)},
+                       .n_spec = 5,
                        .groups = {tuff_groups(outs, 64)},
                        .out = {y},
                        .reads_scratch = true});
@@ -151,8 +157,8 @@ void tuff_reduce_record(struct tuff_recorder *r, const struct tuff_node *node)
                        .push = &p,
                        .push_bytes = sizeof p,
                        .spec = (uint32_t[]) {s.kept.n, s.summed.n, slabs == 1 && node->accumulate,
-                                             tuff_half_spec(x)},
-                       .n_spec = form == TUFF_FLAT_HALF ? 4 : 3,
+                                             tuff_half_spec(x), loads_at_once(r)},
+                       .n_spec = 5,
                        .groups = {tuff_groups(p.n, 64)},
                        .views = {x},
                        .in = {x},

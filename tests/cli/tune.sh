@@ -10,7 +10,7 @@ cat > config.json << EOF2
 EOF2
 
 "$tuff" tune --config config.json --batch 2 --seconds 0.001 --quiet > out 2> log || fail "tune: $(cat log)"
-grep -q '^matmul nn f32 32x96x32x1 .* ms .* x$' out || fail "a call is missing: $(cat out)"
+grep -q '^matmul nt f32 32x96x32x1 .* ms .* x$' out || fail "a call is missing: $(cat out)"
 grep -q '^attention 2x2x2 16x16x16 causal .* ms .* x$' out || fail "no attention: $(cat out)"
 grep -q '^attention_grad 2x2x2 16x16x16 causal .* ms .* x$' out || fail "no gradient of it: $(cat out)"
 grep -q '^all of a step: .* ms, with the winners .* ms' out || fail "no sum: $(cat out)"
@@ -22,7 +22,7 @@ n=$(sed -n 's/^\([0-9]*\) choices .*/\1/p' out)
 # What generating calls: rows of one token, and prompts.
 "$tuff" tune --config config.json --generate --batch 1 --seconds 0.001 --quiet > out 2> log ||
   fail "tune --generate: $(cat log)"
-grep -q '^matmul nn f32 1x96x32x1 ' out && grep -q '^matmul nn f32 64x96x32x1 ' out || fail "rows: $(cat out)"
+grep -q '^matmul nt f32 1x96x32x1 ' out && grep -q '^matmul nt f32 64x96x32x1 ' out || fail "rows: $(cat out)"
 grep -q '^all of the programs: ' out || fail "no sum: $(cat out)"
 
 refused() { # WORDS CODE COMMAND...
@@ -50,7 +50,7 @@ if grep -q '"class": "cpu"' devices.json; then
   value() { sed -n "s/^ *\"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}$/\1/p" devices.json | head -n 1; }
   cat > "$file" << EOF2
 {"tuff_tuning": 1, "device": "here", "uuid": "$(value uuid)", "driver_version": $(value driver_version),
- "choices": {"matmul nn f32 32x96x32x1": {"variant": "cpu", "tile": 1537}}}
+ "choices": {"matmul nt f32 32x96x32x1": {"variant": "cpu", "tile": 4097}}}
 EOF2
   cp -r run twin
   train --resume && fail "other kernels were taken in silence"
