@@ -1,5 +1,6 @@
 /* ops/attention_coopmat: which attention matrix units take, and by which tiles. */
 #include "ops/attention.h"
+#include "ops/matmul_coopmat.h"
 
 #include "attention/coopmat.h"
 
@@ -32,14 +33,14 @@ static bool shape_fits(const struct tuff_matrix_shape *s, uint32_t rows, int64_t
            head_size % s->n == 0 && head_size % s->k == 0 && s->n % 4 == 0 && s->k % 8 == 0;
 }
 
-/* Whether it is asked for: by a tuning, or where it is known to pay. NVIDIA's units turn the fragments of
- * V, K, Q and dO on the way from shared memory (ldmatrix); AMD's would have them by single elements. */
+/* Whether it is asked for: by a tuning, or where it is known to pay: fragments of V, K, Q and dO are turned on
+ * the way from shared memory, and units that cannot would have them by single elements. */
 static bool wanted(const struct tuff_device_info *device, const struct tuff_node *node)
 {
     const char *variant = node->choice.variant;
-    bool turns = device->vendor_id == 0x10de || !strcmp(device->type, "cpu");
     return device->device_class == TUFF_CLASS_TILED && device->cooperative_matrix &&
-           (!strcmp(variant, "coopmat") || (device->matrix_units && turns && !*variant));
+           (!strcmp(variant, "coopmat") ||
+            (device->matrix_units && !*variant && tuff_matrix_units_turn(device)));
 }
 
 static bool operands_fit(const struct tuff_node *node)

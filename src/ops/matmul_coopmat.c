@@ -83,15 +83,12 @@ static bool in_octs(const struct tuff_tensor *x)
     return whole && x->strides[x->rank - 2] % 8 == 0;
 }
 
-/* NVIDIA's units take a fragment in either order from shared memory (ldmatrix turns it on the way); those
- * of AMD want eight adjacent k of a row in a register quad. */
 bool tuff_matmul_matrix_octs(const struct tuff_device_info *device, const struct tuff_node *node)
 {
     const struct tuff_matmul_attr *attr = node->attr;
     const struct tuff_matrix_shape *shape = tuff_matmul_matrix_shape(device, node);
-    bool turns = device->vendor_id == 0x10de || !strcmp(device->type, "cpu");
     return shape && tuff_matmul_matrix_divides(&tuff_matmul_octs_tiles[0], shape) &&
-           (turns || (!attr->ta && attr->tb)) && in_octs(node->in[MATMUL_A]) &&
+           (tuff_matrix_units_turn(device) || (!attr->ta && attr->tb)) && in_octs(node->in[MATMUL_A]) &&
            in_octs(node->in[MATMUL_B]);
 }
 

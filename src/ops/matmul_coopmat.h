@@ -28,6 +28,13 @@ bool tuff_matmul_matrix_divides(const struct tuff_matmul_tile *tile,
 const struct tuff_matrix_shape *tuff_matmul_matrix_shape(const struct tuff_device_info *device,
                                                          const struct tuff_node *node);
 
+/* The units take a fragment in either order from shared memory: NVIDIA's do (ldmatrix turns it on the way);
+ * AMD's want eight adjacent k of a row in a register quad. Software does not care. */
+static inline bool tuff_matrix_units_turn(const struct tuff_device_info *device)
+{
+    return device->vendor_id == 0x10de || !strcmp(device->type, "cpu");
+}
+
 /* The lines of both operands in memory begin at 16 bytes, and the device's units take them as they lie
  * there. */
 bool tuff_matmul_matrix_octs(const struct tuff_device_info *device, const struct tuff_node *node);
