@@ -129,8 +129,8 @@ static const char *marker(const char *text, const char **role, size_t *length)
 /* BELLE's texts of several turns. The last "Assistant:" has nothing behind it: output follows. */
 static bool from_turns(const char *text, json_t *messages)
 {
-    const char *role, *next_role;
-    size_t length, next_length;
+    const char *role, *next_role = NULL;
+    size_t length, next_length = 0;
     bool good = true;
     for (const char *at = marker(text, &role, &length), *next; at && good; at = next) {
         at += length;

@@ -107,7 +107,7 @@ enum tuff_status tuff_proc_temperature(struct tuff_scores *s, double temperature
 
 enum tuff_status tuff_proc_top_k(struct tuff_scores *s, int64_t k, size_t keep)
 {
-    float limit;
+    float limit = 0;
     if (k < 1)
         return tuff_fail(s->ctx, TUFF_E_RANGE, "top_k %lld must be at least 1", (long long) k);
     TUFF_TRY(ranked(s, TUFF_MAX((size_t) k, keep), &limit));
@@ -139,7 +139,7 @@ enum tuff_status tuff_proc_top_p(struct tuff_scores *s, double p, size_t keep)
 /* Bans what is less likely than `limit`, sparing the `keep` highest scores and what equals them. */
 static enum tuff_status cut(struct tuff_scores *s, const double *p, double limit, size_t keep)
 {
-    float spared;
+    float spared = 0;
     TUFF_TRY(ranked(s, keep, &spared));
     for (size_t i = 0; i < s->v; i++)
         if (p[i] < limit && s->values[i] < spared)
