@@ -53,17 +53,22 @@ const uint BK = TUFF_COOPMAT_K, BUFFERS = 1u;
 #endif
 const uint SUBGROUPS = TUFF_COOPMAT_SUBGROUPS(BM, BN, WM, WN), WG = SUBGROUPS * SG;
 const uint BAND = 8u; // rows of tiles walked together: they share columns of b in the cache
-const uint QUADS_OF_FRAGMENT = FM * FN / 4u;
+// Finished rows of a subgroup's fragments, in quads; eight of them do not meet in a bank.
+const uint STAGE_ROW = TUFF_COOPMAT_STAGE_ROW(WN), STAGE = TUFF_COOPMAT_STAGE(BM, BN, WM, WN, FM);
 
 #ifdef OCTS
 const uint A_SIZE = TUFF_COOPMAT_OCTS(BM, BK, A_ALONG_K);
 const uint BUFFER = A_SIZE + TUFF_COOPMAT_OCTS(BN, BK, B_ALONG_K);
-shared uvec4 tile[BUFFERS * BUFFER];
+shared uvec4 tile[TUFF_COOPMAT_MAX(BUFFERS * BUFFER, STAGE)];
 uint buffer_at = 0u; // of the copy in use
+const uint WORDS = 1u; // of a staged quad
+vec4 staged_quad(uint i) { return uintBitsToFloat(tile[i]); }
 #else
-shared uvec2 tile[TUFF_COOPMAT_SHARED(BM, BN, PAD)]; // rows of a, columns of b: quads of 32 k each
+// Rows of a, columns of b: quads of 32 k each.
+shared uvec2 tile[TUFF_COOPMAT_MAX(TUFF_COOPMAT_SHARED(BM, BN, PAD), 2u * STAGE)];
+const uint WORDS = 2u;
+vec4 staged_quad(uint i) { return uintBitsToFloat(uvec4(tile[2u * i], tile[2u * i + 1u])); }
 #endif
-shared vec4 stage[SUBGROUPS * QUADS_OF_FRAGMENT];
 
 coopmat<float, gl_ScopeSubgroup, FM, FN, gl_MatrixUseAccumulator> sum[WM / FM][WN / FN];
 uint t = gl_LocalInvocationIndex;
@@ -92,40 +97,52 @@ void subgroup_meet()
                    gl_SemanticsAcquireRelease);
 }
 
-// Quads of a staged fragment whose first row and column these are.
-void finish_fragment(uint row0, uint col0, uint base, uint staged)
+// Staged rows of which these are the first row and column; neighbours in a subgroup follow memory. What is
+// added to several quads is loaded before the first one is finished.
+void finish_rows(uint row0, uint col0, uint base, uint staged)
 {
-    for (uint i = gl_SubgroupInvocationID; i < QUADS_OF_FRAGMENT; i += SG) {
-        uint row = row0 + i / (FN / 4u), col = col0 + i % (FN / 4u) * 4u;
-        uint at = base + row * p.c_row + col;
-        vec4 x = stage[staged + i];
-        if (row >= p.m || col >= p.n)
-            continue;
-        if (C_QUADS)
-            finish4(at, col, x);
-        else
-            [[unroll]] for (uint l = 0u; l < 4u; l++)
-                if (col + l < p.n)
-                    finish(at + l, col + l, x[l]);
+    const uint QUADS_OF_ROW = WN / 4u, ALL = FM * QUADS_OF_ROW;
+    const uint AT_ONCE = SG < 16u ? 1u : 4u; // software would compile the epilogue as often
+    for (uint first = gl_SubgroupInvocationID; first < ALL; first += AT_ONCE * SG) {
+        Rest rest[AT_ONCE];
+        [[unroll]] for (uint q = 0u; q < AT_ONCE; q++) {
+            uint i = first + q * SG, row = row0 + i / QUADS_OF_ROW, col = col0 + i % QUADS_OF_ROW * 4u;
+            if (C_QUADS)
+                rest[q] = rest4(i < ALL && row < p.m && col < p.n ? base + row * p.c_row + col : 0u);
+        }
+        [[unroll]] for (uint q = 0u; q < AT_ONCE; q++) {
+            uint i = first + q * SG, row = row0 + i / QUADS_OF_ROW, col = col0 + i % QUADS_OF_ROW * 4u;
+            uint at = base + row * p.c_row + col;
+            if (i >= ALL || row >= p.m || col >= p.n)
+                continue;
+            vec4 x = staged_quad(staged + i / QUADS_OF_ROW * STAGE_ROW + i % QUADS_OF_ROW);
+            if (C_QUADS)
+                finish4(at, col, x, rest[q]);
+            else
+                [[unroll]] for (uint l = 0u; l < 4u; l++)
+                    if (col + l < p.n)
+                        finish(at + l, col + l, x[l]);
+        }
     }
 }
 
 void finish_tile(uint row0, uint col0, uint base)
 {
-    const uint across = WN / FN;
-    uint staged = gl_SubgroupID * QUADS_OF_FRAGMENT;
+    uint staged = gl_SubgroupID * FM * STAGE_ROW;
+    barrier(); // all have read the last copy, whose place this is
     // The epilogue's code once, and not for every fragment: what is indexed must be constant.
-    [[dont_unroll]] for (uint f = 0u; f < WM / FM * across; f++) {
-        subgroup_meet(); // all have read the last fragment
+    [[dont_unroll]] for (uint f = 0u; f < WM / FM; f++) {
+        subgroup_meet(); // all have read the last rows
         [[unroll]] for (uint i = 0u; i < WM / FM; i++)
             [[unroll]] for (uint j = 0u; j < WN / FN; j++)
-                if (f == i * across + j)
-                    coopMatStore(sum[i][j], stage, staged, FN / 4u,
+                if (f == i)
+                    coopMatStore(sum[i][j], tile, (staged + j * FN / 4u) * WORDS, STAGE_ROW * WORDS,
                                  gl_CooperativeMatrixLayoutRowMajor);
         subgroup_meet();
-        finish_fragment(row0 + sub_row + f / across * FM, col0 + sub_col + f % across * FN, base,
-                        staged);
+        finish_rows(row0 + sub_row + f * FM, col0 + sub_col, base, staged);
     }
+    if (BUFFERS == 2u)
+        barrier(); // the next tile's first copy comes before a barrier
 }
 
 void main()
@@ -150,8 +167,7 @@ void main()
             barrier(); // with two buffers, all have read the last but one, too
             if (k + BK < k_end) // else the last copy is loaded once more, for nobody
                 advance_blocks();
-            load_blocks(k + BK < k_end ? k + BK : k, k_end);
-            multiply();
+            multiply_and_load(k + BK < k_end ? k + BK : k, k_end);
 #ifdef OCTS
             if (BUFFERS == 2u)
                 buffer_at = BUFFER - buffer_at;

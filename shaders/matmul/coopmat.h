@@ -14,5 +14,10 @@
 #define TUFF_COOPMAT_OCTS(SIDE, K, ALONG_K) ((SIDE) * (K) / 8u + ((ALONG_K) ? (SIDE) : (K)))
 #define TUFF_COOPMAT_SUBGROUPS(BM, BN, WM, WN) (((BM) / (WM)) * ((BN) / (WN)))
 #define TUFF_COOPMAT_ROW(PAD) (TUFF_COOPMAT_K / 4u + (PAD)) /* quads */
+/* Rows of a subgroup's finished fragments, FM of WN, on their way to the epilogue; in vec4s. */
+#define TUFF_COOPMAT_STAGE_ROW(WN) ((WN) / 4u + 2u)
+#define TUFF_COOPMAT_STAGE(BM, BN, WM, WN, FM) \
+    (TUFF_COOPMAT_SUBGROUPS(BM, BN, WM, WN) * (FM) * TUFF_COOPMAT_STAGE_ROW(WN))
+#define TUFF_COOPMAT_MAX(A, B) ((A) > (B) ? (A) : (B))
 #define TUFF_COOPMAT_SHARED(BM, BN, PAD) (((BM) + (BN)) * TUFF_COOPMAT_ROW(PAD))
 #endif

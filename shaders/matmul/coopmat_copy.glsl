@@ -146,3 +146,9 @@ void multiply()
         }
     }
 }
+
+void multiply_and_load(uint k0, uint k_end)
+{
+    load_blocks(k0, k_end);
+    multiply();
+}

@@ -47,18 +47,19 @@ uint k_left(uvec2 at, bool along_k, uint k0, uint k_end)
     return along_k || left == 0u ? left : 8u;
 }
 
-// The copy from k0 on. In place of octs beyond the last k the first one is read, and masked later.
-void load_blocks(uint k0, uint k_end)
+// A part of the copy from k0 on. In place of octs beyond the last k the first one is read, and masked later.
+void load_part(uint k0, uint k_end, uint part, uint parts)
 {
-    [[unroll]] for (uint i = 0u; i < A_EACH; i++) {
+    [[unroll]] for (uint i = part; i < A_EACH; i += parts) {
         bool there = !TAIL || k_left(place(i, A_LINE), A_ALONG_K, k0, k_end) > 0u;
         a_got[i] = U32x4(a_from).v[there ? a_at[i] : 0u];
     }
-    [[unroll]] for (uint i = 0u; i < B_EACH; i++) {
+    [[unroll]] for (uint i = part; i < B_EACH; i += parts) {
         bool there = !TAIL || k_left(place(i, B_LINE), B_ALONG_K, k0, k_end) > 0u;
         b_got[i] = U32x4(b_from).v[there ? b_at[i] : 0u];
     }
 }
+void load_blocks(uint k0, uint k_end) { load_part(k0, k_end, 0u, 1u); }
 
 uvec4 masked(uvec4 x, uint left)
 {
@@ -81,30 +82,41 @@ void share_blocks(uint k0, uint k_end)
     }
 }
 
-void multiply()
+void load_a(out coopmat<ELEMENT, gl_ScopeSubgroup, FM, FK, gl_MatrixUseA> a, uint row, uint k)
 {
-    coopmat<ELEMENT, gl_ScopeSubgroup, FM, FK, gl_MatrixUseA> a[WM / FM];
-    coopmat<ELEMENT, gl_ScopeSubgroup, FK, FN, gl_MatrixUseB> b;
-    for (uint k = 0u; k < BK; k += FK) { // unrolled by drivers where it pays
-        [[unroll]] for (uint i = 0u; i < WM / FM; i++) {
-            uint row = sub_row + i * FM;
-            if (A_ALONG_K)
-                coopMatLoad(a[i], tile, buffer_at + row * A_ROW + k / 8u, A_ROW,
-                            gl_CooperativeMatrixLayoutRowMajor);
-            else
-                coopMatLoad(a[i], tile, buffer_at + k * A_ROW + row / 8u, A_ROW,
-                            gl_CooperativeMatrixLayoutColumnMajor);
-        }
-        [[unroll]] for (uint j = 0u; j < WN / FN; j++) {
-            uint col = sub_col + j * FN, from = buffer_at + A_SIZE;
-            if (B_ALONG_K)
-                coopMatLoad(b, tile, from + col * B_ROW + k / 8u, B_ROW,
-                            gl_CooperativeMatrixLayoutColumnMajor);
-            else
-                coopMatLoad(b, tile, from + k * B_ROW + col / 8u, B_ROW,
-                            gl_CooperativeMatrixLayoutRowMajor);
-            [[unroll]] for (uint i = 0u; i < WM / FM; i++)
-                sum[i][j] = coopMatMulAdd(a[i], b, sum[i][j]);
+    if (A_ALONG_K)
+        coopMatLoad(a, tile, buffer_at + row * A_ROW + k / 8u, A_ROW, gl_CooperativeMatrixLayoutRowMajor);
+    else
+        coopMatLoad(a, tile, buffer_at + k * A_ROW + row / 8u, A_ROW, gl_CooperativeMatrixLayoutColumnMajor);
+}
+
+void load_b(out coopmat<ELEMENT, gl_ScopeSubgroup, FK, FN, gl_MatrixUseB> b, uint col, uint k)
+{
+    uint from = buffer_at + A_SIZE;
+    if (B_ALONG_K)
+        coopMatLoad(b, tile, from + col * B_ROW + k / 8u, B_ROW, gl_CooperativeMatrixLayoutColumnMajor);
+    else
+        coopMatLoad(b, tile, from + k * B_ROW + col / 8u, B_ROW, gl_CooperativeMatrixLayoutRowMajor);
+}
+
+// The products of the copy, and the loads of the next one from k0 on. A fragment of b comes while the last
+// one is multiplied; loads from memory are spread over the steps, as those of fragments would wait behind
+// them. Unrolled, as arrays of fragments must not be indexed by a counter.
+void multiply_and_load(uint k0, uint k_end)
+{
+    const uint NI = WM / FM, NJ = WN / FN, STEPS = BK / FK;
+    coopmat<ELEMENT, gl_ScopeSubgroup, FM, FK, gl_MatrixUseA> a[NI];
+    coopmat<ELEMENT, gl_ScopeSubgroup, FK, FN, gl_MatrixUseB> b[2];
+    [[unroll]] for (uint s = 0u; s < STEPS; s++) {
+        load_part(k0, k_end, s, STEPS);
+        [[unroll]] for (uint i = 0u; i < NI; i++)
+            load_a(a[i], sub_row + i * FM, s * FK);
+        load_b(b[0], sub_col, s * FK);
+        [[unroll]] for (uint j = 0u; j < NJ; j++) {
+            if (j + 1u < NJ)
+                load_b(b[(j + 1u) % 2u], sub_col + (j + 1u) * FN, s * FK);
+            [[unroll]] for (uint i = 0u; i < NI; i++)
+                sum[i][j] = coopMatMulAdd(a[i], b[j % 2u], sum[i][j]);
         }
     }
 }

@@ -17,7 +17,23 @@ void put4(uvec2 address, uint at, vec4 x)
         F32x4(address).v[at / 4u] = x;
 }
 
-void finish4(uint at, uint col, vec4 sum)
+// What finish4 reads at `at`: apart, so that many loads can be under way before the first result.
+struct Rest {
+    vec4 residual, before; // in c
+};
+
+Rest rest4(uint at)
+{
+    Rest rest = Rest(vec4(0.0), vec4(0.0));
+    if (HAS_RESIDUAL)
+        rest.residual = HALF_RESIDUAL ? from_half4(U32x2(uvec2(p.residual)).v[at / 4u])
+                                      : QUADS(p.residual).v[at / 4u];
+    if (ACCUMULATE)
+        rest.before = QUADS(p.c).v[at / 4u]; // what is added to is F32
+    return rest;
+}
+
+void finish4(uint at, uint col, vec4 sum, Rest rest)
 {
     vec4 x = p.alpha * sum;
     if (HAS_BIAS)
@@ -27,7 +43,6 @@ void finish4(uint at, uint col, vec4 sum)
     [[unroll]] for (int i = 0; i < 4; i++)
         x[i] = tuff_activate(ACT, x[i]);
     if (HAS_RESIDUAL)
-        x += HALF_RESIDUAL ? from_half4(U32x2(uvec2(p.residual)).v[at / 4u])
-                           : QUADS(p.residual).v[at / 4u];
-    put4(uvec2(p.c), at, ACCUMULATE ? QUADS(p.c).v[at / 4u] + x : x); // what is added to is F32
+        x += rest.residual;
+    put4(uvec2(p.c), at, ACCUMULATE ? rest.before + x : x);
 }

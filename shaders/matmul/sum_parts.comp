@@ -19,7 +19,7 @@ void main()
         for (uint part = 1u; part < p.n_parts; part++)
             sum += p.parts.v[part * of_part + i];
         if (C_QUADS)
-            finish4(at, col, sum);
+            finish4(at, col, sum, rest4(at));
         else
             [[unroll]] for (uint l = 0u; l < 4u; l++)
                 if (col + l < p.n)

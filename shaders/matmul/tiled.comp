@@ -68,7 +68,7 @@ void finish_tile(uint row0, uint col0, uint base)
             if (row >= p.m || col >= p.n)
                 continue;
             if (C_QUADS)
-                finish4(at, col, sum[i][j]);
+                finish4(at, col, sum[i][j], rest4(at));
             else
                 [[unroll]] for (uint l = 0u; l < 4u; l++)
                     if (col + l < p.n)

@@ -21,8 +21,10 @@ struct attr {
 /* Even chunks, but of whole tiles of a product where there are several: 128 rows each. */
 int64_t tuff_linear_cross_entropy_chunk(int64_t rows, int64_t vocabulary)
 {
-    enum { TILE = 128 };
-    const int64_t most = 512 << 20, part = 120 << 20; /* bytes of logits; lavapipe binds 128 MiB */
+    enum { TILE = 128, MANY = 4096 };
+    /* Bytes of logits. lavapipe binds 128 MiB; batches of so many rows are for GPUs, where each chunk adds
+     * to the whole gradient of the weight. */
+    const int64_t most = 512 << 20, part = (rows < MANY ? 120 : 256) << 20;
     int64_t row = (int64_t) tuff_align_up((uint64_t) vocabulary, 8) * 4;
     if (rows < 1 || rows <= most / row)
         return 0;

@@ -10,9 +10,9 @@ const struct tuff_matmul_tile tuff_matmul_matrix_tiles[] = {
 };
 const size_t tuff_matmul_matrix_tile_count = TUFF_COUNT(tuff_matmul_matrix_tiles);
 
-/* Of eleven tried on an H100 (4096^3, bf16, nt and nn, TFLOP/s): l 260 and 264, with k of 32 in two buffers 213
- * and 233, in one 215 and 235; of eight subgroups of 32 x 64 231 and 227; 128 x 256 221 and 245. m 165
- * and 164, ml 215 and 216. */
+/* Of twenty tried on an H100 (bf16, TFLOP/s, nt at 4096^3 and 8192 x 768 x 3072): l 336 and 258; with k of 32
+ * in two buffers 232 and 174, of 48 178 and 209; 128 x 96 276 and 258, 96 x 96 251 and 223; 256 x 128 and
+ * 128 x 256, of 32 k, 226 and 162; eight subgroups of 32 x 64 247 and 228. */
 const struct tuff_matmul_tile tuff_matmul_octs_tiles[] = {
     {"s", 32, 32, 32, 32, 0, 32, 2},
     {"m", 64, 64, 32, 32, 0, 64, 2},
@@ -35,14 +35,13 @@ static uint32_t subgroups(const struct tuff_matmul_tile *t)
 uint64_t tuff_matmul_matrix_shared(const struct tuff_matmul_tile *tile,
                                    const struct tuff_matrix_shape *shape)
 {
-    uint64_t stage = 4ull * subgroups(tile) * shape->m * shape->n;
-    if (tile->pad)
-        return 8ull * TUFF_COOPMAT_SHARED(tile->bm, tile->bn, tile->pad) + stage;
-    /* The larger of the layouts. */
-    return 16ull * tile->buffers *
-               (TUFF_COOPMAT_OCTS(tile->bm, tile->k, tile->bm > tile->k) +
-                TUFF_COOPMAT_OCTS(tile->bn, tile->k, tile->bn > tile->k)) +
-           stage;
+    uint64_t stage = 16ull * TUFF_COOPMAT_STAGE(tile->bm, tile->bn, tile->tm, tile->tn, shape->m);
+    uint64_t copies = tile->pad ? 8ull * TUFF_COOPMAT_SHARED(tile->bm, tile->bn, tile->pad)
+                                /* The larger of the layouts. */
+                                : 16ull * tile->buffers *
+                                      (TUFF_COOPMAT_OCTS(tile->bm, tile->k, tile->bm > tile->k) +
+                                       TUFF_COOPMAT_OCTS(tile->bn, tile->k, tile->bn > tile->k));
+    return TUFF_MAX(copies, stage);
 }
 
 uint32_t tuff_matmul_matrix_invocations(const struct tuff_matmul_tile *tile, uint32_t subgroup)

@@ -42,7 +42,7 @@ static struct split split_axes(const struct tuff_node *node)
 /* How many partial sums each result has. Depends on the shape alone. */
 static uint32_t slabs_of(const struct split *s)
 {
-    uint64_t wanted = TUFF_MIN(TUFF_MAX(65536 / s->kept.elements, 1), 1024);
+    uint64_t wanted = TUFF_MIN(TUFF_MAX((1 << 17) / s->kept.elements, 1), 1024);
     return (uint32_t) TUFF_MIN(wanted, tuff_div_up(s->summed.elements, 32));
 }
 
@@ -99,10 +99,11 @@ static void add_axes(const struct axes *axes, uint32_t width, struct tuff_sum_pa
     }
 }
 
-/* A GPU's memory is far away; SwiftShader takes minutes and gigabytes to compile such a loop. */
-static uint32_t loads_at_once(const struct tuff_recorder *r)
+/* A GPU's memory is far away, and the second level has few invocations to wait side by side; SwiftShader takes
+ * minutes and gigabytes to compile such a loop. */
+static uint32_t loads_at_once(const struct tuff_recorder *r, bool second)
 {
-    return strcmp(tuff_record_device(r)->type, "cpu") ? 16 : 1;
+    return !strcmp(tuff_record_device(r)->type, "cpu") ? 1 : second ? 32 : 16;
 }
 
 /* The second level: `slabs` partial sums of each result, in order. */
@@ -125,7 +126,7 @@ static void record_total(struct tuff_recorder *r, const struct tuff_node *node, 
                        .kernel = TUFF_FLAT_KERNELS("reduce/sum")[form],
                        .push = &p,
                        .push_bytes = sizeof p,
-                       .spec = (uint32_t[]) {1, 1, node->accumulate, 0, loads_at_once(r)},
+                       .spec = (uint32_t[]) {1, 1, node->accumulate, 0, loads_at_once(r, true)},
                        .n_spec = 5,
                        .groups = {tuff_groups(outs, 64)},
                        .out = {y},
@@ -157,7 +158,7 @@ void tuff_reduce_record(struct tuff_recorder *r, const struct tuff_node *node)
                        .push = &p,
                        .push_bytes = sizeof p,
                        .spec = (uint32_t[]) {s.kept.n, s.summed.n, slabs == 1 && node->accumulate,
-                                             tuff_half_spec(x), loads_at_once(r)},
+                                             tuff_half_spec(x), loads_at_once(r, false)},
                        .n_spec = 5,
                        .groups = {tuff_groups(p.n, 64)},
                        .views = {x},
