@@ -23,7 +23,7 @@ struct tuff_sft_params {
 struct tuff_sft_report {
     size_t records, used, empty, longer; /* longer: cut or left out */
     char first_empty[160], first_longer[160]; /* where, and for the latter how long */
-    const char *form; /* where the template is from */
+    char form[512]; /* where the template is from: its file */
     uint64_t tokens, counted;
 };
 /* Adds the records to *examples. Forms, told apart by their fields:

@@ -224,7 +224,7 @@ static void converse(struct chat *c)
 static int start(struct chat *c, const char *model, const char *tokenizer)
 {
     if (cli_text_open(c->cli, &c->text, model, tokenizer) != TUFF_OK ||
-        tuff_chat_form_load(c->cli->ctx, c->text.folder, &c->form) != TUFF_OK)
+        tuff_chat_form_load(c->cli->ctx, c->text.folder, NULL, &c->form) != TUFF_OK)
         return cli_fail(c->cli, c->command);
     if (c->text.config.task == TUFF_TASK_TRANSLATION)
         return cli_error(c->command, CLI_FAILED, "%s: is an encoder-decoder, which has no history; tuff "

@@ -17,19 +17,25 @@ static enum tuff_status no_memory(struct tuff_ctx *ctx)
     return tuff_fail(ctx, TUFF_E_NOMEM, "chat template: out of host memory");
 }
 
-static enum tuff_status take(struct tuff_ctx *ctx, struct tuff_chat_form *form, const char *source,
-                             const char *text, size_t n)
+static const char no_template[] = "Human/Assistant, as the model has no chat template";
+
+/* The source is what errors of the template name: `path`, and where in that file (NULL: all of it). */
+static enum tuff_status take(struct tuff_ctx *ctx, struct tuff_chat_form *form, const char *path,
+                             const char *part, const char *text, size_t n)
 {
+    struct tuff_text source = {0};
+    tuff_text_printf(&source, "%s%s%s", path, part ? ": " : "", part ? part : "");
     tuff_template_destroy(form->tpl);
     free(form->text);
+    free(form->source);
     form->tpl = NULL;
     form->stop = NULL;
-    form->source = source;
+    form->source = source.s;
     form->text = tuff_calloc(n + 1, 1);
-    if (!form->text)
+    if (!form->text || source.failed)
         return no_memory(ctx);
     memcpy(form->text, text, n);
-    return tuff_template_create(ctx, source, text, n, &form->tpl);
+    return tuff_template_create(ctx, form->source, text, n, &form->tpl);
 }
 
 /* A special token is its text, or an object with it. */
@@ -41,54 +47,51 @@ static char *token_text(const json_t *config, const char *key)
     return json_is_string(token) ? strdup(json_string_value(token)) : NULL;
 }
 
-static const char *template_of(const json_t *config)
+/* A text, or of several the one named "default"; *text stays NULL where the file has none. */
+static enum tuff_status find_template(struct tuff_ctx *ctx, const char *path, const json_t *config,
+                                      const char **text)
 {
     const json_t *all = json_object_get(config, "chat_template"), *one;
     size_t i;
-    if (json_is_string(all))
-        return json_string_value(all);
+    *text = json_string_value(all);
     json_array_foreach(all, i, one)
         if (json_is_string(json_object_get(one, "name")) &&
             !strcmp(json_string_value(json_object_get(one, "name")), "default"))
-            return json_string_value(json_object_get(one, "template"));
-    return NULL;
+            *text = json_string_value(json_object_get(one, "template"));
+    if (*text || !all || json_is_null(all))
+        return TUFF_OK;
+    return tuff_fail(ctx, TUFF_E_FORMAT, "%s: chat_template: must be a text, or a list with a {\"name\": "
+                     "\"default\", \"template\": text}", path);
 }
 
-static enum tuff_status take_file(struct tuff_ctx *ctx, const char *path, const char *source,
-                                  struct tuff_chat_form *form)
+static enum tuff_status take_file(struct tuff_ctx *ctx, const char *path, struct tuff_chat_form *form)
 {
     struct tuff_map map;
     TUFF_TRY(tuff_os_map(ctx, path, &map));
-    enum tuff_status status = take(ctx, form, source, (const char *) map.data, map.size);
+    enum tuff_status status = take(ctx, form, path, NULL, (const char *) map.data, map.size);
     tuff_os_unmap(&map);
     return status;
 }
 
-enum tuff_status tuff_chat_form_replace(struct tuff_ctx *ctx, const char *path,
-                                        struct tuff_chat_form *form)
-{
-    return take_file(ctx, path, path, form);
-}
-
-enum tuff_status tuff_chat_form_load(struct tuff_ctx *ctx, const char *folder,
+enum tuff_status tuff_chat_form_load(struct tuff_ctx *ctx, const char *folder, const char *other,
                                      struct tuff_chat_form *form)
 {
     char *file = tuff_os_path_join(folder, "chat_template.jinja");
     char *config = tuff_os_path_join(folder, "tokenizer_config.json");
     json_t *root = NULL;
-    const char *text;
+    const char *text = NULL;
     enum tuff_status status = file && config ? TUFF_OK : no_memory(ctx);
     if (status == TUFF_OK && tuff_os_path_kind(config) == TUFF_PATH_FILE)
         status = tuff_json_load(ctx, config, &root);
     form->bos = token_text(root, "bos_token");
     form->eos = token_text(root, "eos_token");
-    if (status == TUFF_OK && tuff_os_path_kind(file) == TUFF_PATH_FILE) {
-        status = take_file(ctx, file, "chat_template.jinja", form);
-    } else if (status == TUFF_OK && (text = template_of(root))) {
-        status = take(ctx, form, "tokenizer_config.json: chat_template", text, strlen(text));
+    if (status == TUFF_OK && (other || tuff_os_path_kind(file) == TUFF_PATH_FILE)) {
+        status = take_file(ctx, other ? other : file, form);
+    } else if (status == TUFF_OK &&
+               (status = find_template(ctx, config, root, &text)) == TUFF_OK && text) {
+        status = take(ctx, form, config, "chat_template", text, strlen(text));
     } else if (status == TUFF_OK) {
-        status = take(ctx, form, "Human/Assistant, as the model has no chat template", plain,
-                      strlen(plain));
+        status = take(ctx, form, no_template, NULL, plain, strlen(plain));
         form->stop = "\nHuman:";
     }
     json_decref(root);
@@ -107,8 +110,7 @@ enum tuff_status tuff_chat_form_complete(struct tuff_ctx *ctx, const char *end,
     if (!form->eos)
         return tuff_fail(ctx, TUFF_E_ARG, "the model has neither a chat template nor a token that "
                          "ends an answer: give it one (eos_token_id in config.json)");
-    return take(ctx, form, "Human/Assistant, as the model has no chat template", ended,
-                strlen(ended));
+    return take(ctx, form, no_template, NULL, ended, strlen(ended));
 }
 
 enum tuff_status tuff_chat_form_save(struct tuff_ctx *ctx, const struct tuff_chat_form *form,
@@ -136,6 +138,7 @@ void tuff_chat_form_free(struct tuff_chat_form *form)
 {
     tuff_template_destroy(form->tpl);
     free(form->text);
+    free(form->source);
     free(form->bos);
     free(form->eos);
 }

@@ -9,16 +9,14 @@ struct tuff_chat_form {
     struct tuff_template *tpl;
     char *text;         /* the template */
     char *bos, *eos;    /* texts of the special tokens; NULL: none */
-    const char *source; /* where the template is from, for a note */
+    char *source;       /* where the template is from, for notes and errors: its file, with the folder */
     const char *stop;   /* the text that ends an answer; NULL: the end id alone */
 };
-/* The folder's chat_template.jinja, or tokenizer_config.json's "chat_template" (of several, the one
- * named "default"); a model without one gets Bloom's manner: "Human: ...", "Assistant: ...". */
-enum tuff_status tuff_chat_form_load(struct tuff_ctx *ctx, const char *folder,
+/* The template in the file `other`; NULL: the folder's chat_template.jinja, or tokenizer_config.json's
+ * "chat_template" (of several, the one named "default"); a model without one gets Bloom's manner:
+ * "Human: ...", "Assistant: ...". */
+enum tuff_status tuff_chat_form_load(struct tuff_ctx *ctx, const char *folder, const char *other,
                                      struct tuff_chat_form *form);
-/* A template from a file instead of the one there is. */
-enum tuff_status tuff_chat_form_replace(struct tuff_ctx *ctx, const char *path,
-                                        struct tuff_chat_form *form);
 /* For training. `end` is the text of the model's end token (NULL: none), which counts where the folder
  * names none. Without a template of its own the model gets Bloom's manner with that token behind each
  * answer; TUFF_E_ARG where there is none. */

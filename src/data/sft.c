@@ -209,9 +209,7 @@ static enum tuff_status open_form(struct tuff_ctx *ctx, const struct tuff_sft_pa
     const char *end = p->end_token >= 0 && p->end_token < UINT32_MAX
                           ? tuff_tokenizer_token_text(p->tokenizer, (uint32_t) p->end_token)
                           : NULL;
-    TUFF_TRY(tuff_chat_form_load(ctx, p->model, form));
-    if (p->template_file)
-        TUFF_TRY(tuff_chat_form_replace(ctx, p->template_file, form));
+    TUFF_TRY(tuff_chat_form_load(ctx, p->model, p->template_file, form));
     return tuff_chat_form_complete(ctx, end, form);
 }
 
@@ -221,7 +219,7 @@ enum tuff_status tuff_sft_load(struct tuff_ctx *ctx, const struct tuff_sft_param
     struct loading l = {.ctx = ctx, .params = params, .examples = examples, .report = report};
     *report = (struct tuff_sft_report) {0};
     enum tuff_status status = open_form(ctx, params, &l.form);
-    report->form = l.form.source;
+    snprintf(report->form, sizeof report->form, "%s", l.form.source ? l.form.source : "");
     for (size_t i = 0; i < params->n_data && status == TUFF_OK; i++) {
         status = tuff_records_read(ctx, params->data[i], take, &l);
         if (status == TUFF_OK)
@@ -234,7 +232,6 @@ enum tuff_status tuff_sft_load(struct tuff_ctx *ctx, const struct tuff_sft_param
                            report->empty, report->longer, (long long) params->context);
     drop(&l);
     free(l.waiting.items);
-    /* A template's file is the caller's name, and outlives the form; the others are constants. */
     tuff_chat_form_free(&l.form);
     return status;
 }

@@ -30,11 +30,23 @@ printf '{%% if messages[-1].content == "no" %%}{{ raise_exception("not that") }}
   > m/chat_template.jinja
 printf 'no\n/nothing\n/save\nyes\n/help\n' | "$tuff" chat --quiet --model m --greedy --max-new-tokens 4 > out 2> log ||
   fail "$(cat log)"
-grep -q 'line 1: not that' log || fail "raise_exception: $(cat log)"
+grep -q 'm/chat_template.jinja: line 1: not that' log || fail "raise_exception: $(cat log)"
 grep -q 'no command "/nothing"' log && grep -q "needs a file's name" log && grep -q '/new  ' log || fail "$(cat log)"
 printf '{%% for %%}' > m/chat_template.jinja
 printf 'x\n' | "$tuff" chat --quiet --model m > out 2> log && fail "a broken template was taken"
-grep -q 'chat_template.jinja: line 1: ' log || fail "$(cat log)"
+grep -q 'm/chat_template.jinja: line 1: ' log || fail "$(cat log)"
+rm m/chat_template.jinja
+# wrong TEMPLATE MESSAGE: what tokenizer_config.json has as its template, and what is said of that.
+wrong() {
+  printf '{"chat_template": %s}' "$1" > m/tokenizer_config.json
+  printf 'x\n' | "$tuff" chat --quiet --model m --max-new-tokens 1 > out 2> log
+  grep -q "m/tokenizer_config.json: chat_template: $2" log || fail "$1: $(cat log)"
+}
+wrong '"a\n{% break %}"' 'line 2: break'
+wrong '"a\n\n{{ nothing() }}"' 'line 3: '
+wrong '[{"name": "tool_use", "template": "x"}]' 'must be a text, or a list'
+wrong 7 'must be a text, or a list'
+rm m/tokenizer_config.json
 
 # Ctrl-C stops the answer and not the conversation.
 printf '{"model_type":"gpt2","vocab_size":512,"n_positions":8192,"n_embd":32,"n_layer":1,"n_head":2}' > config.json

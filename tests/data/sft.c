@@ -168,7 +168,7 @@ static void test_wrong(void)
     write_file("chat_template.jinja", "{{ messages | length }}{% for m in messages %}{{ m.content }}"
                "{% endfor %}");
     CHECK(load("forms.jsonl", 100, false, &e, &r) == TUFF_E_FORMAT &&
-          strstr(tuff_error_text(ctx), "forms.jsonl:1: chat_template.jinja writes the beginning"));
+          strstr(tuff_error_text(ctx), "forms.jsonl:1: " FOLDER "/chat_template.jinja writes the beginning"));
     tuff_examples_destroy(e);
 }
 
