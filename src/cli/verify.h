@@ -1,7 +1,7 @@
 /* cli/verify: what the files of `tuff verify` share. verify_cmd.c parses and reports; verify_batch.c reads
  * the golden file's batch; verify_model.c builds and runs a model; verify_compare.c compares what a pass
  * gives; verify_steps.c optimizers, clipping, smoothing; verify_half.c half precision; verify_generate.c,
- * verify_proc.c made texts and logits processors; verify_attention.c attention's weights. */
+ * verify_rounded.c made texts, verify_proc.c logits processors; verify_attention.c attention's weights. */
 #ifndef TUFF_CLI_VERIFY_H
 #define TUFF_CLI_VERIFY_H
 
@@ -13,6 +13,7 @@
 struct cli_verify_line {
     char name[160];
     double error, tolerance;
+    size_t told, of; /* steps of a text that rounding cannot have led another way, and all; 0 of 0: no text */
 };
 
 struct cli_verify {
@@ -84,6 +85,9 @@ enum tuff_status cli_verify_pass(struct cli_verify *v, struct cli_session *s, do
 enum tuff_status cli_verify_training(struct cli_verify *v);
 enum tuff_status cli_verify_clipping(struct cli_verify *v);
 enum tuff_status cli_verify_smoothing(struct cli_verify *v);
+
+/* verify_cmd.c: made texts, with logits that are off by `rounding` (0: exact); logits processors. */
+enum tuff_status cli_verify_texts_and_rules(struct cli_verify *v, double rounding);
 
 /* verify_half.c: with numbers stored in v->half. */
 enum tuff_status cli_verify_half(struct cli_verify *v);

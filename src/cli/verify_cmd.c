@@ -9,9 +9,20 @@
 #include <math.h>
 
 static enum tuff_status add_checked_line(void *user, const char *name, double error,
-                                         double tolerance)
+                                         double tolerance, size_t told, size_t of)
 {
-    return cli_verify_line(user, name, error, tolerance);
+    struct cli_verify *v = user;
+    TUFF_TRY(cli_verify_line(v, name, error, tolerance));
+    v->lines.items[v->lines.n - 1].told = told;
+    v->lines.items[v->lines.n - 1].of = of;
+    return TUFF_OK;
+}
+
+enum tuff_status cli_verify_texts_and_rules(struct cli_verify *v, double rounding)
+{
+    TUFF_TRY(cli_verify_generation(v->ctx, v->device, v->model_path, &v->config, v->golden, rounding,
+                                   add_checked_line, v));
+    return cli_verify_processors(v->ctx, v->golden, add_checked_line, v);
 }
 
 static int worst_first(const void *a, const void *b)
@@ -35,6 +46,20 @@ static bool is_input(const char *name)
     return false;
 }
 
+static bool is_good(const struct cli_verify_line *l)
+{
+    return l->error <= l->tolerance;
+}
+
+static void print_line(const struct cli_verify_line *l)
+{
+    printf("%s  %-52s error %.2e  allowed %.2e", is_good(l) ? "ok  " : "MISS", l->name, l->error,
+           l->tolerance);
+    if (l->of)
+        printf("  %zu of %zu steps told, %zu within rounding", l->told, l->of, l->of - l->told);
+    printf("\n");
+}
+
 static int report(struct cli_verify *v, bool strict, bool json)
 {
     size_t misses = 0, unchecked = 0;
@@ -42,14 +67,18 @@ static int report(struct cli_verify *v, bool strict, bool json)
     qsort(v->lines.items, v->lines.n, sizeof *v->lines.items, worst_first);
     for (size_t i = 0; i < v->lines.n; i++) {
         const struct cli_verify_line *l = &v->lines.items[i];
-        bool good = l->error <= l->tolerance;
+        bool good = is_good(l);
         misses += !good;
         if (!json)
-            printf("%s  %-52s error %.2e  allowed %.2e\n", good ? "ok  " : "MISS", l->name,
-                   l->error, l->tolerance);
-        json_array_append_new(checks, json_pack("{s:s, s:f, s:f, s:b}", "name", l->name, "error",
-                                                isfinite(l->error) ? l->error : 1e308, "tolerance",
-                                                l->tolerance, "ok", good));
+            print_line(l);
+        json_t *one = json_pack("{s:s, s:f, s:f, s:b}", "name", l->name, "error",
+                                isfinite(l->error) ? l->error : 1e308, "tolerance", l->tolerance,
+                                "ok", good);
+        if (l->of) {
+            json_object_set_new(one, "steps", json_integer((json_int_t) l->of));
+            json_object_set_new(one, "steps_told", json_integer((json_int_t) l->told));
+        }
+        json_array_append_new(checks, one);
     }
     for (size_t i = 0; i < tuff_weights_count(v->golden); i++) {
         const char *name = tuff_weights_get(v->golden, i)->name;
@@ -86,9 +115,7 @@ static enum tuff_status check_all(struct cli_verify *v)
     TUFF_TRY(cli_verify_training(v));
     TUFF_TRY(cli_verify_clipping(v));
     TUFF_TRY(cli_verify_smoothing(v));
-    TUFF_TRY(cli_verify_generation(v->ctx, v->device, v->model_path, &v->config, v->golden,
-                                   add_checked_line, v));
-    return cli_verify_processors(v->ctx, v->golden, add_checked_line, v);
+    return cli_verify_texts_and_rules(v, 0);
 }
 
 struct options {
@@ -130,7 +157,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
         {"strict", CLI_FLAG, &o.strict, NULL, "tensors not checked are an error too", 0, 0},
         {"json", CLI_FLAG, &o.json, NULL, "one JSON object a pair", 0, 0},
         {"dtype", CLI_STRING, &type, "TYPE",
-         "f16, bf16: a pass and its gradients with numbers stored in that; f32: everything", 0, 0},
+         "f16, bf16: a pass, its gradients, texts with numbers stored in that; f32: everything", 0, 0},
     };
     int code = cli_parse(cli, command, options, TUFF_COUNT(options), &words, argc, argv);
     if (code < 0 && (!words.n || words.n % 2))

@@ -206,5 +206,10 @@ enum tuff_status cli_verify_half(struct cli_verify *v)
 {
     double unit = v->half == TUFF_F16 ? 0x1p-11 : 0x1p-8;
     TUFF_TRY(check_forward(v, unit));
-    return v->config.task == TUFF_TASK_ENCODE ? TUFF_OK : check_gradients(v, unit);
+    if (v->config.task != TUFF_TASK_ENCODE)
+        TUFF_TRY(check_gradients(v, unit));
+    v->config.frozen_dtype = v->half;
+    enum tuff_status status = cli_verify_texts_and_rules(v, v->tolerance);
+    v->config.frozen_dtype = TUFF_F32;
+    return status;
 }

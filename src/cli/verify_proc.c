@@ -136,7 +136,7 @@ static enum tuff_status check_rule(struct sets *s, enum rule rule, cli_line_fn l
         else if (want != -INFINITY)
             worst = TUFF_MAX(worst, fabs(got - want) / TUFF_MAX(fabs(want), 1));
     }
-    return line(user, name, worst, 1e-5);
+    return line(user, name, worst, 1e-5, 0, 0);
 }
 
 enum tuff_status cli_verify_processors(struct tuff_ctx *ctx, const struct tuff_weights_file *golden,
