@@ -20,11 +20,16 @@ struct mark {
     uint32_t cp;
     uint32_t class; /* canonical combining class; 0 starts a new group */
     uint32_t place; /* while sorting: keeps equals in order */
-    struct tuff_range range;
+    int more;       /* than one character stand where characters of the input stood: 1: came out of the one
+                       before it, 0: stands for one, -1: for two, ... */
 };
 struct marks {
     struct mark *items;
     size_t n, cap;
+    struct {
+        struct tuff_range *items;
+        size_t n, cap;
+    } from; /* of the characters that were decomposed */
 };
 
 static bool decompose(struct marks *out, uint32_t cp, bool compat, struct tuff_range range)
@@ -41,13 +46,17 @@ static bool decompose(struct marks *out, uint32_t cp, bool compat, struct tuff_r
         parts[0] = (utf8proc_int32_t) cp;
         n = 1;
     }
+    struct tuff_range *from = TUFF_PUSH(&out->from);
+    if (!from)
+        return false;
+    *from = range;
     for (utf8proc_ssize_t i = 0; i < n; i++) {
         struct mark *mark = TUFF_PUSH(out);
         if (!mark)
             return false;
         uint32_t part = (uint32_t) parts[i];
         int class = part < 0x300 ? 0 : utf8proc_get_property(parts[i])->combining_class;
-        *mark = (struct mark){part, (uint32_t) class, 0, range};
+        *mark = (struct mark) {part, (uint32_t) class, 0, i > 0};
     }
     return true;
 }
@@ -99,6 +108,7 @@ static void compose(struct marks *marks)
                            : 0;
         if (one) {
             m[starter].cp = one;
+            m[starter].more += m[i].more - 1;
             continue;
         }
         last_class = m[i].class ? (int) m[i].class : -1;
@@ -107,6 +117,16 @@ static void compose(struct marks *marks)
         m[n++] = m[i];
     }
     marks->n = n;
+}
+
+/* Where the i-th character is from; *next counts what was used up. The Hugging Face library goes by places:
+ * marks that changed their order, or that one further on was composed across, stand for what stood there. */
+static struct tuff_range range_of(const struct marks *marks, size_t i, size_t *next)
+{
+    int more = marks->items[i].more;
+    size_t at = *next - (more > 0 && *next);
+    *next += more > 0 ? 0 : (size_t) (1 - more);
+    return marks->from.items[TUFF_MIN(at, marks->from.n - 1)];
 }
 
 static bool is_ascii(const struct tuff_piece *p)
@@ -135,10 +155,13 @@ enum tuff_status tuff_normalize_form(struct tuff_ctx *ctx, bool compat, bool com
         reorder(&marks);
         if (compose_after)
             compose(&marks);
-        for (size_t i = 0; i < marks.n; i++)
-            tuff_normal_add_char(out, marks.items[i].cp, marks.items[i].range);
+        for (size_t i = 0, next = 0; i < marks.n; i++) {
+            struct tuff_range range = range_of(&marks, i, &next);
+            tuff_normal_add_char(out, marks.items[i].cp, range);
+        }
     }
     free(marks.items);
+    free(marks.from.items);
     return good ? TUFF_OK : tuff_fail(ctx, TUFF_E_NOMEM, "normalizing: out of host memory");
 }
 
@@ -162,10 +185,12 @@ static void put_lower(struct bert *b, uint32_t cp, struct tuff_range range)
 static void flush_marks(struct bert *b)
 {
     reorder(&b->marks);
-    for (size_t i = 0; i < b->marks.n; i++)
+    for (size_t i = 0, next = 0; i < b->marks.n; i++) {
+        struct tuff_range range = range_of(&b->marks, i, &next);
         if (!tuff_char_is_nonspacing_mark(b->marks.items[i].cp))
-            put_lower(b, b->marks.items[i].cp, b->marks.items[i].range);
-    b->marks.n = 0;
+            put_lower(b, b->marks.items[i].cp, range);
+    }
+    b->marks.n = b->marks.from.n = 0;
 }
 
 /* One character on its way; between characters below U+00C0, which neither come apart nor are
@@ -207,5 +232,6 @@ enum tuff_status tuff_normalize_bert(struct tuff_ctx *ctx, const struct tuff_nor
     }
     flush_marks(&b);
     free(b.marks.items);
+    free(b.marks.from.items);
     return b.failed ? tuff_fail(ctx, TUFF_E_NOMEM, "normalizing: out of host memory") : TUFF_OK;
 }

@@ -129,24 +129,26 @@ static size_t run_pipeline(struct tuff_ctx *ctx, json_t *line, const char *where
     return n;
 }
 
-static void pipelines(struct tuff_ctx *ctx)
+static void pipelines(struct tuff_ctx *ctx, const char *file, size_t lines, size_t least)
 {
     struct tuff_map map = {0};
     size_t n_lines = 0, n_cases = 0;
-    CHECK_OK(ctx, tuff_os_map(ctx, GOLDEN "pipelines.jsonl", &map));
+    char path[1024];
+    snprintf(path, sizeof path, GOLDEN "%s", file);
+    CHECK_OK(ctx, tuff_os_map(ctx, path, &map));
     for (size_t i = 0; i < map.size;) {
         const uint8_t *end = memchr(map.data + i, '\n', map.size - i);
         size_t n = end ? (size_t) (end - map.data) - i : map.size - i;
         char where[64];
         json_t *line = NULL;
-        snprintf(where, sizeof where, "pipelines.jsonl:%zu", ++n_lines);
+        snprintf(where, sizeof where, "%s:%zu", file, ++n_lines);
         CHECK_OK(ctx, tuff_json_parse(ctx, where, map.data + i, n, &line));
         if (line)
             n_cases += run_pipeline(ctx, line, where);
         json_decref(line);
         i += n + 1;
     }
-    CHECK(n_lines == 60 && n_cases > 150);
+    CHECK(n_lines == lines && n_cases >= least);
     tuff_os_unmap(&map);
 }
 
@@ -230,7 +232,8 @@ static void sampling(struct tuff_ctx *ctx)
 int main(void)
 {
     struct tuff_ctx *ctx = tuff_ctx_create(NULL);
-    pipelines(ctx);
+    pipelines(ctx, "pipelines.jsonl", 60, 150);
+    pipelines(ctx, "marks.jsonl", 18, 144);
     dropout(ctx);
     sampling(ctx);
     tuff_ctx_destroy(ctx);

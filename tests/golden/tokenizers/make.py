@@ -9,6 +9,8 @@ pipelines.jsonl   tokenizers of random components around the models of the folde
 options/word-level, options/ctc: whole words, characters as speech recognition has them; made by
                   "make.py --word-level" alone
 wordlevel-trained: "make.py --word-level-trained"
+marks.jsonl       the same for normalization forms and texts of combining marks; made by
+                  "make.py --marks" alone
 train/<name>/     corpus.txt, train.json (settings) and tokenizer.json (the result)"""
 import json
 import os
@@ -143,12 +145,49 @@ def word_level_trained():
     write(folder, "train.json", json.dumps(settings, indent=1) + "\n")
 
 
+def encoding(e):
+    return {"ids": e.ids, "type_ids": e.type_ids, "offsets": [list(o) for o in e.offsets],
+            "words": e.word_ids, "attention_mask": e.attention_mask,
+            "special_tokens_mask": e.special_tokens_mask,
+            "overflowing": [x.ids for x in e.overflowing]}
+
+
+def marks():
+    """Texts whose marks change their order, are composed across others, or come apart."""
+    letters = "aeoAO\u0915\u05d0\u0627\u1100\u1161\u30ab\u00e9\u1eb1\ufb01\u00bd\uff76\ufdfa"
+    above = "\u0301\u0308\u20d7\u0327\u0323\u0345\u1ab0\u0344\u0f73\u05b8\u064e\u0651\u093f\u094d\u0e33\u11a8\uff9e"
+    N, P, lines = normalizers, pre_tokenizers, []
+    for normalizer in (N.NFC(), N.NFD(), N.NFKC(), N.NFKD(), N.BertNormalizer(True, True, True, True),
+                       N.BertNormalizer(False, False, True, False), N.Sequence([N.NFKD(), N.NFC()]),
+                       N.Sequence([N.NFD(), N.StripAccents()]), N.Sequence([N.Lowercase(), N.NFKC()])):
+        for folder in ("unigram-trained", "gpt1-trained"):
+            root = json.load(open(f"{HERE}/{folder}/tokenizer.json", encoding="utf-8"))
+            root.update(normalizer=None, pre_tokenizer=None, decoder=None, added_tokens=[], post_processor=None)
+            tok = Tokenizer.from_str(json.dumps(root))
+            tok.normalizer = normalizer
+            tok.pre_tokenizer = rng.choice([P.ByteLevel(False, use_regex=False), P.FixedLength(1), P.FixedLength(2)])
+            tok.decoder = decoders.Fuse()
+            root, cases = json.loads(tok.to_str()), []
+            del root["model"]
+            for _ in range(8):
+                text = "".join(rng.choice(above if rng.random() < 0.7 else letters) for _ in range(rng.randint(1, 14)))
+                got = tok.encode(text)
+                cases.append(dict({"text": text}, **encoding(got), decoded=tok.decode(got.ids)))
+            lines.append(json.dumps({"model": folder, "parts": root, "cases": cases}, ensure_ascii=False,
+                                    separators=(",", ":")))
+    write(HERE, "marks.jsonl", "\n".join(lines) + "\n")
+
+
 if "--word-level-trained" in sys.argv:
     word_level_trained()
     sys.exit()
 
 if "--word-level" in sys.argv:
     word_levels()
+    sys.exit()
+
+if "--marks" in sys.argv:
+    marks()
     sys.exit()
 
 options("prefix", set_pre(pre_tokenizers.ByteLevel(True)))
@@ -231,13 +270,6 @@ def post_processor(vocab):
     return some(lambda: PP.BertProcessing(a, b), lambda: PP.RobertaProcessing(a, b, flip(), flip()),
                 lambda: PP.ByteLevel(trim_offsets=flip()), lambda: template,
                 lambda: PP.Sequence([PP.ByteLevel(trim_offsets=True), template]))
-
-
-def encoding(e):
-    return {"ids": e.ids, "type_ids": e.type_ids, "offsets": [list(o) for o in e.offsets],
-            "words": e.word_ids, "attention_mask": e.attention_mask,
-            "special_tokens_mask": e.special_tokens_mask,
-            "overflowing": [x.ids for x in e.overflowing]}
 
 
 def pipeline():
