@@ -117,6 +117,8 @@ static enum tuff_status finish(struct tuff_ctx *ctx, const char *name, struct tu
     const struct tuff_pretok *pretok = &tok->pretok;
     bpe->raw_bytes = pretok->n && pretok->items[pretok->n - 1].kind == TUFF_PRETOK_BYTELEVEL &&
                      !bpe->prefix[0] && !bpe->suffix[0] && !bpe->byte_fallback;
+    for (size_t i = 0; i + 1 < pretok->n; i++) /* one before spells, and the last spells what it spelled */
+        bpe->raw_bytes &= pretok->items[i].kind != TUFF_PRETOK_BYTELEVEL;
     tok->pretok.raw_bytes = bpe->raw_bytes;
     for (int byte = 0; byte < 256; byte++) {
         char text[3];

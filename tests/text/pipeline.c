@@ -233,7 +233,7 @@ int main(void)
 {
     struct tuff_ctx *ctx = tuff_ctx_create(NULL);
     pipelines(ctx, "pipelines.jsonl", 60, 150);
-    pipelines(ctx, "marks.jsonl", 18, 144);
+    pipelines(ctx, "marks.jsonl", 21, 168);
     dropout(ctx);
     sampling(ctx);
     tuff_ctx_destroy(ctx);

@@ -9,8 +9,8 @@ pipelines.jsonl   tokenizers of random components around the models of the folde
 options/word-level, options/ctc: whole words, characters as speech recognition has them; made by
                   "make.py --word-level" alone
 wordlevel-trained: "make.py --word-level-trained"
-marks.jsonl       the same for normalization forms and texts of combining marks; made by
-                  "make.py --marks" alone
+marks.jsonl       the same for normalization forms and texts of combining marks, and for two
+                  ByteLevels in a row; made by "make.py --marks" alone
 train/<name>/     corpus.txt, train.json (settings) and tokenizer.json (the result)"""
 import json
 import os
@@ -159,13 +159,15 @@ def marks():
     N, P, lines = normalizers, pre_tokenizers, []
     for normalizer in (N.NFC(), N.NFD(), N.NFKC(), N.NFKD(), N.BertNormalizer(True, True, True, True),
                        N.BertNormalizer(False, False, True, False), N.Sequence([N.NFKD(), N.NFC()]),
-                       N.Sequence([N.NFD(), N.StripAccents()]), N.Sequence([N.Lowercase(), N.NFKC()])):
-        for folder in ("unigram-trained", "gpt1-trained"):
+                       N.Sequence([N.NFD(), N.StripAccents()]), N.Sequence([N.Lowercase(), N.NFKC()]), None):
+        for folder in ("unigram-trained", "gpt1-trained", "bpe-trained")[:2 if normalizer else None]:
             root = json.load(open(f"{HERE}/{folder}/tokenizer.json", encoding="utf-8"))
             root.update(normalizer=None, pre_tokenizer=None, decoder=None, added_tokens=[], post_processor=None)
             tok = Tokenizer.from_str(json.dumps(root))
             tok.normalizer = normalizer
             tok.pre_tokenizer = rng.choice([P.ByteLevel(False, use_regex=False), P.FixedLength(1), P.FixedLength(2)])
+            if not normalizer:  # what is spelled is spelled again
+                tok.pre_tokenizer = P.Sequence([P.ByteLevel(True, use_regex=False), P.Whitespace(), P.ByteLevel(False)])
             tok.decoder = decoders.Fuse()
             root, cases = json.loads(tok.to_str()), []
             del root["model"]
