@@ -15,9 +15,10 @@ extern "C" {
  *     .csv .tsv               RFC 4180: the first row names the fields; a field in double quotes may hold
  *                             separators, line ends and, doubled, quotes. Rows without text are left out
  * UTF-8, with or without a byte order mark; lines end in LF or CR LF. Of folders all such files in them and
- * below are taken, sorted by byte. */
+ * below are taken, sorted by byte; they must be of one of these kinds: else TUFF_E_ARG names two. */
 struct tuff_field {
-    const char *name; /* what the file calls it */
+    const char *name; /* what the file calls it: a column; a member of an object or, where it has none of that
+                         name, "meta.text": a member of a member. Of lists numbers from 0 are the names */
     bool optional;    /* records may lack it */
 };
 struct tuff_dataset_params {

@@ -11,6 +11,7 @@
 extern "C" {
 #endif
 
+#define TUFF_FIT_WARMUP 20
 #define TUFF_FIT_STEPS_MAX 10000000 /* of one run: each has its rate in a table */
 
 enum tuff_fit_kind {
@@ -98,7 +99,7 @@ TUFF_API bool tuff_fit_on_nan_find(const char *name, enum tuff_fit_on_nan *on_na
  * model's answers, of words over all labels but "O" together. */
 struct tuff_fit_task {
     const char *name;                /* "mlm", "classification", "token-classification"; NULL: none */
-    const char *text, *pair, *label; /* names of fields; text NULL: "text"; pair NULL: none */
+    const char *text, *pair, *label; /* names of fields, see tuff_field; text NULL: "text"; pair NULL: none */
     bool whole;                      /* a .txt file is one record */
     double mask_share;               /* of mlm; 0: 0.15 */
     bool whole_words;
@@ -122,6 +123,7 @@ struct tuff_fit_params {
     /* Instead of text: examples, which `data` then only names. A micro-batch has about batch * context tokens of
      * them; a share `validation` of them, drawn by the seed, is held out. They outlive the run. */
     const struct tuff_examples *examples;
+    const char *fields;             /* tuff_sft_params.fields of them, kept with the run; or NULL */
     /* Or a task on records. `init` may be a model with another head, or none: then this one is new; without it
      * `config` is a new model's. A micro-batch is `batch` texts, of one of several lengths (tuff_collate_group); a
      * share `validation` of them, drawn by the seed, is held out. TUFF_E_UNSUPPORTED: a family without such a
@@ -135,7 +137,8 @@ struct tuff_fit_params {
     int64_t batch, context, accumulate; /* a step is `accumulate` micro-batches [batch, context]. Of a task
                                        context 0 is the longest text's, at most the model's; longer ones are cut, of
                                        mlm several */
-    struct tuff_schedule_params schedule; /* of the learning rate */
+    struct tuff_schedule_params schedule; /* of the learning rate; warmup -1: TUFF_FIT_WARMUP steps, or a quarter of
+                                       all where that is less; a run by `seconds` has a quarter at most */
     struct tuff_optimizer_params optimizer; /* without rates and groups: those come from `schedule`
                                                and weight_decay, which group 0 has */
     double weight_decay;

@@ -140,11 +140,13 @@ TUFF_API enum tuff_status tuff_model_context_check(struct tuff_ctx *ctx,
  * many times as its factor. 0: it does not say. */
 TUFF_API int64_t tuff_model_positions(const struct tuff_model_config *config);
 /* TUFF_E_UNSUPPORTED, named after `where`, for models of other tasks: all but causal language models;
- * all but those and encoder-decoders. */
+ * all but those and encoder-decoders; all but those and classifiers of texts and of tokens. */
 TUFF_API enum tuff_status tuff_model_check_causal(struct tuff_ctx *ctx, const char *where,
                                                   const struct tuff_model_config *config);
 TUFF_API enum tuff_status tuff_model_check_writes(struct tuff_ctx *ctx, const char *where,
                                                   const struct tuff_model_config *config);
+TUFF_API enum tuff_status tuff_model_check_prompted(struct tuff_ctx *ctx, const char *where,
+                                                    const struct tuff_model_config *config);
 /* The config's rates, or all of them set. */
 TUFF_API bool tuff_model_has_dropout(const struct tuff_model_config *config);
 TUFF_API void tuff_model_set_dropout(struct tuff_model_config *config, double rate);

@@ -17,17 +17,24 @@ enum tuff_adapter_kind { TUFF_ADAPTER_LORA, TUFF_ADAPTER_PROMPT, TUFF_ADAPTER_PR
 struct tuff_soft_prompt_params {
     enum tuff_adapter_kind kind; /* PROMPT or PREFIX */
     int64_t virtual_tokens;      /* n, 1 to TUFF_VIRTUAL_TOKENS_MAX */
+    bool pooler;                 /* of a classifier: its pooler learns too */
 };
 
 /* As tuff_model_create, but the model's own parameters are TUFF_FROZEN and there is one trainable one, in
  * group 1 (not decayed), "prompt_embeddings": [n, C] of prompt tuning, [n, 2 L K] of prefix tuning, row by row
  * layer 0's key, layer 0's value, layer 1's key ..., K being the width of keys (as rotated, where the model
  * rotates them). Forward passes of [B, T] texts are over n + T tokens and give the hidden states of the last T;
- * positions count from the first virtual token. Causal language models only: TUFF_E_UNSUPPORTED. */
+ * positions count from the first virtual token. Of a classifier its head is trainable too, as tuff_lora_create has
+ * it under the names "base_model.<name>"; one of texts over a prompt (not a prefix) reads the first virtual token,
+ * as PEFT's does: there the hidden states are those of the first T. TUFF_E_UNSUPPORTED: neither a causal language
+ * model nor a classifier (PEFT knows no soft prompt of masked words). */
 TUFF_API enum tuff_status tuff_soft_prompt_create(struct tuff_store *store,
                                                   const struct tuff_model_config *config,
                                                   const struct tuff_soft_prompt_params *params,
                                                   struct tuff_model **model);
+/* Sets `pooler` to what `config`, a model with its task set, needs over the checkpoint at `base`: see tuff_lora_head. */
+TUFF_API enum tuff_status tuff_soft_prompt_head(struct tuff_ctx *ctx, const struct tuff_model_config *config,
+                                                const char *base, struct tuff_soft_prompt_params *params);
 /* After the model's weights. Prompt tuning begins with rows of the model's own table drawn by the seed, prefix
  * tuning with normal values of the config's initializer_range. */
 TUFF_API enum tuff_status tuff_soft_prompt_init(struct tuff_model *model, uint64_t seed);
@@ -42,6 +49,7 @@ struct tuff_adapter_info {
     enum tuff_adapter_kind kind;
     int64_t virtual_tokens; /* 0: LoRA */
     bool head;              /* it has modules_to_save */
+    bool pooler;            /* the pooler among them */
     char *base;             /* the model it is for, the caller's to free; NULL: it does not say */
 };
 TUFF_API enum tuff_status tuff_adapter_read(struct tuff_ctx *ctx, const char *folder,

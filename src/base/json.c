@@ -91,3 +91,57 @@ enum tuff_status tuff_json_string(struct tuff_ctx *ctx, const char *name, const 
         *out = json_string_value(value);
     return TUFF_OK;
 }
+
+/* ---- paths ---- */
+
+/* The member whose name is the first n bytes of `name`. */
+static const json_t *step_into(const json_t *value, const char *name, size_t n)
+{
+    char key[256], *end;
+    if (n >= sizeof key)
+        return NULL;
+    memcpy(key, name, n);
+    key[n] = 0;
+    if (!json_is_array(value))
+        return json_object_get(value, key);
+    size_t i = (size_t) strtoull(key, &end, 10);
+    return n && !*end && key[0] >= '0' && key[0] <= '9' ? json_array_get(value, i) : NULL;
+}
+
+const json_t *tuff_json_at(const json_t *value, const char *path)
+{
+    const json_t *found = step_into(value, path, strlen(path));
+    for (const char *dot = strchr(path, '.'); dot && !found; dot = strchr(dot + 1, '.')) {
+        const json_t *inner = step_into(value, path, (size_t) (dot - path));
+        found = inner ? tuff_json_at(inner, dot + 1) : NULL;
+    }
+    return found;
+}
+
+enum tuff_status tuff_json_not_at(struct tuff_ctx *ctx, const char *where, const json_t *value, const char *path)
+{
+    const char *rest = path, *key;
+    const json_t *inner;
+    json_t *one;
+    for (const char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.'))
+        if ((inner = step_into(value, rest, (size_t) (dot - rest)))) {
+            value = inner;
+            rest = dot + 1;
+        }
+    int n = rest > path ? (int) (rest - path) - 1 : 0; /* of the path, that is there */
+    if (!json_is_object(value))
+        return json_is_array(value) ? tuff_fail(ctx, TUFF_E_FORMAT, "%s: no field \"%s\"; \"%.*s\" is a list of %zu",
+                                                where, path, n, path, json_array_size(value))
+                                    : tuff_fail(ctx, TUFF_E_FORMAT, "%s: no field \"%s\"; \"%.*s\" is no object",
+                                                where, path, n, path);
+    struct tuff_text list = {0};
+    json_object_foreach((json_t *) (uintptr_t) value, key, one)
+        tuff_text_printf(&list, "%s\"%s\"", list.n ? ", " : "", key);
+    enum tuff_status status =
+        n ? tuff_fail(ctx, TUFF_E_FORMAT, "%s: no field \"%s\"; in \"%.*s\" there are %.300s", where, path, n, path,
+                      list.s ? list.s : "none")
+          : tuff_fail(ctx, TUFF_E_FORMAT, "%s: no field \"%s\"; there are %.300s", where, path,
+                      list.s ? list.s : "none");
+    tuff_text_fini(&list);
+    return status;
+}

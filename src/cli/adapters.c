@@ -2,7 +2,6 @@
 #include "cli/adapters.h"
 #include "base/os.h"
 #include "tuff/lora.h"
-#include "tuff/soft_prompt.h"
 
 #include <math.h>
 
@@ -98,6 +97,36 @@ enum tuff_status cli_adapters_config(struct cli *cli, const char *own, const str
         enum tuff_status status = weight != 0 ? add_head(cli, folder, config, head) : TUFF_OK;
         free(folder);
         TUFF_TRY(status);
+    }
+    return TUFF_OK;
+}
+
+enum tuff_status cli_find_soft_prompt(struct cli *cli, const char *own, const struct cli_strings *words, char **soft,
+                                      struct tuff_soft_prompt_params *params)
+{
+    *soft = NULL;
+    for (size_t i = 0; i < words->n + (own != NULL); i++) {
+        struct tuff_adapter_info info;
+        char *folder = i < words->n ? cli_model_folder(cli, words->items[i]) : strdup(own);
+        if (!folder)
+            return no_memory(cli);
+        if (i < words->n && !cli_has_file(folder, "adapter_config.json")) { /* "=WEIGHT", or nothing */
+            free(folder);
+            continue;
+        }
+        enum tuff_status status = tuff_adapter_read(cli->ctx, folder, &info);
+        free(info.base);
+        bool is_soft = status == TUFF_OK && info.kind != TUFF_ADAPTER_LORA;
+        if (is_soft && *soft)
+            status = tuff_fail(cli->ctx, TUFF_E_ARG, "%s: a second soft prompt, after %s: one at a time "
+                               "is possible", folder, *soft);
+        if (status != TUFF_OK || !is_soft) {
+            free(folder);
+            TUFF_TRY(status);
+            continue;
+        }
+        *soft = folder;
+        *params = (struct tuff_soft_prompt_params) {info.kind, info.virtual_tokens, info.pooler};
     }
     return TUFF_OK;
 }

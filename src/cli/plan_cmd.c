@@ -282,7 +282,10 @@ static enum tuff_status read_adapters(struct plan *p)
     if ((p->lora_word != NULL) + (p->prompt_tuning > 0) + (p->prefix_tuning > 0) > 1)
         return tuff_fail(ctx, TUFF_E_ARG, "--lora, --prompt-tuning and --prefix-tuning exclude each other");
     p->soft_prompt = (struct tuff_soft_prompt_params) {
-        p->prefix_tuning ? TUFF_ADAPTER_PREFIX : TUFF_ADAPTER_PROMPT, p->prompt_tuning + p->prefix_tuning};
+        .kind = p->prefix_tuning ? TUFF_ADAPTER_PREFIX : TUFF_ADAPTER_PROMPT,
+        .virtual_tokens = p->prompt_tuning + p->prefix_tuning};
+    if (p->soft_prompt.virtual_tokens)
+        TUFF_TRY(tuff_soft_prompt_head(ctx, &p->config, folder, &p->soft_prompt));
     if (p->lora_word) {
         TUFF_TRY(tuff_lora_parse(ctx, p->lora_word, &p->lora, &p->lora_memory));
         TUFF_TRY(tuff_lora_head(ctx, &p->config, folder, &p->lora));

@@ -147,7 +147,7 @@ static enum tuff_status load(struct cli_training *t)
     TUFF_TRY(tuff_model_context_check(ctx, &config, p->context));
     TUFF_TRY(tuff_tokenizer_load(ctx, p->tokenizer ? p->tokenizer : s->folder, &s->tokenizer));
     s->load = (struct tuff_sft_params) {.data = p->data, .n_data = p->n_data, .model = s->folder,
-                                        .template_file = s->template_file,
+                                        .fields = p->fields, .template_file = s->template_file,
                                         .tokenizer = s->tokenizer,
                                         .end_token = config.eos_token_id, .context = p->context,
                                         .cut = s->cut};
@@ -267,8 +267,10 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     struct tuff_fit_params *p = &t.params;
     const struct cli_option options[] = {
         {"model", CLI_STRING, &s.model, "DIR", "checkpoint or run to fine-tune", 0, 0},
-        {"data", CLI_STRINGS, &t.data, "FILE", "instructions or conversations, .json or .jsonl; "
-         "repeatable", 0, 0},
+        {"data", CLI_STRINGS, &t.data, "PATH", "instructions or conversations, .json, .jsonl, .csv or .tsv, or a "
+         "folder of one of these kinds; repeatable", 0, 0},
+        {"fields", CLI_STRING, &p->fields, "WHAT", "where a record has them: prompt=meta.question,answer=answers.0, "
+         "input=, system=; or messages=PATH", 0, 0},
         {"tokenizer", CLI_STRING, &p->tokenizer, "PATH", "when it is not in the model's folder", 0,
          0},
         {"template", CLI_STRING, &s.template_file, "FILE", "chat template (Jinja) instead of the "
@@ -303,7 +305,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 const struct cli_command cli_sft = {
     .name = "sft",
     .summary = "fine-tune a model on instructions or conversations",
-    .usage = "--model DIR --data FILE --out RUN [OPTIONS]",
+    .usage = "--model DIR --data PATH --out RUN [OPTIONS]",
     .example = "tuff sft --model gpt2 --data alpaca.json --out run --epochs 3",
     .run = run,
 };

@@ -31,8 +31,10 @@ enum tuff_status cli_task_config(struct cli_task *t)
 static enum tuff_status load(struct cli_task *t, enum tuff_encoder_result result)
 {
     struct tuff_ctx *ctx = t->cli->ctx;
+    struct tuff_soft_prompt_params soft;
+    TUFF_TRY(cli_find_soft_prompt(t->cli, t->adapted ? t->folder : NULL, &t->adapters, &t->soft, &soft));
     const struct cli_adapted adapted = {.weights = t->model, .own = t->adapted ? t->folder : NULL,
-                                        .words = &t->adapters, .head = t->head, .ema = t->ema};
+                                        .words = &t->adapters, .soft = t->soft, .head = t->head, .ema = t->ema};
     TUFF_TRY(tuff_tokenizer_load(ctx,
                                  t->tokenizer                               ? t->tokenizer
                                  : t->adapted && cli_has_file(t->folder, "tokenizer.json") ? t->folder
@@ -40,7 +42,8 @@ static enum tuff_status load(struct cli_task *t, enum tuff_encoder_result result
                                  &t->tok));
     TUFF_TRY(tuff_model_file_dtype(ctx, t->model, &t->config.frozen_dtype));
     TUFF_TRY(tuff_store_create(ctx, t->device, &t->store));
-    TUFF_TRY(tuff_model_create(t->store, &t->config, &t->net));
+    TUFF_TRY(t->soft ? tuff_soft_prompt_create(t->store, &t->config, &soft, &t->net)
+                     : tuff_model_create(t->store, &t->config, &t->net));
     TUFF_TRY(tuff_encoder_create(ctx,
                                  &(struct tuff_encoder_params) {.store = t->store,
                                                                 .model = t->net,
@@ -48,6 +51,13 @@ static enum tuff_status load(struct cli_task *t, enum tuff_encoder_result result
                                  &t->encoder));
     TUFF_TRY(tuff_store_allocate(t->store, false, 0));
     return cli_adapters_load(t->cli, t->net, &adapted);
+}
+
+/* Tokens that a text may have; 0: any number. */
+static int64_t most_tokens(const struct cli_task *t)
+{
+    int64_t n = tuff_model_positions(&t->config);
+    return n ? TUFF_MAX(n - tuff_model_virtual_tokens(t->net), 1) : 0;
 }
 
 int cli_task_load(struct cli_task *t, enum tuff_encoder_result result)
@@ -68,6 +78,7 @@ void cli_task_close(struct cli_task *t)
     free(t->words.items);
     free(t->adapters.items);
     free(t->weights);
+    free(t->soft);
     free(t->head);
     free(t->folder);
 }
@@ -114,7 +125,7 @@ static enum tuff_status keep(void *user, size_t i, const float *values, size_t r
 static enum tuff_status tokenize(struct batch *b)
 {
     struct cli_task *t = b->task;
-    struct tuff_truncation cut = {.max_length = (size_t) tuff_model_positions(&t->config)};
+    struct tuff_truncation cut = {.max_length = (size_t) most_tokens(t)};
     struct tuff_encode_params params = {.flags = TUFF_ENCODE_ADD_SPECIAL | TUFF_ENCODE_NO_PADDING |
                                                 TUFF_ENCODE_CHAR_OFFSETS};
     struct tuff_input inputs[AT_ONCE] = {{0}};
@@ -140,7 +151,7 @@ static enum tuff_status encode(struct batch *b)
     struct tuff_encoder_input inputs[AT_ONCE];
     for (size_t i = 0; i < b->n; i++) {
         const struct tuff_encoding *e = &b->texts[i].encoding;
-        int64_t most = tuff_model_positions(&b->task->config); /* 0: any */
+        int64_t most = most_tokens(b->task);
         if (!e->n || (most && e->n > (size_t) most))
             return tuff_fail(b->task->cli->ctx, TUFF_E_RANGE,
                              "text %zu has %zu tokens; the model takes 1 to %lld (--truncate cuts)",

@@ -3,7 +3,6 @@
 #include "base/json.h"
 #include "base/os.h"
 #include "cli/device.h"
-#include "tuff/soft_prompt.h"
 
 #include <math.h>
 
@@ -99,36 +98,6 @@ static enum tuff_status load_weights(struct cli *cli, struct cli_text *t)
                                                     .ema = t->ema});
 }
 
-/* The soft prompt among the adapters, if there is one: the model is made with it. */
-static enum tuff_status find_soft_prompt(struct cli *cli, struct cli_text *t,
-                                         struct tuff_soft_prompt_params *soft)
-{
-    for (size_t i = 0; i < t->adapters.n + t->adapted; i++) {
-        struct tuff_adapter_info info;
-        char *folder = i < t->adapters.n ? cli_model_folder(cli, t->adapters.items[i]) : strdup(t->folder);
-        if (!folder)
-            return tuff_fail(cli->ctx, TUFF_E_NOMEM, "out of host memory");
-        if (i < t->adapters.n && !cli_has_file(folder, "adapter_config.json")) { /* "=WEIGHT", or nothing */
-            free(folder);
-            continue;
-        }
-        enum tuff_status status = tuff_adapter_read(cli->ctx, folder, &info);
-        free(info.base);
-        bool is_soft = status == TUFF_OK && info.kind != TUFF_ADAPTER_LORA;
-        if (is_soft && t->soft)
-            status = tuff_fail(cli->ctx, TUFF_E_ARG, "%s: a second soft prompt, after %s: one at a time "
-                               "is possible", folder, t->soft);
-        if (status != TUFF_OK || !is_soft) {
-            free(folder);
-            TUFF_TRY(status);
-            continue;
-        }
-        t->soft = folder;
-        *soft = (struct tuff_soft_prompt_params) {info.kind, info.virtual_tokens};
-    }
-    return TUFF_OK;
-}
-
 /* Device, weights, and the generator where there are params for one. */
 static int start(struct cli *cli, const struct cli_command *command, struct cli_text *t,
                  struct tuff_generator_params *params)
@@ -143,7 +112,7 @@ static int start(struct cli *cli, const struct cli_command *command, struct cli_
         status = tuff_model_file_dtype(cli->ctx, t->weights, &t->config.frozen_dtype);
     struct tuff_soft_prompt_params soft;
     if (status == TUFF_OK)
-        status = find_soft_prompt(cli, t, &soft);
+        status = cli_find_soft_prompt(cli, t->adapted ? t->folder : NULL, &t->adapters, &t->soft, &soft);
     if (status == TUFF_OK)
         status = t->soft ? tuff_soft_prompt_create(t->store, &t->config, &soft, &t->model)
                          : tuff_model_create(t->store, &t->config, &t->model);

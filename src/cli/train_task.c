@@ -40,7 +40,7 @@ static int prepare(struct cli_training *t)
 
 int cli_train_task(struct cli *cli, const struct cli_command *train_command, int argc, char **argv)
 {
-    static const char *const without[] = {"pack", "seconds", "prompt-tuning", "prefix-tuning", "neftune", NULL};
+    static const char *const without[] = {"pack", "seconds", "neftune", NULL};
     const struct cli_command command = {
         .name = train_command->name,
         .summary = "train a model on a task",
@@ -56,8 +56,9 @@ int cli_train_task(struct cli *cli, const struct cli_command *train_command, int
         {"task", CLI_STRING, &task->name, "NAME", "mlm: masked words are guessed; classification: a label a "
          "text; token-classification: a label a word", 0, 0},
         {"data", CLI_STRINGS, &t.data, "PATH", ".jsonl, .json, .csv, .tsv or .txt (a record a line), or a "
-         "folder of them; repeatable", 0, 0},
-        {"text-field", CLI_STRING, &task->text, "NAME", "of the text, or the list of words (text)", 0, 0},
+         "folder of one of these kinds; repeatable", 0, 0},
+        {"text-field", CLI_STRING, &task->text, "NAME", "of the text, or the list of words (text); of "
+         "JSON meta.text is in meta", 0, 0},
         {"pair-field", CLI_STRING, &task->pair, "NAME", "of a second text", 0, 0},
         {"label-field", CLI_STRING, &task->label, "NAME", "of the label, or the list of labels (label)", 0,
          0},

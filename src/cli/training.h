@@ -36,7 +36,7 @@ struct cli_training {
 };
 #define CLI_TRAINING                                                                               \
     .params = {.batch = 8, .context = 128, .accumulate = 1, .weight_decay = 0.1,                   \
-               .schedule = {TUFF_SCHEDULE_COSINE, 1e-3, 0.1, 20, 1, 1, 0.1}, .dropout = -1,        \
+               .schedule = {TUFF_SCHEDULE_COSINE, 1e-3, 0.1, -1, 1, 1, 0.1}, .dropout = -1,        \
                .eval_every = -1, .eval_batches = 64, .save_every = -1, .validation = 0.1,          \
                .keep = 2, .seed = 1},                                                              \
     .adamw_beta2 = 0.95, .schedule = "cosine", .optimizer = "adamw", .log_format = "text"

@@ -1,6 +1,7 @@
 /* data/sft: records to examples, by way of a chat template; see tuff/sft.h. */
 #include "tuff/sft.h"
 #include "data/chat_form.h"
+#include "data/corpus.h"
 #include "data/record.h"
 
 #define AT_ONCE 1024 /* conversations that are encoded together, on all cores */
@@ -15,6 +16,7 @@ struct loading {
     struct tuff_examples *examples;
     struct tuff_sft_report *report;
     struct tuff_chat_form form;
+    struct tuff_record_fields fields;
     struct { struct conversation *items; size_t n, cap; } waiting;
 };
 
@@ -180,7 +182,7 @@ static enum tuff_status encode(struct loading *l)
 static enum tuff_status take(void *user, const char *where, const json_t *record)
 {
     struct loading *l = user;
-    json_t *messages = tuff_record_messages(l->ctx, where, record);
+    json_t *messages = tuff_record_messages(l->ctx, where, record, &l->fields);
     if (!messages)
         return TUFF_E_FORMAT;
     enum tuff_status status = TUFF_OK;
@@ -218,13 +220,20 @@ enum tuff_status tuff_sft_load(struct tuff_ctx *ctx, const struct tuff_sft_param
 {
     struct loading l = {.ctx = ctx, .params = params, .examples = examples, .report = report};
     *report = (struct tuff_sft_report) {0};
+    struct tuff_corpus files = {0};
     enum tuff_status status = open_form(ctx, params, &l.form);
     snprintf(report->form, sizeof report->form, "%s", l.form.source ? l.form.source : "");
-    for (size_t i = 0; i < params->n_data && status == TUFF_OK; i++) {
-        status = tuff_records_read(ctx, params->data[i], take, &l);
+    if (status == TUFF_OK)
+        status = tuff_record_fields_parse(ctx, params->fields, &l.fields);
+    if (status == TUFF_OK)
+        status = tuff_corpus_find(ctx, params->data, params->n_data, TUFF_FILE_RECORDS, &files);
+    for (size_t i = 0; i < files.n && status == TUFF_OK; i++) {
+        status = tuff_records_read(ctx, files.paths[i], take, &l);
         if (status == TUFF_OK)
             status = encode(&l);
     }
+    tuff_corpus_fini(&files);
+    tuff_record_fields_free(&l.fields);
     if (status == TUFF_OK && !report->used)
         status = tuff_fail(ctx, TUFF_E_ARG, "%s: no example to learn from: of %zu records %zu have "
                            "no answer, %zu are longer than %lld tokens",

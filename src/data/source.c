@@ -2,17 +2,9 @@
 #include "data/source.h"
 #include "data/corpus.h"
 
-static const char *const endings[] = {".txt", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", NULL};
-
 static enum tuff_status no_memory(struct tuff_ctx *ctx)
 {
     return tuff_fail(ctx, TUFF_E_NOMEM, "dataset: out of host memory");
-}
-
-static bool ends_with(const char *name, const char *end)
-{
-    size_t n = strlen(name), m = strlen(end);
-    return n > m && !strcmp(name + n - m, end);
 }
 
 static bool is_blank(uint8_t c)
@@ -66,17 +58,16 @@ static enum tuff_status open_file(struct tuff_ctx *ctx, struct tuff_source *s,
     f->column = tuff_arena_alloc(&s->memory, TUFF_MAX(s->n_fields, 1) * sizeof *f->column);
     if (!f->column)
         return no_memory(ctx);
-    bool comma = ends_with(f->path, ".csv");
-    if (comma || ends_with(f->path, ".tsv")) {
+    enum tuff_file_kind kind = tuff_file_kind(f->path);
+    if (kind == TUFF_FILE_TABLE) {
         f->kind = TUFF_SOURCE_TABLE;
-        f->separator = comma ? ',' : '\t';
+        f->separator = tuff_table_separator(f->path);
         return read_header(ctx, s, f);
     }
     size_t at = f->start;
     while (at < f->map.size && is_blank(f->map.data[at]))
         at++;
-    bool json = ends_with(f->path, ".json") || ends_with(f->path, ".jsonl") ||
-                ends_with(f->path, ".ndjson");
+    bool json = kind == TUFF_FILE_JSON;
     if (json && at < f->map.size && f->map.data[at] == '[') {
         f->kind = TUFF_SOURCE_ARRAY;
         return tuff_json_parse(ctx, f->path, f->map.data + f->start, f->map.size - f->start, &f->root);
@@ -89,7 +80,7 @@ enum tuff_status tuff_source_init(struct tuff_ctx *ctx, const struct tuff_datase
                                   struct tuff_source *s)
 {
     *s = (struct tuff_source) {.n_fields = params->n_fields, .whole = params->whole};
-    TUFF_TRY(tuff_corpus_find(ctx, params->paths, params->n_paths, endings, &s->files));
+    TUFF_TRY(tuff_corpus_find(ctx, params->paths, params->n_paths, TUFF_FILE_TEXT | TUFF_FILE_RECORDS, &s->files));
     s->file = tuff_calloc(s->files.n, sizeof *s->file);
     s->fields = tuff_calloc(TUFF_MAX(params->n_fields, 1), sizeof *s->fields);
     if (!s->file || !s->fields)
@@ -169,20 +160,6 @@ enum tuff_status tuff_source_next(struct tuff_ctx *ctx, const struct tuff_source
 
 /* ---- reading ---- */
 
-static enum tuff_status no_field(struct tuff_ctx *ctx, const char *where, const char *name,
-                                 const json_t *object)
-{
-    struct tuff_text list = {0};
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *) (uintptr_t) object, key, value)
-        tuff_text_printf(&list, "%s\"%s\"", list.n ? ", " : "", key);
-    enum tuff_status status = tuff_fail(ctx, TUFF_E_FORMAT, "%s: no field \"%s\"; there are %.300s",
-                                        where, name, list.s ? list.s : "none");
-    tuff_text_fini(&list);
-    return status;
-}
-
 /* NULL: it is no text, number or truth value, or memory is exhausted. */
 static const char *scalar(struct tuff_arena *arena, const json_t *value)
 {
@@ -217,10 +194,10 @@ static enum tuff_status read_object(struct tuff_ctx *ctx, const struct tuff_sour
     if (!json_is_object(object))
         return tuff_fail(ctx, TUFF_E_FORMAT, "%s: not a JSON object", record->where);
     for (size_t i = 0; i < s->n_fields; i++) {
-        const json_t *json = json_object_get(object, s->fields[i].name);
+        const json_t *json = tuff_json_at(object, s->fields[i].name);
         if (!json || json_is_null(json)) {
             if (!s->fields[i].optional)
-                return no_field(ctx, record->where, s->fields[i].name, object);
+                return tuff_json_not_at(ctx, record->where, object, s->fields[i].name);
         } else if (!read_value(arena, json, &record->values[i])) {
             return tuff_fail(ctx, TUFF_E_FORMAT, "%s: \"%s\" is neither a text, a number, nor a list "
                              "of them", record->where, s->fields[i].name);

@@ -50,6 +50,8 @@ enum tuff_status tuff_source_read(struct tuff_ctx *ctx, const struct tuff_source
 
 /* ---- table.c: RFC 4180 ---- */
 
+/* Between fields, as the file's name says. */
+char tuff_table_separator(const char *path);
 /* The end of the row at `at`, behind its line end; *lines grows by the line ends it has. 0: a quote is open at
  * the end of the file. */
 size_t tuff_table_row_end(const struct tuff_source_file *file, size_t at, size_t *lines);

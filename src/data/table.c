@@ -1,6 +1,12 @@
 /* data/table: rows of CSV and TSV as RFC 4180 has them; see source.h. */
 #include "data/source.h"
 
+char tuff_table_separator(const char *path)
+{
+    size_t n = strlen(path);
+    return n && path[n - 3] == 't' ? '\t' : ',';
+}
+
 size_t tuff_table_row_end(const struct tuff_source_file *file, size_t at, size_t *lines)
 {
     const uint8_t *s = file->map.data;

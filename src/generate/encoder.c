@@ -2,6 +2,7 @@
  * padded on the right. */
 #include "base/base.h"
 #include "tuff/encoder.h"
+#include "tuff/soft_prompt.h"
 
 #define SHORTEST 16
 #define BUCKETS 32
@@ -59,7 +60,7 @@ void tuff_encoder_destroy(struct tuff_encoder *e)
 static int64_t most_tokens(const struct tuff_encoder *e)
 {
     int64_t n = tuff_model_positions(tuff_model_get_config(e->params.model));
-    return n > 0 ? n : 1 << 20;
+    return n > 0 ? TUFF_MAX(n - tuff_model_virtual_tokens(e->params.model), 1) : 1 << 20;
 }
 
 /* The k-th length; the last is what the model has. */

@@ -23,7 +23,11 @@ static enum tuff_status read_info(struct tuff_ctx *ctx, const char *path, const 
         return tuff_fail(ctx, TUFF_E_UNSUPPORTED, "%s: \"peft_type\" is \"%.40s\"; supported are LORA, "
                          "PROMPT_TUNING and PREFIX_TUNING", path, type ? type : "");
     info->kind = (enum tuff_adapter_kind) kind;
-    info->head = json_array_size(json_object_get(root, "modules_to_save")) > 0;
+    const json_t *modules = json_object_get(root, "modules_to_save"), *module;
+    size_t i;
+    info->head = json_array_size(modules) > 0;
+    json_array_foreach(modules, i, module)
+        info->pooler |= json_is_string(module) && !strcmp(json_string_value(module), "pooler");
     if (base && !(info->base = strdup(base)))
         return no_memory(ctx);
     if (info->kind == TUFF_ADAPTER_LORA)
@@ -64,6 +68,10 @@ static enum tuff_status count_labels(struct tuff_ctx *ctx, const char *folder, b
     for (size_t i = 0; i < TUFF_COUNT(names) && status == TUFF_OK; i++) {
         snprintf(name, sizeof name, TUFF_LORA_PREFIX "%s", names[i]);
         const struct tuff_file_tensor *t = tuff_weights_find(file, name);
+        if (!t) { /* beside virtual tokens */
+            snprintf(name, sizeof name, TUFF_PEFT_PREFIX "%s", names[i]);
+            t = tuff_weights_find(file, name);
+        }
         if (!t || t->rank != 2 || (same_task && t->dims[0] == c->num_labels))
             continue;
         c->num_labels = t->dims[0];

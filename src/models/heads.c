@@ -139,6 +139,15 @@ enum tuff_status tuff_model_check_causal(struct tuff_ctx *ctx, const char *where
                : refuse_task(ctx, where, c, "a causal language model");
 }
 
+enum tuff_status tuff_model_check_prompted(struct tuff_ctx *ctx, const char *where,
+                                           const struct tuff_model_config *c)
+{
+    return c->task == TUFF_TASK_CAUSAL_LM || c->task == TUFF_TASK_SEQUENCE_CLASSIFICATION ||
+                   c->task == TUFF_TASK_TOKEN_CLASSIFICATION
+               ? TUFF_OK
+               : refuse_task(ctx, where, c, "a causal language model or a classifier");
+}
+
 enum tuff_status tuff_model_check_writes(struct tuff_ctx *ctx, const char *where,
                                          const struct tuff_model_config *c)
 {

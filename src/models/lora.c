@@ -27,14 +27,14 @@ bool tuff_module_ends_in(const char *module, const char *end)
     return k && n >= k && !strcmp(module + n - k, end) && (n == k || module[n - k - 1] == '.');
 }
 
-const char *const *tuff_lora_module(const struct tuff_lora_params *p, const char *name)
+const char *const *tuff_module_find(const char *const *modules, size_t n, const char *name)
 {
     char module[200];
     for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
         snprintf(module, sizeof module, "%.*s", (int) (dot - name), name);
-        for (size_t i = 0; i < p->n_modules_to_save; i++)
-            if (tuff_module_ends_in(module, p->modules_to_save[i]))
-                return &p->modules_to_save[i];
+        for (size_t i = 0; i < n; i++)
+            if (tuff_module_ends_in(module, modules[i]))
+                return &modules[i];
     }
     return NULL;
 }
@@ -119,8 +119,9 @@ static enum tuff_status add_saved(struct tuff_model *m, const char *name, int64_
     if (!tuff_weight_of_head(name, m->family->prefix))
         return tuff_fail(m->ctx, TUFF_E_ARG, "lora: \"modules_to_save\" \"%s\": %s is no part of a head", *module,
                          name);
-    m->lora->matched[m->lora->params.n_targets + (size_t) (module - m->lora->params.modules_to_save)] = true;
-    snprintf(full, sizeof full, PREFIX "%s", name);
+    if (m->lora)
+        m->lora->matched[m->lora->params.n_targets + (size_t) (module - m->lora->params.modules_to_save)] = true;
+    snprintf(full, sizeof full, "%s%s", m->lora ? PREFIX : TUFF_PEFT_PREFIX, name);
     return tuff_weight_add(m->store, full, rows, cols, cols ? 0 : 1, TUFF_F32, file, to);
 }
 
@@ -128,7 +129,11 @@ enum tuff_status tuff_lora_declare(struct tuff_model *m, const char *name, int64
                                    int64_t cols, const struct tuff_file_order *file,
                                    struct tuff_variable **to)
 {
-    const char *const *whole = m->lora ? tuff_lora_module(&m->lora->params, name) : NULL;
+    size_t modules;
+    const char *const *list = m->soft ? tuff_soft_prompt_modules(m, &modules) : m->lora->params.modules_to_save;
+    if (m->lora)
+        modules = m->lora->params.n_modules_to_save;
+    const char *const *whole = tuff_module_find(list, modules, name);
     if (whole)
         return add_saved(m, name, rows, cols, file, whole, to);
     size_t n = strlen(name), end = n > 7 && !strcmp(name + n - 7, ".weight") ? n - 7 : 0;
@@ -322,7 +327,7 @@ enum tuff_status tuff_lora_init(struct tuff_model *m, uint64_t seed)
 bool tuff_lora_owns(const struct tuff_variable *v)
 {
     return tuff_variable_role(v) == TUFF_TRAINABLE &&
-           (!strncmp(tuff_variable_name(v), PREFIX, strlen(PREFIX)) ||
+           (!strncmp(tuff_variable_name(v), TUFF_PEFT_PREFIX, strlen(TUFF_PEFT_PREFIX)) ||
             !strcmp(tuff_variable_name(v), TUFF_SOFT_PROMPT_NAME));
 }
 
@@ -330,10 +335,11 @@ const char *tuff_lora_saved(const struct tuff_variable *v)
 {
     static const char *const ends[] = {".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"};
     const char *name = tuff_variable_name(v);
-    bool other = strncmp(name, PREFIX, strlen(PREFIX)) != 0;
+    bool of_lora = !strncmp(name, PREFIX, strlen(PREFIX));
+    bool other = strncmp(name, TUFF_PEFT_PREFIX, strlen(TUFF_PEFT_PREFIX)) != 0;
     for (size_t i = 0; i < TUFF_COUNT(ends) && !other; i++)
         other = strlen(name) > strlen(ends[i]) && !strcmp(name + strlen(name) - strlen(ends[i]), ends[i]);
-    return other ? NULL : name + strlen(PREFIX);
+    return other ? NULL : name + strlen(of_lora ? PREFIX : TUFF_PEFT_PREFIX);
 }
 
 /* ---- the command line ---- */

@@ -82,7 +82,7 @@ static json_t *target_names(const struct tuff_model *m)
 }
 
 /* NULL where there is none. */
-static json_t *text_list(const char *const *texts, size_t n)
+json_t *tuff_peft_texts(const char *const *texts, size_t n)
 {
     json_t *list = n ? json_array() : NULL;
     for (size_t i = 0; i < n; i++)
@@ -90,24 +90,31 @@ static json_t *text_list(const char *const *texts, size_t n)
     return list;
 }
 
+const char *tuff_peft_task(enum tuff_task task)
+{
+    switch (task) {
+    case TUFF_TASK_CAUSAL_LM: return "CAUSAL_LM";
+    case TUFF_TASK_SEQUENCE_CLASSIFICATION: return "SEQ_CLS";
+    case TUFF_TASK_TOKEN_CLASSIFICATION: return "TOKEN_CLS";
+    case TUFF_TASK_TRANSLATION: return "SEQ_2_SEQ_LM";
+    default: return NULL; /* PEFT has no more */
+    }
+}
+
 static json_t *config_json(const struct tuff_model *m, const char *base)
 {
-    static const char *const tasks[] = {[TUFF_TASK_CAUSAL_LM] = "CAUSAL_LM",
-                                        [TUFF_TASK_SEQUENCE_CLASSIFICATION] = "SEQ_CLS",
-                                        [TUFF_TASK_TOKEN_CLASSIFICATION] = "TOKEN_CLS",
-                                        [TUFF_TASK_TRANSLATION] = "SEQ_2_SEQ_LM"}; /* PEFT has no more */
     const struct tuff_lora *l = m->lora;
-    json_t *targets = text_list(l->params.targets, l->params.n_targets);
+    json_t *targets = tuff_peft_texts(l->params.targets, l->params.n_targets);
     if (!targets)
         targets = target_names(m);
     return json_pack("{s:s, s:s?, s:s?, s:I, s:f, s:f, s:b, s:b, s:o, s:b, s:s, s:b, s:o?}",
-                     "peft_type", "LORA", "task_type", tasks[m->config.task], "base_model_name_or_path", base,
+                     "peft_type", "LORA", "task_type", tuff_peft_task(m->config.task), "base_model_name_or_path", base,
                      "r", (json_int_t) l->params.rank, "lora_alpha", l->params.alpha,
                      "lora_dropout", l->params.dropout, "use_rslora", (int) l->params.rslora,
                      "use_dora", (int) l->params.dora, "target_modules", targets, "fan_in_fan_out",
                      (m->family->needs & TUFF_WEIGHTS_BY_INPUT) != 0, "bias", "none",
                      "inference_mode", 1, "modules_to_save",
-                     text_list(l->params.modules_to_save, l->params.n_modules_to_save));
+                     tuff_peft_texts(l->params.modules_to_save, l->params.n_modules_to_save));
 }
 
 enum tuff_status tuff_peft_save(struct tuff_model *m, const char *folder, json_t *root)
@@ -150,7 +157,7 @@ enum tuff_status tuff_peft_check(struct tuff_model *m, const char *folder,
     enum tuff_status status = path ? tuff_weights_open(m->ctx, path, &file) : no_memory(m->ctx);
     for (size_t i = 0; i < missing->n && status == TUFF_OK; i++) {
         const struct tuff_variable *v = missing->items[i];
-        snprintf(name, sizeof name, TUFF_LORA_PREFIX "%s", tuff_weight_name(v));
+        snprintf(name, sizeof name, "%s%s", tuff_lora_owns(v) ? "" : TUFF_LORA_PREFIX, tuff_variable_name(v));
         if (!tuff_weights_find(file, name))
             status = tuff_fail(m->ctx, TUFF_E_FORMAT, "%s: has no %s, nor has the model it is for", path, name);
     }
@@ -436,7 +443,7 @@ static enum tuff_status merge_all(struct merge *j, const struct tuff_weights_fil
         char module[300];
         if (length <= prefix || strncmp(t->name, TUFF_LORA_PREFIX, prefix))
             return other_model(j, t->name);
-        if (tuff_lora_module(j->params, t->name + prefix)) {
+        if (tuff_module_find(j->params->modules_to_save, j->params->n_modules_to_save, t->name + prefix)) {
             TUFF_TRY(merge_whole(j, t, t->name + prefix));
             whole++;
             continue;

@@ -294,7 +294,7 @@ enum tuff_status tuff_model_load_base(struct tuff_model *m, const char *path, ui
             i++;
         if (i == m->parameters.n)
             continue; /* frozen ones are 0 */
-        status = m->lora && !tuff_lora_owns(missing.items[k])
+        status = (m->lora || m->soft) && !tuff_lora_owns(missing.items[k])
                      ? tuff_fail(m->ctx, TUFF_E_ARG, "%s: has no %s, which adapters leave frozen", path,
                                  tuff_weight_name(missing.items[k]))
                      : init_parameter(m, i, seed);

@@ -173,9 +173,9 @@ enum tuff_status tuff_lora_declare(struct tuff_model *m, const char *name, int64
 struct tuff_tensor *tuff_lora_apply(struct tuff_graph *g, struct tuff_model *m,
                                     struct tuff_tensor *seed, struct tuff_tensor *hidden);
 void tuff_lora_apply_heads(struct tuff_graph *g, struct tuff_model *m, struct tuff_tensor *seed);
-/* `module` is or ends, behind a dot, in `end`; a parameter's name is in one of modules_to_save, NULL: is not. */
+/* `module` is or ends, behind a dot, in `end`; which of n modules a parameter's name is in, NULL: none. */
 bool tuff_module_ends_in(const char *module, const char *end);
-const char *const *tuff_lora_module(const struct tuff_lora_params *params, const char *name);
+const char *const *tuff_module_find(const char *const *modules, size_t n, const char *name);
 void tuff_lora_free(struct tuff_lora *lora);
 
 /* Virtual tokens; soft_prompt.c. Each does nothing for models without. */
@@ -189,7 +189,9 @@ enum tuff_status tuff_soft_prompt_write(struct tuff_program *p, const struct tuf
 void tuff_soft_prompt_keys(struct tuff_graph *g, const struct tuff_model *m, int64_t layer,
                            const struct tuff_model_inputs *in, struct tuff_tensor **q,
                            struct tuff_tensor **k, struct tuff_tensor **v);
-/* Embeddings that are learnt, and of whole sequences the hidden states of the texts alone. */
+/* Modules of the head that learn beside the virtual tokens, n of them. */
+const char *const *tuff_soft_prompt_modules(const struct tuff_model *m, size_t *n);
+/* Embeddings that are learnt, and of whole sequences the hidden states that tuff_soft_prompt_create says. */
 struct tuff_tensor *tuff_soft_prompt_apply(struct tuff_graph *g, struct tuff_model *m,
                                            const struct tuff_model_inputs *in,
                                            struct tuff_tensor *hidden);
@@ -289,6 +291,9 @@ struct tuff_tensor *tuff_block_attend(struct tuff_graph *g, struct tuff_model *m
 enum tuff_status tuff_peft_save(struct tuff_model *m, const char *folder, json_t *root);
 /* These from that file; other names or shapes: TUFF_E_FORMAT, "an adapter for another model". */
 enum tuff_status tuff_peft_load(struct tuff_model *m, const char *folder);
+/* "task_type", NULL where PEFT has none; a list, NULL where it is empty. */
+const char *tuff_peft_task(enum tuff_task task);
+json_t *tuff_peft_texts(const char *const *texts, size_t n);
 /* TUFF_E_FORMAT where a variable is not in that file. */
 enum tuff_status tuff_peft_check(struct tuff_model *m, const char *folder,
                                  const struct tuff_missing_weights *missing);

@@ -10,6 +10,8 @@
 #include "tuff/ops.h"
 
 #define NAME TUFF_SOFT_PROMPT_NAME
+/* What PEFT names of every classifier, and what may be new with it. */
+static const char *const head_modules[] = {"classifier", "score", "pooler"};
 #define INIT_STREAM ((uint64_t) 0x70726f6d << 32)
 
 static enum tuff_status no_memory(struct tuff_ctx *ctx)
@@ -27,7 +29,29 @@ int64_t tuff_model_virtual_tokens(const struct tuff_model *m)
     return m->soft ? m->soft->virtual_tokens : 0;
 }
 
+/* Of n + T rows a classifier of texts reads the first, whatever it holds: in prompt tuning the first virtual
+ * token's, as with PEFT; the keys and values of a prefix have no row of their own. */
+static bool reads_virtual_token(const struct tuff_model *m)
+{
+    return m->soft->kind == TUFF_ADAPTER_PROMPT && m->config.task == TUFF_TASK_SEQUENCE_CLASSIFICATION;
+}
+
 /* ---- declaring ---- */
+
+const char *const *tuff_soft_prompt_modules(const struct tuff_model *m, size_t *n)
+{
+    *n = m->config.task == TUFF_TASK_CAUSAL_LM ? 0 : TUFF_COUNT(head_modules) - !m->soft->pooler;
+    return head_modules;
+}
+
+enum tuff_status tuff_soft_prompt_head(struct tuff_ctx *ctx, const struct tuff_model_config *config,
+                                       const char *base, struct tuff_soft_prompt_params *params)
+{
+    struct tuff_lora_params head = {0};
+    TUFF_TRY(tuff_lora_head(ctx, config, base, &head));
+    params->pooler = head.n_modules_to_save > 1;
+    return TUFF_OK;
+}
 
 enum tuff_status tuff_soft_prompt_create(struct tuff_store *store,
                                          const struct tuff_model_config *config,
@@ -39,7 +63,7 @@ enum tuff_status tuff_soft_prompt_create(struct tuff_store *store,
     if (params->virtual_tokens < 1 || params->virtual_tokens > TUFF_VIRTUAL_TOKENS_MAX)
         return tuff_fail(ctx, TUFF_E_RANGE, "soft prompt: %lld virtual tokens; 1 to %d are possible",
                          (long long) params->virtual_tokens, TUFF_VIRTUAL_TOKENS_MAX);
-    TUFF_TRY(tuff_model_check_causal(ctx, "a soft prompt", config));
+    TUFF_TRY(tuff_model_check_prompted(ctx, "a soft prompt", config));
     TUFF_TRY(tuff_model_create_with(store, config, NULL, params, out));
     const struct tuff_model_config *c = &(*out)->config;
     bool prefix = params->kind == TUFF_ADAPTER_PREFIX;
@@ -125,7 +149,7 @@ struct tuff_tensor *tuff_soft_prompt_apply(struct tuff_graph *g, struct tuff_mod
     if (in->cache)
         return hidden;
     int64_t n = m->soft->virtual_tokens;
-    return tuff_copy(g, tuff_slice(g, hidden, 1, n, tuff_dims(hidden)[1] - n));
+    return tuff_copy(g, tuff_slice(g, hidden, 1, reads_virtual_token(m) ? 0 : n, tuff_dims(hidden)[1] - n));
 }
 
 enum tuff_status tuff_soft_prompt_write(struct tuff_program *p, const struct tuff_model *m,
@@ -190,14 +214,18 @@ static json_t *config_json(const struct tuff_model *m, const char *base)
     const struct tuff_model_config *c = &m->config;
     bool prefix = m->soft->kind == TUFF_ADAPTER_PREFIX;
     int64_t heads = prefix ? c->num_key_value_heads : c->num_attention_heads;
-    json_t *root = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:i, s:b}", "peft_type",
-                             prefix ? "PREFIX_TUNING" : "PROMPT_TUNING", "task_type", "CAUSAL_LM",
+    size_t n_modules;
+    const char *const *modules = tuff_soft_prompt_modules(m, &n_modules);
+    json_t *root = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:i, s:b, s:o?}", "peft_type",
+                             prefix ? "PREFIX_TUNING" : "PROMPT_TUNING", "task_type",
+                             tuff_peft_task(m->config.task),
                              "base_model_name_or_path", base, "num_virtual_tokens",
                              (json_int_t) m->soft->virtual_tokens, "token_dim",
                              (json_int_t) (prefix ? kv_width(c) : c->hidden_size),
                              "num_attention_heads", (json_int_t) heads, "num_layers",
                              (json_int_t) c->num_hidden_layers, "num_transformer_submodules", 1,
-                             "inference_mode", 1);
+                             "inference_mode", 1, "modules_to_save",
+                             tuff_peft_texts(modules, n_modules));
     if (root && prefix) {
         json_object_set_new(root, "encoder_hidden_size", json_integer((json_int_t) c->hidden_size));
         json_object_set_new(root, "prefix_projection", json_false());

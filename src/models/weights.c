@@ -252,8 +252,9 @@ static bool expected(struct tuff_store *store, const char *name,
     if (tuff_store_find(store, name) || tuff_store_find(store, longer) ||
         (names->tied && !strcmp(name, names->tied)))
         return true;
-    for (int i = 0; i < 2; i++) { /* what an adapter saves */
-        snprintf(longer, sizeof longer, TUFF_LORA_PREFIX "%s%s", i ? names->prefix : "", name);
+    for (int i = 0; i < 4; i++) { /* what an adapter saves */
+        snprintf(longer, sizeof longer, "%s%s%s", i & 2 ? TUFF_LORA_PREFIX : TUFF_PEFT_PREFIX,
+                 i & 1 ? names->prefix : "", name);
         const struct tuff_variable *v = tuff_store_find(store, longer);
         if (v && tuff_lora_saved(v))
             return true;

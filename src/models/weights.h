@@ -7,8 +7,9 @@
 
 #include <math.h>
 
-/* What names of adapters' tensors begin with. */
-#define TUFF_LORA_PREFIX "base_model.model."
+/* What names of adapters' tensors begin with; of a head beside virtual tokens only with TUFF_PEFT_PREFIX. */
+#define TUFF_PEFT_PREFIX "base_model."
+#define TUFF_LORA_PREFIX TUFF_PEFT_PREFIX "model."
 
 /* cols 0: a vector of `rows`. frozen: config.frozen_dtype. file: NULL, or the order files have it
  * in. */

@@ -233,6 +233,43 @@ uint64_t tuff_fit_epoch_steps(const struct fit *f, int64_t epochs)
     return tuff_div_up(windows, (uint64_t) p->batch * each);
 }
 
+/* What the loader will have, over the same examples. */
+static enum tuff_status expect_example_batches(struct fit *f, uint64_t *batches)
+{
+    const struct tuff_fit_params *p = f->params;
+    size_t n = tuff_examples_count(p->examples), train = n, n_shapes = 0;
+    struct tuff_example_loader *loader = NULL;
+    struct tuff_train_shape *shapes = NULL;
+    uint32_t *order = NULL;
+    enum tuff_status status = tuff_examples_split(f->ctx, n, p->validation, p->seed, &order, &train);
+    if (status == TUFF_OK)
+        status = tuff_example_shapes(f->ctx, p->examples, order, n, p->batch, p->context, p->pack, &shapes, &n_shapes);
+    if (status == TUFF_OK)
+        status = tuff_example_loader_create(f->ctx,
+                                            &(struct tuff_example_loader_params) {
+                                                .examples = p->examples, .indices = order, .n = train,
+                                                .shapes = shapes, .n_shapes = n_shapes, .shuffle = true,
+                                                .pack = p->pack},
+                                            &loader);
+    *batches = status == TUFF_OK ? tuff_example_loader_batches(loader) : 0;
+    tuff_example_loader_destroy(loader);
+    free(shapes);
+    free(order);
+    return status;
+}
+
+enum tuff_status tuff_fit_expect_steps(struct fit *f, int64_t epochs, uint64_t *steps)
+{
+    uint64_t batches;
+    if (!f->task && !f->params->examples) {
+        *steps = tuff_fit_epoch_steps(f, epochs);
+        return TUFF_OK;
+    }
+    TUFF_TRY(f->task ? tuff_task_expect_batches(f, &batches) : expect_example_batches(f, &batches));
+    *steps = tuff_div_up(batches * (uint64_t) epochs, (uint64_t) f->params->accumulate);
+    return TUFF_OK;
+}
+
 /* Room for the ids, targets and segments of micro-batch i; that behind the step's is evaluation's. */
 static uint32_t *room_of(const struct fit *f, int64_t i)
 {

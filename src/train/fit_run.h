@@ -135,6 +135,8 @@ enum tuff_status tuff_task_config(struct fit *f);
 enum tuff_status tuff_task_load(struct fit *f);
 enum tuff_status tuff_task_open_loaders(struct fit *f);
 uint64_t tuff_task_batches(const struct fit *f); /* micro-batches an epoch */
+/* The same before the loaders are open. */
+enum tuff_status tuff_task_expect_batches(struct fit *f, uint64_t *batches);
 enum tuff_status tuff_task_fetch(struct fit *f, const struct tuff_data_position *from);
 bool tuff_task_validates(const struct fit *f);
 /* A further set; *set is closed after failures too. */
@@ -151,6 +153,8 @@ enum tuff_status tuff_fit_open_data(struct fit *f);
 enum tuff_status tuff_fit_open_loaders(struct fit *f);
 /* Steps that so many epochs are. */
 uint64_t tuff_fit_epoch_steps(const struct fit *f, int64_t epochs);
+/* The same before the loaders are open. */
+enum tuff_status tuff_fit_expect_steps(struct fit *f, int64_t epochs, uint64_t *steps);
 /* Examples for evaluation alone, after what is trained on was opened. */
 enum tuff_status tuff_fit_open_examples(struct fit *f, const struct tuff_examples *examples,
                                         struct tuff_example_loader **loader);

@@ -86,14 +86,11 @@ static enum tuff_status find_base(struct fit *f)
 static enum tuff_status read_adapters(struct fit *f)
 {
     const struct tuff_fit_params *p = f->params;
-    if (p->task.name && (p->prompt_tuning || p->prefix_tuning))
-        return tuff_fail(f->ctx, TUFF_E_UNSUPPORTED, "%s: soft prompts are for language models, not for task %s",
-                         p->prompt_tuning ? "prompt-tuning" : "prefix-tuning", p->task.name);
     if ((p->lora != NULL) + (p->prompt_tuning != 0) + (p->prefix_tuning != 0) > 1)
         return tuff_fail(f->ctx, TUFF_E_ARG, "lora, prompt-tuning and prefix-tuning exclude each other");
     f->soft_prompt = (struct tuff_soft_prompt_params) {
-        p->prefix_tuning ? TUFF_ADAPTER_PREFIX : TUFF_ADAPTER_PROMPT,
-        p->prefix_tuning + p->prompt_tuning};
+        .kind = p->prefix_tuning ? TUFF_ADAPTER_PREFIX : TUFF_ADAPTER_PROMPT,
+        .virtual_tokens = p->prefix_tuning + p->prompt_tuning};
     return p->lora ? tuff_lora_parse(f->ctx, p->lora, &f->lora, &f->lora_memory) : TUFF_OK;
 }
 
@@ -185,12 +182,13 @@ static enum tuff_status choose_config(struct fit *f, const char **changed)
     return tuff_model_context_check(f->ctx, &f->config, p->context);
 }
 
-/* Of a run that was told its steps; of one by time, and of a task, the step count sets a limit to warm-up. */
+/* As told; where it was left to us, or the steps are as many as fit into a time, a quarter of them at most. */
 static int64_t warmup(const struct fit *f)
 {
     const struct tuff_fit_params *p = f->params;
-    return (p->steps > 0 || p->epochs > 0) && !f->task ? p->schedule.warmup
-                                         : TUFF_MIN(p->schedule.warmup, f->steps / 4);
+    int64_t told = p->schedule.warmup;
+    bool known = told >= 0 && (p->steps > 0 || p->epochs > 0);
+    return known ? told : TUFF_MIN(told >= 0 ? told : TUFF_FIT_WARMUP, f->steps / 4);
 }
 
 static enum tuff_status plan_steps(struct fit *f)
@@ -223,10 +221,13 @@ void tuff_fit_fill_rates(struct fit *f, int64_t n)
 static enum tuff_status choose_memory(struct fit *f)
 {
     struct tuff_fit_params *p = &f->own;
-    int64_t rates = p->steps > 0 ? p->steps : TIMED_STEPS_MAX;
+    uint64_t expected = (uint64_t) p->steps;
     struct tuff_memory_choice c;
     if (!p->memory)
         return TUFF_OK;
+    if (!expected && p->epochs > 0) /* batch times accumulate stays, and so do the steps */
+        TUFF_TRY(tuff_fit_expect_steps(f, p->epochs, &expected));
+    int64_t rates = expected ? (int64_t) TUFF_MIN(expected, (uint64_t) TUFF_FIT_STEPS_MAX) : TIMED_STEPS_MAX;
     struct tuff_trainer_params params = {.batch = p->batch, .context = p->context, .amp = p->amp,
                                          .amp_dtype = p->amp_dtype,
                                          .lora = p->lora ? &f->lora : NULL,
@@ -374,8 +375,8 @@ static enum tuff_status choose_steps(struct fit *f)
 enum tuff_status tuff_fit_restore(struct fit *f)
 {
     const char *weights = tuff_fit_adapts(f->params) ? f->init : f->resume_from;
-    TUFF_TRY(f->task && f->params->lora ? tuff_model_load_adapted(f->model, weights, f->resume_from)
-                                        : tuff_model_load(f->model, weights));
+    TUFF_TRY(f->task && tuff_fit_adapts(f->params) ? tuff_model_load_adapted(f->model, weights, f->resume_from)
+                                                   : tuff_model_load(f->model, weights));
     TUFF_TRY(tuff_adapter_load(f->model, f->resume_from));
     TUFF_TRY(tuff_run_load_optimizer(f->store, f->resume_from, &f->optimizer));
     return tuff_checkpoint_drop_after(f->ctx, f->params->out, f->state.step);
@@ -475,6 +476,8 @@ enum tuff_status tuff_fit_start(struct fit *f)
         TUFF_TRY(tuff_model_file_dtype(f->ctx, f->init, &f->config.frozen_dtype));
     if (f->params->lora)
         TUFF_TRY(tuff_lora_head(f->ctx, &f->config, f->init, &f->lora));
+    if (f->soft_prompt.virtual_tokens)
+        TUFF_TRY(tuff_soft_prompt_head(f->ctx, &f->config, f->init, &f->soft_prompt));
     TUFF_TRY(choose_memory(f));
     TUFF_TRY(tuff_fit_open_loaders(f));
     TUFF_TRY(tuff_fit_open_sets(f));

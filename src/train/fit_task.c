@@ -248,6 +248,13 @@ enum tuff_status tuff_task_load(struct fit *f)
 {
     struct fit_task *t = f->task;
     int64_t most = f->config.max_position_embeddings, *context = &f->own.context;
+    if (f->soft_prompt.virtual_tokens) {
+        TUFF_TRY(tuff_model_check_prompted(f->ctx, "a soft prompt", &f->config));
+        if (most > 0 && most <= f->soft_prompt.virtual_tokens)
+            return tuff_fail(f->ctx, TUFF_E_RANGE, "%lld virtual tokens leave no room: the model takes %lld tokens",
+                             (long long) f->soft_prompt.virtual_tokens, (long long) most);
+        most = TUFF_MAX(most - f->soft_prompt.virtual_tokens, 0);
+    }
     TUFF_TRY(load_samples(f, *context ? *context : most > 0 ? most : 512, &t->set));
     int64_t longest = (int64_t) tuff_align_up(tuff_samples_longest(t->set.samples), 8);
     if (!*context)
@@ -323,6 +330,22 @@ enum tuff_status tuff_task_open_loaders(struct fit *f)
     f->eval_batches = p->eval_batches ? TUFF_MIN(p->eval_batches, f->all_batches) : f->all_batches;
     tell_data(f, n);
     return TUFF_OK;
+}
+
+enum tuff_status tuff_task_expect_batches(struct fit *f, uint64_t *batches)
+{
+    const struct tuff_fit_params *p = f->params;
+    struct tuff_collate_params c = f->task->set.collate;
+    uint32_t *order = NULL;
+    c.samples = f->task->set.samples;
+    c.batch = (size_t) p->batch;
+    enum tuff_status status =
+        tuff_examples_split(f->ctx, tuff_samples_count(c.samples), p->validation, p->seed, &order, &c.n);
+    if (status == TUFF_OK)
+        status = tuff_collate_group(f->ctx, c.samples, order, c.n, c.batch, c.time, NULL, &c.groups);
+    *batches = status == TUFF_OK ? tuff_collate_batches(&c) : 0;
+    free(order);
+    return status;
 }
 
 uint64_t tuff_task_batches(const struct fit *f)

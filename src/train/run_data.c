@@ -1,6 +1,7 @@
 /* train/run_data: RUN/data.tok, the run's text as tokens. */
 #include "base/hash.h"
 #include "base/os.h"
+#include "data/corpus.h"
 #include "train/run.h"
 #include "tuff/dataset.h"
 
@@ -34,17 +35,6 @@ static size_t cut_at(const struct tuff_map *map, size_t at)
     while (at < map->size && (map->data[at] & 0xC0) == 0x80)
         at++;
     return at;
-}
-
-/* Its name says that it holds records of fields, of which one is the text. */
-static bool has_records(const char *path)
-{
-    static const char *const ends[] = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"};
-    size_t n = strlen(path);
-    for (size_t i = 0; i < TUFF_COUNT(ends); i++)
-        if (n > strlen(ends[i]) && !strcmp(path + n - strlen(ends[i]), ends[i]))
-            return true;
-    return false;
 }
 
 struct encoding {
@@ -168,7 +158,7 @@ static enum tuff_status encode_file(struct encoding *e, const char *path)
 {
     struct tuff_map map;
     uint64_t bytes;
-    if (has_records(path)) {
+    if (tuff_file_kind(path) & TUFF_FILE_RECORDS) {
         TUFF_TRY(tuff_os_map(e->ctx, path, &map));
         bytes = map.size;
         tuff_os_unmap(&map);
@@ -185,7 +175,7 @@ enum tuff_status tuff_run_encode(struct tuff_ctx *ctx, const struct tuff_fit_par
 {
     struct encoding e = {.ctx = ctx, .params = params, .tokenizer = tokenizer};
     struct tuff_corpus corpus;
-    TUFF_TRY(tuff_corpus_init(ctx, params->data, params->n_data, &corpus));
+    TUFF_TRY(tuff_corpus_find(ctx, params->data, params->n_data, TUFF_FILE_TEXT | TUFF_FILE_RECORDS, &corpus));
     /* Nothing is held out of a share of 0: the split is behind all of it. */
     e.split = params->validation > 0
                   ? (uint64_t) ((double) corpus.bytes * (1 - params->validation))

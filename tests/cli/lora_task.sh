@@ -76,7 +76,33 @@ grep -aq cls.predictions.transform.dense.lora_B "mlm/$(cat mlm/last)/adapter_mod
 "$tuff" fill-mask --quiet --model m --adapter mlm --top 1 'the music is [MASK]' > out 2> err || fail "fill-mask: $(cat err)"
 cmp -s plain.out out && fail "masked words: the adapter changes nothing"
 
+# Virtual tokens beside a head that learns: PEFT's names; the same by --adapter and by the run; gone on with, the same
+# bits. A text may be as long as the model takes, less the virtual tokens.
+for kind in prompt prefix; do
+  train --task classification --init m --data texts.csv --out $kind --$kind-tuning 3 --lr 1e-1 --epochs 6 --save-every 18 --keep 0
+  last=$kind/$(cat $kind/last)
+  grep -q '"task_type": "SEQ_CLS"' "$last/adapter_config.json" && [ "$(tr -d ' \n' < "$last/adapter_config.json" |
+    grep -o '"modules_to_save":[^]]*')" = '"modules_to_save":["classifier","score","pooler"' ] || fail "$(cat "$last/adapter_config.json")"
+  for name in base_model.classifier.weight base_model.bert.pooler.dense.bias prompt_embeddings; do
+    grep -aq "\"$name\"" "$last/adapter_model.safetensors" || fail "$kind: no $name"
+  done
+  classify --model m --adapter $kind > adapted
+  classify --model $kind | cmp - adapted || fail "$kind: not the same by the run"
+  [ "$(cut -d ' ' -f 1 adapted | tr '\n' ' ')" = 'up down ' ] || fail "$kind: $(cat adapted)"
+  rm -rf cut && cp -r $kind cut && rm -rf "cut/$(cat cut/last)" && for n in last best; do echo step-00000018 > cut/$n; done
+  "$tuff" train --out cut --resume --quiet > out 2> err || fail "$kind: resume: $(cat err)"
+  cmp "$last/adapter_model.safetensors" "cut/$(cat cut/last)/adapter_model.safetensors" || fail "$kind: a resumed run has other bits"
+done
+train --task token-classification --init m --data words.jsonl --out tokens --prefix-tuning 4 --lr 1e-1 --epochs 8
+classify --model m --adapter tokens > out
+[ "$(sed 's/ 0\.[0-9]*//g; s/ 1\.0*//g' out | cut -f 1 | tr '\n' ' ')" = 'warm UP bad DOWN ' ] || fail "words by a prefix: $(cat out)"
+"$tuff" plan --model m --task classification --prompt-tuning 3 --batch 4 --context 16 > out 2> err || fail "plan: $(cat err)"
+
 # What is refused.
+refused 'a soft prompt needs a causal language model or a classifier, which BertForMaskedLM is not' \
+  "$tuff" train --quiet --task mlm --init m --data plain.txt --out no --prompt-tuning 2 --steps 1 --context 16
+refused 'virtual tokens leave no room: the model takes' \
+  "$tuff" train --quiet --task classification --init m --data texts.csv --out no --prompt-tuning 400 --steps 1
 train --task classification --init m --data texts.csv --out second --lora r=4,target=query --steps 1 --seed 9
 refused 'heads cannot be added up' "$tuff" classify --model m --adapter run --adapter second --quiet x
 refused 'than the adapter before: heads cannot be added up' "$tuff" merge --quiet --model m --adapter run --adapter second --out no

@@ -106,6 +106,47 @@ static void test_damage(void)
     CHECK(open_as("empty", two, 2, &d) == TUFF_E_ARG && !d);
 }
 
+/* Members of members; a name that has a dot itself comes first, and a table's columns are names as they are. */
+static void test_paths(void)
+{
+    static const struct {
+        const char *file, *content, *field, *want; /* "!...": the refusal */
+    } cases[] = {
+        {"p.jsonl", "{\"meta\": {\"text\": \"in\"}, \"text\": \"out\"}", "meta.text", "in"},
+        {"p.jsonl", "{\"meta\": {\"text\": \"in\"}, \"meta.text\": \"own\"}", "meta.text", "own"},
+        {"p.json", "[{\"a.b\": {\"c.d\": 7}}]", "a.b.c.d", "7"},
+        {"p.jsonl", "{\"a\": {\"x\": 1}, \"a.b\": {\"c\": \"deep\"}}", "a.b.c", "deep"},
+        {"p.jsonl", "{\"answers\": [{\"t\": \"one\"}, {\"t\": \"two\"}]}", "answers.1.t", "two"},
+        {"p.csv", "meta.text,label\none,a\n", "meta.text", "one"},
+        {"p.csv", "meta,label\none,a\n", "meta.text", "!p.csv: no column \"meta.text\"; there are meta, label"},
+        {"p.jsonl", "{\"meta\": {\"text\": \"a\"}}\n{\"meta\": {\"title\": 1, \"lang\": 2}}", "meta.text",
+         "!p.jsonl:2: no field \"meta.text\"; in \"meta\" there are \"title\", \"lang\""},
+        {"p.jsonl", "{\"meta\": 3}", "meta.text", "!p.jsonl:1: no field \"meta.text\"; \"meta\" is no object"},
+        {"p.jsonl", "{\"a\": {\"b\": [1, 2]}}", "a.b.2",
+         "!p.jsonl:1: no field \"a.b.2\"; \"a.b\" is a list of 2"},
+        {"p.jsonl", "{\"a\": {\"b\": null}}", "a.b", "!p.jsonl:1: no field \"a.b\"; in \"a\" there are \"b\""},
+        {"p.jsonl", "{\"a\": {\"b\": {}}}", "a.b", "!\"a.b\" is neither a text, a number, nor a list"},
+        {"p.jsonl", "{\"text\": 1}", "..", "!p.jsonl:1: no field \"..\"; there are \"text\""}};
+    for (size_t i = 0; i < TUFF_COUNT(cases); i++) {
+        const struct tuff_field field = {cases[i].field, false};
+        struct tuff_dataset *d = NULL;
+        struct tuff_record r = {0};
+        put(cases[i].file, cases[i].content);
+        enum tuff_status status = open_as(cases[i].file, &field, 1, &d);
+        bool refused = *cases[i].want == '!';
+        for (size_t k = 0; status == TUFF_OK && k < tuff_dataset_count(d); k++)
+            if ((status = tuff_dataset_get(ctx, d, k, &r)) == TUFF_OK) {
+                CHECK_MSG(refused || !strcmp(r.values[0].text, cases[i].want), "%s: \"%s\"", cases[i].field,
+                          r.values[0].text);
+                tuff_record_fini(&r);
+            }
+        CHECK_MSG(refused ? status == TUFF_E_FORMAT && strstr(tuff_error_text(ctx), cases[i].want + 1)
+                          : status == TUFF_OK,
+                  "%s of %s: %s", cases[i].field, cases[i].content, tuff_error_text(ctx));
+        tuff_dataset_close(d);
+    }
+}
+
 /* Cut off anywhere: records or a refusal, and nothing read that is not there. */
 static void test_prefixes(void)
 {
@@ -161,6 +202,34 @@ static void test_folder(void)
     tuff_record_fini(&r);
     CHECK(tuff_dataset_get(ctx, d, 2, &r) == TUFF_E_RANGE);
     tuff_dataset_close(d);
+}
+
+/* Folders of records of one kind, whatever their ends; of several they are refused. */
+static void test_folder_kinds(void)
+{
+    static const char *const good[][2] = {{"shards/a.jsonl", "shards/deep/b.json"}, {"tables/a.csv", "tables/b.tsv"}};
+    static const char *const bad[][2] = {{"mixed/a.jsonl", "mixed/deep/b.csv"}, {"notes/README.txt", "notes/a.tsv"}};
+    struct tuff_dataset *d = NULL;
+    for (size_t i = 0; i < 4; i++) {
+        const char *const *files = i < 2 ? good[i] : bad[i - 2];
+        char folder[40];
+        for (size_t k = 0; k < 2; k++) {
+            const char *end = strrchr(files[k], '.');
+            put(files[k], strstr(end, "js")   ? "{\"text\": \"one\", \"label\": 1}\n"
+                          : strstr(end, "tsv") ? "text\tlabel\none\t1\n"
+                                               : "text,label\none,1\n");
+        }
+        snprintf(folder, sizeof folder, "%.*s", (int) strcspn(files[0], "/"), files[0]);
+        enum tuff_status status = open_as(folder, two, 2, &d);
+        if (i < 2)
+            CHECK(status == TUFF_OK && tuff_dataset_count(d) == 2);
+        else
+            CHECK_MSG(status == TUFF_E_ARG && !d && strstr(tuff_error_text(ctx), "has files of several kinds, ") &&
+                          strstr(tuff_error_text(ctx), files[0]) && strstr(tuff_error_text(ctx), files[1]),
+                      "%s", tuff_error_text(ctx));
+        tuff_dataset_close(d);
+        d = NULL;
+    }
 }
 
 /* ---- streams ---- */
@@ -444,6 +513,8 @@ int main(void)
     tuff_os_remove_tree(NULL, TEST_BINARY_DIR "/dataset.scratch");
     test_formats();
     test_damage();
+    test_paths();
+    test_folder_kinds();
     test_prefixes();
     test_folder();
     test_stream(1);

@@ -33,6 +33,8 @@ static void make_tokenizer(void)
                                  &path, 1, &tok));
 }
 
+static const char *fields; /* of the next load */
+
 static enum tuff_status load(const char *name, int64_t context, bool cut,
                              struct tuff_examples **e, struct tuff_sft_report *r)
 {
@@ -42,7 +44,7 @@ static enum tuff_status load(const char *name, int64_t context, bool cut,
     CHECK_OK(ctx, tuff_examples_create(ctx, e));
     return tuff_sft_load(ctx,
                          &(struct tuff_sft_params) {.data = &paths, .n_data = 1, .model = FOLDER,
-                                                    .tokenizer = tok, .end_token = 0,
+                                                    .fields = fields, .tokenizer = tok, .end_token = 0,
                                                     .context = context, .cut = cut},
                          *e, r);
 }
@@ -172,6 +174,57 @@ static void test_wrong(void)
     tuff_examples_destroy(e);
 }
 
+/* Records with other names, tables, and a folder of them. */
+static void test_fields(void)
+{
+    static const struct {
+        const char *fields, *file, *content, *want; /* "!...": the refusal */
+    } cases[] = {
+        {"prompt=q.text,answer=answers.0", "m.jsonl", "{\"q\":{\"text\":\"one\"},\"answers\":[\"two\",\"six\"]}",
+         "<user>one\n<assistant>[two<end>]\n"},
+        {"system=who,prompt=q,input=more,answer=a", "m.jsonl",
+         "{\"who\":\"six\",\"q\":\"one\",\"more\":\"two\",\"a\":\"three\"}",
+         "<system>six\n<user>one\ntwo\n<assistant>[three<end>]\n"},
+        {"messages=log.turns", "m.json",
+         "[{\"log\":{\"turns\":[{\"from\":\"human\",\"value\":\"one\"},{\"from\":\"gpt\",\"value\":\"two\"}]}}]",
+         "<user>one\n<assistant>[two<end>]\n"},
+        {"prompt=q,answer=a", "m.csv", "a,q\n\"two\nthree\",one\n", "<user>one\n<assistant>[two\nthree<end>]\n"},
+        {NULL, "m.tsv", "instruction\tinput\toutput\none\t\ttwo\n", "<user>one\n<assistant>[two<end>]\n"},
+        {NULL, "shards", "", "<user>one\n<assistant>[two<end>]\n"},
+        {"prompt=q.text,answer=a", "m.jsonl", "{\"q\":{\"txt\":\"one\"},\"a\":\"two\"}",
+         "!m.jsonl:1: no field \"q.text\"; in \"q\" there are \"txt\""},
+        {"prompt=q,answer=a", "m.jsonl", "{\"q\":7,\"a\":\"two\"}", "!m.jsonl:1: field \"q\" is no text"},
+        {"messages=q", "m.jsonl", "{\"q\":7}", "!m.jsonl:1: field \"q\" is no list"},
+        {"prompt=q,answer=a", "m.csv", "a,question\ntwo,one\n",
+         "!m.csv:2: no field \"q\"; there are \"a\", \"question\""},
+        {NULL, "m.csv", "instruction,output\none,two,three\n", "!m.csv:2: 3 fields, the first row has 2"},
+        {"prompt=q", "m.jsonl", "", "!fields: \"prompt=q\": prompt and answer go together"},
+        {"prompt=q,answer=a,messages=m", "m.jsonl", "", "!or messages stands alone"},
+        {"question=q,answer=a", "m.jsonl", "", "!fields: \"question\": NAME=PATH with a NAME of prompt"},
+        {"prompt=,answer=a", "m.jsonl", "", "!NAME=PATH"}};
+    CHECK_OK(ctx, tuff_os_mkdirs(ctx, FOLDER "/shards"));
+    write_file("shards/a.jsonl", "{\"prompt\":\"one\",\"completion\":\"two\"}\n");
+    for (size_t i = 0; i < TUFF_COUNT(cases); i++) {
+        struct tuff_examples *e = NULL;
+        struct tuff_sft_report r;
+        char text[400] = "";
+        bool refused = *cases[i].want == '!';
+        if (strcmp(cases[i].file, "shards"))
+            write_file(cases[i].file, *cases[i].content ? cases[i].content : "{}");
+        fields = cases[i].fields;
+        enum tuff_status status = load(cases[i].file, 200, false, &e, &r);
+        if (status == TUFF_OK && tuff_examples_count(e)) {
+            struct tuff_example x = tuff_examples_get(e, 0);
+            spell(&x, text, sizeof text);
+        }
+        CHECK_MSG(refused ? status != TUFF_OK && strstr(tuff_error_text(ctx), cases[i].want + 1)
+                          : status == TUFF_OK && !strcmp(text, cases[i].want),
+                  "%s: \"%s\"; %s", cases[i].want, text, status == TUFF_OK ? "" : tuff_error_text(ctx));
+        tuff_examples_destroy(e);
+    }
+    fields = NULL;
+}
+
 /* Bloom's manner, and what a checkpoint gets: read back it writes the same. */
 static void test_without_template(void)
 {
@@ -200,6 +253,7 @@ int main(void)
     make_tokenizer();
     write_file("chat_template.jinja", TEMPLATE);
     test_forms();
+    test_fields();
     test_without_template();
     test_wrong();
     tuff_tokenizer_destroy(tok);

@@ -17,6 +17,8 @@ static struct tuff_device *device;
 struct golden {
     struct tuff_weights_file *file;
     uint32_t ids[BATCH * TIME], targets[BATCH * TIME];
+    uint32_t visible[BATCH * 2]; /* 0 .. what a row's text has */
+    float values[BATCH * TIME];  /* targets of whole texts */
 };
 
 /* Values of a golden tensor; the caller frees. */
@@ -42,7 +44,18 @@ static void golden_open(const char *folder, const char *base, struct golden *g)
     for (size_t i = 0; ids && i < BATCH * TIME; i++) {
         g->ids[i] = ids[i / TIME * (TIME + 1) + i % TIME];
         g->targets[i] = ids[i / TIME * (TIME + 1) + i % TIME + 1];
+        g->visible[2 * (i / TIME) + 1] = TIME;
     }
+    /* Of classifiers: lengths, and labels of tokens, -1 none, or numbers a text. */
+    const struct tuff_file_tensor *own = g->file ? tuff_weights_find(g->file, "lengths") : NULL;
+    for (size_t i = 0; own && own->count == BATCH && i < BATCH; i++)
+        g->visible[2 * i + 1] = ((const uint32_t *) own->data)[i];
+    own = g->file ? tuff_weights_find(g->file, "labels") : NULL;
+    for (size_t i = 0; own && own->count == BATCH * TIME && i < own->count; i++)
+        g->targets[i] = ((const uint32_t *) own->data)[i];
+    own = g->file ? tuff_weights_find(g->file, "values") : NULL;
+    if (own && own->count <= BATCH * TIME)
+        memcpy(g->values, own->data, own->count * sizeof(float));
 }
 
 /* The farthest of n values from what they should be, as a share of the largest. */
@@ -99,7 +112,8 @@ static void test_golden_pass(struct tuff_store *store, struct tuff_model *model,
     struct tuff_model_targets targets;
     struct tuff_model_heads heads;
     CHECK_OK(ctx, tuff_graph_create(ctx, &graph));
-    tuff_model_inputs_add(graph, model, &in, .batch = BATCH, .time = TIME, .gradient = true);
+    bool padded = g->visible[1] != TIME || g->visible[3] != TIME;
+    tuff_model_inputs_add(graph, model, &in, .batch = BATCH, .time = TIME, .gradient = true, .visible = padded);
     tuff_model_targets_add(graph, model, &in, &targets);
     tuff_model_apply_heads(graph, model, &in, tuff_model_hidden(graph, model, &in), &heads);
     struct tuff_tensor *loss = tuff_model_loss(graph, model, &heads, &targets);
@@ -112,8 +126,10 @@ static void test_golden_pass(struct tuff_store *store, struct tuff_model *model,
     load(model, name);
     CHECK_OK(ctx, tuff_program_begin(program));
     CHECK_OK(ctx, tuff_model_inputs_write(program, model, &in,
-                                          &(struct tuff_model_batch) {.ids = g->ids}));
-    tuff_model_targets_write(program, &targets, &(struct tuff_model_labels) {.ids = g->targets});
+                                          &(struct tuff_model_batch) {.ids = g->ids, .visible = padded ? g->visible
+                                                                                               : NULL}));
+    tuff_model_targets_write(program, &targets,
+                             &(struct tuff_model_labels) {.ids = g->targets, .values = g->values});
     CHECK_OK(ctx, tuff_program_submit(program));
     CHECK_OK(ctx, tuff_program_wait(program, 0));
     compare(tuff_program_output(program, logits, 0), g, "logits", 2e-5);

@@ -1,4 +1,5 @@
-/* Soft prompts against PEFT (tools/golden/soft_prompt.py): logits, loss, gradient, three AdamW steps, files;
+/* Soft prompts against PEFT (tools/golden/soft_prompt.py): logits, loss, gradient, three AdamW steps, files; of
+ * classifiers of texts and of tokens too;
  * that generation, by rows of a cache, continues as whole sequences do; and what is refused. */
 #include "models/adapters.h"
 #include "tuff/generate.h"
@@ -15,7 +16,7 @@ static struct tuff_soft_prompt_params read_params(const char *name)
     CHECK_OK(ctx, tuff_adapter_read(ctx, path, &info));
     CHECK(info.base && strstr(name, "gpt2") ? strstr(info.base, "gpt2-tiny") != NULL : true);
     free(info.base);
-    return (struct tuff_soft_prompt_params) {info.kind, info.virtual_tokens};
+    return (struct tuff_soft_prompt_params) {info.kind, info.virtual_tokens, info.pooler};
 }
 
 static struct tuff_model *create(struct tuff_store *store, const char *name)
@@ -45,7 +46,40 @@ static void test_pass(const char *name, const struct golden *g)
     struct tuff_store *store = NULL;
     CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
     struct tuff_model *model = create(store, name);
-    test_golden_pass(store, model, g, load, name, 1);
+    test_golden_pass(store, model, g, load, name, strstr(name, "bert") ? 3 : 1);
+    tuff_model_destroy(model);
+    tuff_store_destroy(store);
+}
+
+/* A classifier's: with its head beside the virtual tokens, under the names that PEFT's files have. */
+static void test_head(const char *name)
+{
+    static const char *const names[] = {"prompt_embeddings", "base_model.classifier.weight",
+                                        "base_model.classifier.bias"};
+    char path[400];
+    struct tuff_store *store = NULL;
+    struct tuff_weights_file *file = NULL;
+    CHECK_OK(ctx, tuff_store_create(ctx, device, &store));
+    struct tuff_model *model = create(store, name);
+    CHECK_OK(ctx, tuff_store_allocate(store, false, 0));
+    load(model, name);
+    CHECK_OK(ctx, tuff_os_mkdirs(ctx, FOLDER));
+    CHECK_OK(ctx, tuff_soft_prompt_save(model, FOLDER, "here"));
+    struct tuff_adapter_info info;
+    CHECK_OK(ctx, tuff_adapter_read(ctx, FOLDER, &info));
+    CHECK(info.head && !info.pooler && info.kind == read_params(name).kind);
+    free(info.base);
+    for (int own = 0; own < 2; own++) {
+        snprintf(path, sizeof path, "%s/adapter_model.safetensors", own ? FOLDER : "");
+        if (!own)
+            snprintf(path, sizeof path, ADAPTERS "%s/adapter_model.safetensors", name);
+        CHECK_OK(ctx, tuff_weights_open(ctx, path, &file));
+        CHECK(file && tuff_weights_count(file) == TUFF_COUNT(names));
+        for (size_t i = 0; i < TUFF_COUNT(names) && file; i++)
+            CHECK_MSG(tuff_weights_find(file, names[i]) != NULL, "%s: no %s", path, names[i]);
+        tuff_weights_close(file);
+        file = NULL;
+    }
     tuff_model_destroy(model);
     tuff_store_destroy(store);
 }
@@ -140,13 +174,20 @@ static void test_refused(void)
     CHECK(tuff_soft_prompt_load(model, ADAPTERS "gpt2-tiny-prompt") == TUFF_E_FORMAT &&
           strstr(tuff_error_text(ctx), "an adapter for another model"));
     tuff_model_destroy(model);
+    struct tuff_model_config config;
+    CHECK_OK(ctx, tuff_model_config_load(ctx, MODELS "bert-encoder-tiny", &config));
+    CHECK(tuff_soft_prompt_create(store, &config, &(struct tuff_soft_prompt_params) {TUFF_ADAPTER_PROMPT, 3, false},
+                                  &model) == TUFF_E_UNSUPPORTED &&
+          strstr(tuff_error_text(ctx), "a soft prompt needs a causal language model or a classifier, which BertModel"));
     tuff_store_destroy(store);
 }
 
 int main(void)
 {
     static const char *const names[] = {"gpt2-tiny-prompt", "gpt2-tiny-prefix", "llama-tiny-prompt",
-                                        "llama-tiny-prefix", "bloom-tiny-prompt"};
+                                        "llama-tiny-prefix", "bloom-tiny-prompt",
+                                        "bert-labels-tiny-prompt", "bert-labels-tiny-prefix",
+                                        "bert-tokens-tiny-prompt", "bert-tokens-tiny-prefix"};
     ctx = test_ctx();
     device = test_device(ctx, (struct tuff_device_params) {0});
     for (size_t i = 0; i < TUFF_COUNT(names) && device; i++) {
@@ -156,6 +197,8 @@ int main(void)
             test_steps(names[i], &g);
         else if (i < 4)
             test_generate(names[i], &g);
+        if (strstr(names[i], "bert"))
+            test_head(names[i]);
         if (i) /* the first step has the same pass */
             test_pass(names[i], &g);
         tuff_weights_close(g.file);
