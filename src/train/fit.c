@@ -2,6 +2,7 @@
 #include "base/os.h"
 #include "io/checkpoint.h"
 #include "train/fit_run.h"
+#include "train/trainer.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -56,7 +57,8 @@ static enum tuff_status save(struct fit *f, bool best)
                                               .step = (int64_t) f->state.step,
                                               .text = f->report->checkpoint,
                                               .best = best});
-    tuff_fit_restart_rate(f);
+    if (!f->ahead) /* else the time of saving is a step's */
+        tuff_fit_restart_rate(f);
     return TUFF_OK;
 }
 
@@ -73,12 +75,20 @@ static bool out_of_time(const struct fit *f)
     return f->params->seconds > 0 && left < f->eval_seconds * (double) f->all_batches;
 }
 
+static enum tuff_status begin_step(struct fit *f)
+{
+    TUFF_TRY(tuff_fit_fetch(f, &f->state.position));
+    return tuff_trainer_begin_step(f->trainer, f->ready.micros, (size_t) f->params->accumulate, f->ready.counted);
+}
+
 static enum tuff_status step(struct fit *f)
 {
     uint64_t epoch = f->state.position.epoch;
     tuff_fit_call(f, FIT_STEP_BEGIN, NULL);
-    TUFF_TRY(tuff_fit_fetch(f, &f->state.position));
-    TUFF_TRY(tuff_fit_submit(f));
+    if (!f->ahead)
+        TUFF_TRY(begin_step(f));
+    f->ahead = false;
+    TUFF_TRY(tuff_trainer_end_step(f->trainer));
     f->started = true;
     f->state.step++;
     f->state.position = f->behind[f->state.step % FIT_BEHIND] = f->ready.next;
@@ -115,8 +125,14 @@ static enum tuff_status finish_step(struct fit *f, bool *end)
     f->report->no_better = !*end && f->params->patience > 0 &&
                            f->state.since_best >= f->params->patience;
     *end |= f->report->no_better;
-    if (*end || keep || best)
+    if (*end || keep || best) {
+        /* The device makes the next step's gradients while the host writes: only the update changes what is saved. A
+         * callback may change it, too. */
+        f->ahead = !*end && !f->params->n_callbacks;
+        if (f->ahead)
+            TUFF_TRY(begin_step(f));
         TUFF_TRY(save(f, best));
+    }
     f->wished = TUFF_FIT_GO_ON;
     f->evaluate_wished = false;
     return TUFF_OK;
@@ -131,8 +147,8 @@ static enum tuff_status load_best(struct fit *f)
         return TUFF_OK;
     TUFF_TRY(tuff_checkpoint_named(f->ctx, f->params->out, "best", &folder, &step));
     enum tuff_status status = step == f->state.step ? TUFF_OK
-                              : f->params->lora     ? tuff_lora_load(f->model, folder)
-                                                    : tuff_model_load(f->model, folder);
+                              : tuff_fit_adapts(f->params) ? tuff_adapter_load(f->model, folder)
+                                                           : tuff_model_load(f->model, folder);
     if (status == TUFF_OK)
         snprintf(f->report->best, sizeof f->report->best, "%s", folder);
     free(folder);

@@ -42,6 +42,7 @@ struct fit {
         uint64_t counted, tokens;
         struct tuff_data_position next; /* behind it */
     } ready;
+    bool ahead;                   /* its gradients are under way */
     struct fit_set *sets;         /* further ones to evaluate on */
     size_t n_sets;
     struct tuff_fit_score *scores; /* of these, and of metrics */

@@ -147,8 +147,17 @@ enum tuff_status tuff_trainer_step(struct tuff_trainer *t, const uint32_t *const
     return status;
 }
 
-enum tuff_status tuff_trainer_step_micros(struct tuff_trainer *t, const struct tuff_micro *micros,
-                                          size_t n, uint64_t counted)
+/* Host time of a step without waiting; a first one is not counted. */
+static void add_host_time(struct tuff_trainer *t, double seconds, bool whole)
+{
+    if (t->step <= t->first_step + 1)
+        return;
+    t->host_seconds += seconds;
+    t->host_steps += whole;
+}
+
+enum tuff_status tuff_trainer_begin_step(struct tuff_trainer *t, const struct tuff_micro *micros, size_t n,
+                                         uint64_t counted)
 {
     double start = tuff_os_now(), waited = 0;
     if (!counted || !n)
@@ -161,6 +170,13 @@ enum tuff_status tuff_trainer_step_micros(struct tuff_trainer *t, const struct t
         .result = {.step = t->step, .tokens = counted}, .micros = n};
     for (size_t i = 0; i < n; i++)
         TUFF_TRY(micro(t, &micros[i], i, counted, &waited));
+    add_host_time(t, tuff_os_now() - start - waited, false);
+    return TUFF_OK;
+}
+
+enum tuff_status tuff_trainer_end_step(struct tuff_trainer *t)
+{
+    double start = tuff_os_now(), waited = 0;
     TUFF_TRY(refresh(t));
     double begin = tuff_os_now();
     TUFF_TRY(tuff_program_begin(t->apply));
@@ -170,11 +186,15 @@ enum tuff_status tuff_trainer_step_micros(struct tuff_trainer *t, const struct t
     TUFF_TRY(tuff_program_submit(t->apply));
     t->apply_step[t->apply_slot] = t->step;
     t->apply_slot = !t->apply_slot;
-    if (t->step > t->first_step + 1) {
-        t->host_seconds += tuff_os_now() - start - waited;
-        t->host_steps++;
-    }
+    add_host_time(t, tuff_os_now() - start - waited, true);
     return TUFF_OK;
+}
+
+enum tuff_status tuff_trainer_step_micros(struct tuff_trainer *t, const struct tuff_micro *micros,
+                                          size_t n, uint64_t counted)
+{
+    TUFF_TRY(tuff_trainer_begin_step(t, micros, n, counted));
+    return tuff_trainer_end_step(t);
 }
 
 enum tuff_status tuff_trainer_result(struct tuff_trainer *t, bool wait, bool *have,

@@ -158,6 +158,16 @@ task --out taken
 task --out budget --memory 64MiB
 within=$(sed -n 's/^memory: .*: \([0-9.]*\) MiB of.*/\1/p' log)
 [ "$within" = "$(awk -v n="$peak" 'BEGIN { printf "%.1f", n / 1048576 }')" ] || fail "the budget is another: $(grep memory: log)"
+# By epochs, the schedule's table is as long as the steps there will be: the budget's count is the plan's.
+within() { [ "$(sed -n 's/^memory: .*: \([0-9.]*\) MiB of.*/\1/p' log)" = \
+  "$(sed -n 's/.*bytes: parameters.*, all \([0-9]*\), of .*/\1/p' log | awk '{ printf "%.1f", $1 / 1048576 }')" ] ||
+  fail "$1: $(grep 'memory:\|bytes:' log)"; }
+XDG_CACHE_HOME=$2 "$tuff" train --task classification --init m --data three.csv --lora r=2,target=query --batch 4 --context 8 \
+  --epochs 2 --out epochs --memory 64MiB > out 2> log || fail "train by epochs: $(cat log)"
+within "a task"
+XDG_CACHE_HOME=$2 "$tuff" train --config config.json --data three.csv --text-field text --tokenizer tok --context 12 --batch 3 \
+  --epochs 2 --out text --memory 64MiB > out 2> log || fail "text by epochs: $(cat log)"
+within "text"
 for kind in prompt prefix; do
   "$tuff" plan --preset tiny --$kind-tuning 4 --batch 2 --context 16 --json > out 2> log || fail "plan --$kind-tuning: $(cat log)"
   [ "$(number frozen)" -gt "$(number parameters)" ] && [ "$(number trainable)" -gt 0 ] || fail "$kind: $(cat out)"

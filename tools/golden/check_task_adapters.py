@@ -1,7 +1,8 @@
 """PEFT reads the adapters that Tuff trained on a task: classifiers of texts and of tokens over small BERTs, with and
 without a pooler in the checkpoint, whose heads are in modules_to_save; masked words. The step folder is loaded by PeftModel
 with no tensor missing and gives the same log-probabilities as `tuff classify --adapter`, and as what `tuff merge` made,
-loaded by transformers. The other way round Tuff classifies with what PEFT saved.
+loaded by transformers; prompts and prefixes of classifiers likewise, but for merging. The other way round Tuff classifies
+with what PEFT saved.
 
     python tools/golden/check_task_adapters.py build/tuff SCRATCH
 """
@@ -13,7 +14,8 @@ import subprocess
 import sys
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, PrefixTuningConfig, PromptTuningConfig, get_peft_model
+from soft_prompt import name_the_cache
 from transformers import (BertConfig, BertForMaskedLM, BertForSequenceClassification, BertForTokenClassification, BertModel,
                           PreTrainedTokenizerFast, logging)
 
@@ -71,10 +73,12 @@ def theirs(task, model, names):
     out = []
     for text in TEXTS:
         with torch.no_grad():
-            p = model.eval()(**tokenizer(text, return_tensors="pt")).logits[0].log_softmax(-1)
+            batch = tokenizer(text, return_tensors="pt")
+            p = model.eval()(**batch).logits[0].log_softmax(-1)
         if task == "classification":
             out += sorted((names[i], x.item()) for i, x in enumerate(p))
         else:
+            p = p[-batch.input_ids.shape[1]:]  # behind virtual tokens
             out += [(names[row.argmax().item()], row.max().item()) for row in p[1:-1]]
     return out
 
@@ -88,41 +92,48 @@ def compare(a, b, *what):
 
 def check_ours(task, base, kind, words):
     out, data = f"{task}-{base}-{kind}", "texts.jsonl" if task == "classification" else "words.jsonl"
-    run("train", "--quiet", "--task", task, "--init", base, "--data", data, "--out", out, "--lora", words, "--epochs", "3",
-        "--batch", "12", "--lr", "1e-2", "--dropout", "0")
+    soft = kind in ("prompt", "prefix")
+    run("train", "--quiet", "--task", task, "--init", base, "--data", data, "--out", out,
+        *((f"--{kind}-tuning", words) if soft else ("--lora", words)), "--epochs", "3", "--batch", "12",
+        "--lr", "1e-1" if soft else "1e-2", "--dropout", "0")
     folder = f"{out}/{open(out + '/last').read().strip()}"
     config = json.load(open(folder + "/config.json"))
     names = {int(k): v for k, v in config["id2label"].items()}
     model = CLASSES[task].from_pretrained(base, num_labels=len(names), id2label=names, label2id=config["label2id"])
     peft = PeftModel.from_pretrained(model, folder)
-    loaded = peft.load_adapter(folder, adapter_name="again")
-    assert not [k for k in loaded.missing_keys if ".again." in k], loaded.missing_keys
-    assert not loaded.unexpected_keys, loaded.unexpected_keys
+    if not soft:
+        loaded = peft.load_adapter(folder, adapter_name="again")
+        assert not [k for k in loaded.missing_keys if ".again." in k], loaded.missing_keys
+        assert not loaded.unexpected_keys, loaded.unexpected_keys
     got = ours(task, "--model", base, "--adapter", folder)
     offs = [compare(got, theirs(task, peft, names), out)]
-    run("merge", "--quiet", "--model", base, "--adapter", folder, "--out", out + "-merged")
-    merged = CLASSES[task].from_pretrained(out + "-merged")
-    assert merged.config.id2label == names, merged.config.id2label
-    offs.append(compare(got, theirs(task, merged, names), out, "merged"))
+    if not soft:
+        run("merge", "--quiet", "--model", base, "--adapter", folder, "--out", out + "-merged")
+        merged = CLASSES[task].from_pretrained(out + "-merged")
+        assert merged.config.id2label == names, merged.config.id2label
+        offs.append(compare(got, theirs(task, merged, names), out, "merged"))
     offs.append(compare(got, ours(task, "--model", folder), out, "by its folder"))
     assert kind != "all" or len({name for name, _ in got}) > 1, got
     print(task, base, kind, "Tuff's in PEFT:", len(got), "log-probabilities within", "%.1e" % max(offs), flush=True)
 
 
-def check_peft(task, base, words):
+def check_peft(task, base, words, kind=LoraConfig):
     """Some steps by PyTorch; without labels' names in the adapter, they are LABEL_0 ..."""
     torch.manual_seed(5)
     model = CLASSES[task].from_pretrained(base, num_labels=3)
-    peft = get_peft_model(model, LoraConfig(task_type=TYPES[task], r=4, **words))
-    words = sorted(words)
+    peft = get_peft_model(model, kind(task_type=TYPES[task], **({"r": 4} if kind is LoraConfig else {}), **words))
     optimizer = torch.optim.AdamW([p for p in peft.parameters() if p.requires_grad], 1e-2)
     for i in range(10):
         batch = tokenizer(TEXTS[i % 3], return_tensors="pt")
-        labels = torch.tensor([i % 3]) if task == "classification" else batch.input_ids % 3
+        if task == "classification":
+            labels = torch.tensor([i % 3])
+        else:
+            before = words.get("num_virtual_tokens", 0) * (kind is PromptTuningConfig)  # PEFT leaves these to the user
+            labels = torch.cat([torch.full((1, before), -100), batch.input_ids % 3], 1)
         peft(**batch, labels=labels).loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    out = "-".join(["peft", task, base, *words])
+    out = "-".join(["peft", task, base, kind.__name__, *sorted(words)])
     peft.save_pretrained(out)
     off = compare(ours(task, "--model", base, "--adapter", out), theirs(task, peft, [f"LABEL_{i}" for i in range(3)]), out)
     print(out, "in Tuff: log-probabilities within %.1e" % off, flush=True)
@@ -148,6 +159,7 @@ def check_masked():
     print("mlm: Tuff's in PEFT:", len(top), "log-probabilities within %.1e" % off, flush=True)
 
 
+name_the_cache()
 write_data()
 tokenizer = make_bases()
 for task in CLASSES:
@@ -155,6 +167,10 @@ for task in CLASSES:
         check_ours(task, base, "all", "r=4")
         check_ours(task, base, "dora", "r=2,alpha=4,dora,target=query+value")
         check_ours(task, base, "dense", "r=2,rslora,target=query+dense")
+        check_ours(task, base, "prompt", "3")
+        check_ours(task, base, "prefix", "4")
+    for kind in (PromptTuningConfig, PrefixTuningConfig):
+        check_peft(task, "pooled", {"num_virtual_tokens": 3}, kind)
     check_peft(task, "pooled", {"target_modules": ["query", "value"]})
     # PEFT itself fails with all-linear of tokens: it gives the classifier ranks and then saves it whole.
     check_peft(task, "pooled", {"target_modules": "all-linear" if task == "classification" else ["key", "output.dense"],
