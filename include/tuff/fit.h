@@ -116,8 +116,8 @@ struct tuff_fit_params {
     struct tuff_model_config config; /* vocab_size 0: as the data's. With `resume`, num_hidden_layers
                                        0: the checkpoint's, which else it must equal */
     const char *init;               /* checkpoint to start from (its own config counts); or NULL */
-    const char *const *data;        /* one .tok file, or files of text or records (tuff_dataset_params) and folders of
-                                       one kind; with `resume` and RUN/data.tok it may be none */
+    const char *const *data;        /* one .tok file, or files of text or records (tuff_dataset_params) and
+                                       folders of one kind; with `resume` and RUN/data.tok it may be none */
     size_t n_data;
     const char *tokenizer;          /* file or folder; needed for text */
     /* Instead of text: examples, which `data` then only names. A micro-batch has about batch * context tokens of
@@ -137,8 +137,9 @@ struct tuff_fit_params {
     int64_t batch, context, accumulate; /* a step is `accumulate` micro-batches [batch, context]. Of a task
                                        context 0 is the longest text's, at most the model's; longer ones are cut, of
                                        mlm several */
-    struct tuff_schedule_params schedule; /* of the learning rate; warmup -1: TUFF_FIT_WARMUP steps, or a quarter of
-                                       all where that is less; a run by `seconds` has a quarter at most */
+    struct tuff_schedule_params schedule; /* of the learning rate; warmup -1: TUFF_FIT_WARMUP steps, or a
+                                             quarter of all where that is less; a run by `seconds` has a
+                                             quarter at most */
     struct tuff_optimizer_params optimizer; /* without rates and groups: those come from `schedule`
                                                and weight_decay, which group 0 has */
     double weight_decay;
@@ -157,8 +158,8 @@ struct tuff_fit_params {
                                        adapter instead of a model; of a task that classifies with its head
                                        (tuff_lora_head) */
     double lora_plus;               /* rate of B over that of A; 0: 1 */
-    int64_t prompt_tuning, prefix_tuning; /* instead: train so many virtual tokens (soft_prompt.h), likewise with a
-                                             head; 0: none */
+    int64_t prompt_tuning, prefix_tuning; /* instead: train so many virtual tokens (soft_prompt.h), likewise
+                                             with a head; 0: none */
     double neftune;                 /* tuff_trainer_params.neftune */
     uint64_t seed;                  /* of weights, order of the data, dropout */
     int64_t eval_every, save_every; /* steps. 0: at the end only. < 0: some ten times a run, and

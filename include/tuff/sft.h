@@ -10,12 +10,13 @@ extern "C" {
 #endif
 
 struct tuff_sft_params {
-    const char *const *data; /* files of JSON (an array of records, or a record a line), CSV or TSV, or folders of
-                                one of these kinds */
+    const char *const *data; /* files of JSON (an array of records, or a record a line), CSV or TSV, or
+                                folders of one of these kinds */
     size_t n_data;
-    const char *fields;   /* where a record has what, if not as below: "prompt=meta.question,answer=answers.0", and
-                             "input" and "system"; or "messages=PATH". NULL: as below. A path is the name of a
-                             column or member, or with dots of a member's member, of lists by numbers from 0 */
+    const char *fields;   /* where a record has what, if not as below:
+                             "prompt=meta.question,answer=answers.0", and "input" and "system"; or
+                             "messages=PATH". NULL: as below. A path is the name of a column or member, or
+                             with dots of a member's member, of lists by numbers from 0 */
     const char *model;    /* folder whose chat template is used */
     const char *template_file; /* that instead; NULL: the folder's */
     const struct tuff_tokenizer *tokenizer;

@@ -24,15 +24,17 @@ struct tuff_soft_prompt_params {
  * group 1 (not decayed), "prompt_embeddings": [n, C] of prompt tuning, [n, 2 L K] of prefix tuning, row by row
  * layer 0's key, layer 0's value, layer 1's key ..., K being the width of keys (as rotated, where the model
  * rotates them). Forward passes of [B, T] texts are over n + T tokens and give the hidden states of the last T;
- * positions count from the first virtual token. Of a classifier its head is trainable too, as tuff_lora_create has
- * it under the names "base_model.<name>"; one of texts over a prompt (not a prefix) reads the first virtual token,
- * as PEFT's does: there the hidden states are those of the first T. TUFF_E_UNSUPPORTED: neither a causal language
- * model nor a classifier (PEFT knows no soft prompt of masked words). */
+ * positions count from the first virtual token. Of a classifier its head is trainable too, as
+ * tuff_lora_create has it under the names "base_model.<name>"; one of texts over a prompt (not a prefix)
+ * reads the first virtual token, as PEFT's does: there the hidden states are those of the first T.
+ * TUFF_E_UNSUPPORTED: neither a causal language model nor a classifier (PEFT knows no soft prompt of masked
+ * words). */
 TUFF_API enum tuff_status tuff_soft_prompt_create(struct tuff_store *store,
                                                   const struct tuff_model_config *config,
                                                   const struct tuff_soft_prompt_params *params,
                                                   struct tuff_model **model);
-/* Sets `pooler` to what `config`, a model with its task set, needs over the checkpoint at `base`: see tuff_lora_head. */
+/* Sets `pooler` to what `config`, a model with its task set, needs over the checkpoint at `base`: see
+ * tuff_lora_head. */
 TUFF_API enum tuff_status tuff_soft_prompt_head(struct tuff_ctx *ctx, const struct tuff_model_config *config,
                                                 const char *base, struct tuff_soft_prompt_params *params);
 /* After the model's weights. Prompt tuning begins with rows of the model's own table drawn by the seed, prefix

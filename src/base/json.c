@@ -118,7 +118,8 @@ const json_t *tuff_json_at(const json_t *value, const char *path)
     return found;
 }
 
-enum tuff_status tuff_json_not_at(struct tuff_ctx *ctx, const char *where, const json_t *value, const char *path)
+enum tuff_status tuff_json_not_at(struct tuff_ctx *ctx, const char *where, const json_t *value,
+                                  const char *path)
 {
     const char *rest = path, *key;
     const json_t *inner;
@@ -130,15 +131,18 @@ enum tuff_status tuff_json_not_at(struct tuff_ctx *ctx, const char *where, const
         }
     int n = rest > path ? (int) (rest - path) - 1 : 0; /* of the path, that is there */
     if (!json_is_object(value))
-        return json_is_array(value) ? tuff_fail(ctx, TUFF_E_FORMAT, "%s: no field \"%s\"; \"%.*s\" is a list of %zu",
+        return json_is_array(value) ? tuff_fail(ctx, TUFF_E_FORMAT, "%s: no field \"%s\"; \"%.*s\" is a list "
+                                                "of %zu",
                                                 where, path, n, path, json_array_size(value))
-                                    : tuff_fail(ctx, TUFF_E_FORMAT, "%s: no field \"%s\"; \"%.*s\" is no object",
+                                    : tuff_fail(ctx, TUFF_E_FORMAT, "%s: no field \"%s\"; \"%.*s\" is no "
+                                                "object",
                                                 where, path, n, path);
     struct tuff_text list = {0};
     json_object_foreach((json_t *) (uintptr_t) value, key, one)
         tuff_text_printf(&list, "%s\"%s\"", list.n ? ", " : "", key);
     enum tuff_status status =
-        n ? tuff_fail(ctx, TUFF_E_FORMAT, "%s: no field \"%s\"; in \"%.*s\" there are %.300s", where, path, n, path,
+        n ? tuff_fail(ctx, TUFF_E_FORMAT, "%s: no field \"%s\"; in \"%.*s\" there are %.300s", where, path, n,
+                      path,
                       list.s ? list.s : "none")
           : tuff_fail(ctx, TUFF_E_FORMAT, "%s: no field \"%s\"; there are %.300s", where, path,
                       list.s ? list.s : "none");

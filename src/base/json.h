@@ -25,10 +25,11 @@ enum tuff_status tuff_json_bool(struct tuff_ctx *ctx, const char *name, const js
 enum tuff_status tuff_json_string(struct tuff_ctx *ctx, const char *name, const json_t *object,
                                   const char *key, const char **out);
 
-/* The member of that name; or where there is none, and `path` has dots as "meta.text", the member of a member. Of
- * arrays numbers from 0 are the names. NULL: there is none. */
+/* The member of that name; or where there is none, and `path` has dots as "meta.text", the member of a
+ * member. Of arrays numbers from 0 are the names. NULL: there is none. */
 const json_t *tuff_json_at(const json_t *value, const char *path);
 /* TUFF_E_FORMAT: there is none, but what else is where the path ends. */
-enum tuff_status tuff_json_not_at(struct tuff_ctx *ctx, const char *where, const json_t *value, const char *path);
+enum tuff_status tuff_json_not_at(struct tuff_ctx *ctx, const char *where, const json_t *value,
+                                  const char *path);
 
 #endif

@@ -101,7 +101,8 @@ enum tuff_status cli_adapters_config(struct cli *cli, const char *own, const str
     return TUFF_OK;
 }
 
-enum tuff_status cli_find_soft_prompt(struct cli *cli, const char *own, const struct cli_strings *words, char **soft,
+enum tuff_status cli_find_soft_prompt(struct cli *cli, const char *own, const struct cli_strings *words,
+                                      char **soft,
                                       struct tuff_soft_prompt_params *params)
 {
     *soft = NULL;

@@ -21,9 +21,10 @@ enum tuff_status cli_adapter_word(struct cli *cli, const char *word, char **fold
  * folder of the first that has a head (freed by the caller), or NULL. */
 enum tuff_status cli_adapters_config(struct cli *cli, const char *own, const struct cli_strings *words,
                                      struct tuff_model_config *config, char **head);
-/* The soft prompt among the adapters (own: NULL, or one that --model names), which the model is made with; *soft is
- * its folder, the caller's to free, NULL: there is none. */
-enum tuff_status cli_find_soft_prompt(struct cli *cli, const char *own, const struct cli_strings *words, char **soft,
+/* The soft prompt among the adapters (own: NULL, or one that --model names), which the model is made with;
+ * *soft is its folder, the caller's to free, NULL: there is none. */
+enum tuff_status cli_find_soft_prompt(struct cli *cli, const char *own, const struct cli_strings *words,
+                                      char **soft,
                                       struct tuff_soft_prompt_params *params);
 /* What --model and --adapter name. */
 struct cli_adapted {

@@ -267,10 +267,10 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
     struct tuff_fit_params *p = &t.params;
     const struct cli_option options[] = {
         {"model", CLI_STRING, &s.model, "DIR", "checkpoint or run to fine-tune", 0, 0},
-        {"data", CLI_STRINGS, &t.data, "PATH", "instructions or conversations, .json, .jsonl, .csv or .tsv, or a "
-         "folder of one of these kinds; repeatable", 0, 0},
-        {"fields", CLI_STRING, &p->fields, "WHAT", "where a record has them: prompt=meta.question,answer=answers.0, "
-         "input=, system=; or messages=PATH", 0, 0},
+        {"data", CLI_STRINGS, &t.data, "PATH", "instructions or conversations, .json, .jsonl, .csv or .tsv, "
+         "or a folder of one of these kinds; repeatable", 0, 0},
+        {"fields", CLI_STRING, &p->fields, "WHAT", "where a record has them: "
+         "prompt=meta.question,answer=answers.0, input=, system=; or messages=PATH", 0, 0},
         {"tokenizer", CLI_STRING, &p->tokenizer, "PATH", "when it is not in the model's folder", 0,
          0},
         {"template", CLI_STRING, &s.template_file, "FILE", "chat template (Jinja) instead of the "

@@ -34,7 +34,8 @@ static enum tuff_status load(struct cli_task *t, enum tuff_encoder_result result
     struct tuff_soft_prompt_params soft;
     TUFF_TRY(cli_find_soft_prompt(t->cli, t->adapted ? t->folder : NULL, &t->adapters, &t->soft, &soft));
     const struct cli_adapted adapted = {.weights = t->model, .own = t->adapted ? t->folder : NULL,
-                                        .words = &t->adapters, .soft = t->soft, .head = t->head, .ema = t->ema};
+                                        .words = &t->adapters, .soft = t->soft, .head = t->head,
+                                        .ema = t->ema};
     TUFF_TRY(tuff_tokenizer_load(ctx,
                                  t->tokenizer                               ? t->tokenizer
                                  : t->adapted && cli_has_file(t->folder, "tokenizer.json") ? t->folder

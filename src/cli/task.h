@@ -18,7 +18,8 @@ struct cli_task {
     struct cli_strings adapters;   /* --adapter; free the items */
     bool adapted;                  /* `folder` is an adapter's, */
     char *weights;                 /* and `model` then this, of what it is for */
-    char *soft, *head;             /* folders of the soft prompt, and of a head, among the adapters; NULL: there is none */
+    char *soft, *head;             /* folders of the soft prompt, and of a head, among the adapters; NULL:
+                                      there is none */
     /* Loaded. */
     struct tuff_device *device;
     struct tuff_model_config config;

@@ -122,10 +122,10 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
          0},
         {"config", CLI_STRING, &w.config, "FILE", "size from a config.json", 0, 0},
         {"init", CLI_STRING, &t.params.init, "DIR", "start from this checkpoint or run", 0, 0},
-        {"data", CLI_STRINGS, &t.data, "PATH", "text file; .jsonl, .json, .csv, .tsv: records; a folder of one of "
-         "these kinds; or a .tok file; repeatable", 0, 0},
-        {"text-field", CLI_STRING, &t.params.task.text, "NAME", "of a record's text (text); of JSON meta.text is "
-         "in meta", 0, 0},
+        {"data", CLI_STRINGS, &t.data, "PATH", "text file; .jsonl, .json, .csv, .tsv: records; a folder of "
+         "one of these kinds; or a .tok file; repeatable", 0, 0},
+        {"text-field", CLI_STRING, &t.params.task.text, "NAME", "of a record's text (text); of JSON "
+         "meta.text is in meta", 0, 0},
         {"tokenizer", CLI_STRING, &t.params.tokenizer, "PATH", "tokenizer.json or its folder", 0,
          0},
         {"prompt", CLI_STRINGS, &w.prompts, "TEXT", "continued at each evaluation, for the report; "

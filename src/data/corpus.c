@@ -75,7 +75,8 @@ static enum tuff_status add_one_kind(struct tuff_ctx *ctx, struct paths *paths, 
     TUFF_TRY(add_folder(ctx, paths, folder, 0));
     for (size_t i = first + 1; i < paths->n; i++)
         if (tuff_file_kind(paths->items[i]) != tuff_file_kind(paths->items[first]))
-            return tuff_fail(ctx, TUFF_E_ARG, "%s: has files of several kinds, %s and %s: name those that are meant",
+            return tuff_fail(ctx, TUFF_E_ARG, "%s: has files of several kinds, %s and %s: name those that "
+                             "are meant",
                              folder, paths->items[first], paths->items[i]);
     return TUFF_OK;
 }
@@ -86,7 +87,8 @@ static enum tuff_status nothing_found(struct tuff_ctx *ctx, const char *path, un
     for (size_t i = 0; i < TUFF_COUNT(endings); i++)
         if (endings[i].kind & kinds)
             tuff_text_printf(&list, "%s*%s", list.n ? ", " : "", endings[i].end);
-    enum tuff_status status = tuff_fail(ctx, TUFF_E_ARG, "%s: no %s file in it", path, list.s ? list.s : "such");
+    enum tuff_status status =
+        tuff_fail(ctx, TUFF_E_ARG, "%s: no %s file in it", path, list.s ? list.s : "such");
     tuff_text_fini(&list);
     return status;
 }

@@ -14,7 +14,8 @@ enum tuff_file_kind {
 };
 enum tuff_file_kind tuff_file_kind(const char *path);
 
-/* As tuff_corpus_init; of folders the files of these kinds, a sum. TUFF_E_ARG where a folder has more than one of them. */
+/* As tuff_corpus_init; of folders the files of these kinds, a sum. TUFF_E_ARG where a folder has more than
+ * one of them. */
 enum tuff_status tuff_corpus_find(struct tuff_ctx *ctx, const char *const *paths, size_t n, unsigned kinds,
                                   struct tuff_corpus *corpus);
 

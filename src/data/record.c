@@ -80,7 +80,8 @@ static enum tuff_status read_rows(struct tuff_ctx *ctx, const char *path, const 
         json_t *record = NULL;
         enum tuff_status status = tuff_table_row(ctx, &file, at, where, &memory, &values, &n);
         if (status == TUFF_OK && n != columns)
-            status = tuff_fail(ctx, TUFF_E_FORMAT, "%s: %zu fields, the first row has %zu", where, n, columns);
+            status = tuff_fail(ctx, TUFF_E_FORMAT, "%s: %zu fields, the first row has %zu", where, n,
+                               columns);
         else if (status == TUFF_OK && !(record = row_object(names, values, n)))
             status = tuff_fail(ctx, TUFF_E_FORMAT, "%s: is not UTF-8", where);
         if (record)
@@ -215,7 +216,8 @@ static bool from_pair(const char *prompt, const char *input, const char *answer,
 
 /* ---- fields by other names ---- */
 
-enum tuff_status tuff_record_fields_parse(struct tuff_ctx *ctx, const char *text, struct tuff_record_fields *f)
+enum tuff_status tuff_record_fields_parse(struct tuff_ctx *ctx, const char *text,
+                                          struct tuff_record_fields *f)
 {
     *f = (struct tuff_record_fields) {0};
     const struct {
@@ -234,12 +236,14 @@ enum tuff_status tuff_record_fields_parse(struct tuff_ctx *ctx, const char *text
         while (i < TUFF_COUNT(all) && strcmp(at, all[i].name))
             i++;
         if (!equals || !equals[1] || i == TUFF_COUNT(all))
-            return tuff_fail(ctx, TUFF_E_ARG, "fields: \"%.60s\": NAME=PATH with a NAME of prompt, input, answer, "
-                             "system and messages", at);
+            return tuff_fail(ctx, TUFF_E_ARG, "fields: \"%.60s\": NAME=PATH with a NAME of prompt, input, "
+                             "answer, system and messages", at);
         *all[i].to = equals + 1;
     }
-    if ((f->messages && (f->prompt || f->input || f->answer)) || (!f->prompt != !f->answer) || (f->input && !f->prompt))
-        return tuff_fail(ctx, TUFF_E_ARG, "fields: \"%.100s\": prompt and answer go together, or messages stands alone",
+    bool pair = f->prompt || f->input || f->answer;
+    if (pair ? f->messages || !f->prompt || !f->answer : f->memory && !f->messages && !f->system)
+        return tuff_fail(ctx, TUFF_E_ARG, "fields: \"%.100s\": prompt and answer go together, or messages "
+                         "stands alone",
                          text);
     return TUFF_OK;
 }
@@ -250,14 +254,16 @@ void tuff_record_fields_free(struct tuff_record_fields *f)
 }
 
 /* NULL where the path is. */
-static enum tuff_status text_at(struct tuff_ctx *ctx, const char *where, const json_t *record, const char *path,
+static enum tuff_status text_at(struct tuff_ctx *ctx, const char *where, const json_t *record,
+                                const char *path,
                                 const char **text)
 {
     const json_t *value = path ? tuff_json_at(record, path) : NULL;
     *text = json_string_value(value);
     if (path && (!value || json_is_null(value)))
         return tuff_json_not_at(ctx, where, record, path);
-    return !path || *text ? TUFF_OK : tuff_fail(ctx, TUFF_E_FORMAT, "%s: field \"%s\" is no text", where, path);
+    return !path || *text ? TUFF_OK : tuff_fail(ctx, TUFF_E_FORMAT, "%s: field \"%s\" is no text", where,
+                                                path);
 }
 
 static enum tuff_status from_fields(struct tuff_ctx *ctx, const char *where, const json_t *record,
@@ -267,14 +273,16 @@ static enum tuff_status from_fields(struct tuff_ctx *ctx, const char *where, con
     if (f->messages) {
         const json_t *list = tuff_json_at(record, f->messages);
         return !list                  ? tuff_json_not_at(ctx, where, record, f->messages)
-               : !json_is_array(list) ? tuff_fail(ctx, TUFF_E_FORMAT, "%s: field \"%s\" is no list", where, f->messages)
+               : !json_is_array(list) ? tuff_fail(ctx, TUFF_E_FORMAT, "%s: field \"%s\" is no list", where,
+                                                  f->messages)
                                       : from_list(ctx, where, f->messages, list, messages);
     }
     TUFF_TRY(text_at(ctx, where, record, f->prompt, &prompt));
     TUFF_TRY(text_at(ctx, where, record, f->input, &input));
     TUFF_TRY(text_at(ctx, where, record, f->answer, &answer));
     return from_pair(prompt, input, answer, messages) ? TUFF_OK
-                                                      : tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory", where);
+                                                      : tuff_fail(ctx, TUFF_E_NOMEM, "%s: out of host memory",
+                                                                  where);
 }
 
 static enum tuff_status fill(struct tuff_ctx *ctx, const char *where, const json_t *record,

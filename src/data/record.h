@@ -4,8 +4,8 @@
 
 #include "base/json.h"
 
-/* Calls `take` for each record of a file, an array of JSON, a line each or a table's row, whose values are texts; `where`
- * is "FILE:LINE" or "FILE: record N". Stops at the first failure. */
+/* Calls `take` for each record of a file, an array of JSON, a line each or a table's row, whose values are
+ * texts; `where` is "FILE:LINE" or "FILE: record N". Stops at the first failure. */
 typedef enum tuff_status (*tuff_record_fn)(void *user, const char *where, const json_t *record);
 enum tuff_status tuff_records_read(struct tuff_ctx *ctx, const char *path, tuff_record_fn take,
                                    void *user);
@@ -15,7 +15,8 @@ struct tuff_record_fields {
     char *memory; /* of these */
 };
 /* "prompt=meta.question,answer=answers.0"; NULL: all as usual. */
-enum tuff_status tuff_record_fields_parse(struct tuff_ctx *ctx, const char *text, struct tuff_record_fields *fields);
+enum tuff_status tuff_record_fields_parse(struct tuff_ctx *ctx, const char *text,
+                                          struct tuff_record_fields *fields);
 void tuff_record_fields_free(struct tuff_record_fields *fields);
 /* [{"role", "content"}, ...], the caller's; empty where there is nothing to learn from: no answer, or
  * an empty one. NULL with the failure in ctx. */

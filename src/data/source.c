@@ -80,7 +80,8 @@ enum tuff_status tuff_source_init(struct tuff_ctx *ctx, const struct tuff_datase
                                   struct tuff_source *s)
 {
     *s = (struct tuff_source) {.n_fields = params->n_fields, .whole = params->whole};
-    TUFF_TRY(tuff_corpus_find(ctx, params->paths, params->n_paths, TUFF_FILE_TEXT | TUFF_FILE_RECORDS, &s->files));
+    TUFF_TRY(tuff_corpus_find(ctx, params->paths, params->n_paths, TUFF_FILE_TEXT | TUFF_FILE_RECORDS,
+                              &s->files));
     s->file = tuff_calloc(s->files.n, sizeof *s->file);
     s->fields = tuff_calloc(TUFF_MAX(params->n_fields, 1), sizeof *s->fields);
     if (!s->file || !s->fields)

@@ -130,7 +130,8 @@ enum tuff_status tuff_lora_declare(struct tuff_model *m, const char *name, int64
                                    struct tuff_variable **to)
 {
     size_t modules;
-    const char *const *list = m->soft ? tuff_soft_prompt_modules(m, &modules) : m->lora->params.modules_to_save;
+    const char *const *list = m->soft ? tuff_soft_prompt_modules(m, &modules)
+                                      : m->lora->params.modules_to_save;
     if (m->lora)
         modules = m->lora->params.n_modules_to_save;
     const char *const *whole = tuff_module_find(list, modules, name);

@@ -108,7 +108,8 @@ static json_t *config_json(const struct tuff_model *m, const char *base)
     if (!targets)
         targets = target_names(m);
     return json_pack("{s:s, s:s?, s:s?, s:I, s:f, s:f, s:b, s:b, s:o, s:b, s:s, s:b, s:o?}",
-                     "peft_type", "LORA", "task_type", tuff_peft_task(m->config.task), "base_model_name_or_path", base,
+                     "peft_type", "LORA", "task_type", tuff_peft_task(m->config.task),
+                     "base_model_name_or_path", base,
                      "r", (json_int_t) l->params.rank, "lora_alpha", l->params.alpha,
                      "lora_dropout", l->params.dropout, "use_rslora", (int) l->params.rslora,
                      "use_dora", (int) l->params.dora, "target_modules", targets, "fan_in_fan_out",

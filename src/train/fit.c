@@ -78,7 +78,8 @@ static bool out_of_time(const struct fit *f)
 static enum tuff_status begin_step(struct fit *f)
 {
     TUFF_TRY(tuff_fit_fetch(f, &f->state.position));
-    return tuff_trainer_begin_step(f->trainer, f->ready.micros, (size_t) f->params->accumulate, f->ready.counted);
+    return tuff_trainer_begin_step(f->trainer, f->ready.micros, (size_t) f->params->accumulate,
+                                   f->ready.counted);
 }
 
 static enum tuff_status step(struct fit *f)
@@ -126,8 +127,8 @@ static enum tuff_status finish_step(struct fit *f, bool *end)
                            f->state.since_best >= f->params->patience;
     *end |= f->report->no_better;
     if (*end || keep || best) {
-        /* The device makes the next step's gradients while the host writes: only the update changes what is saved. A
-         * callback may change it, too. */
+        /* The device makes the next step's gradients while the host writes: only the update changes what is
+         * saved. A callback may change it, too. */
         f->ahead = !*end && !f->params->n_callbacks;
         if (f->ahead)
             TUFF_TRY(begin_step(f));

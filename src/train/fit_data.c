@@ -243,7 +243,8 @@ static enum tuff_status expect_example_batches(struct fit *f, uint64_t *batches)
     uint32_t *order = NULL;
     enum tuff_status status = tuff_examples_split(f->ctx, n, p->validation, p->seed, &order, &train);
     if (status == TUFF_OK)
-        status = tuff_example_shapes(f->ctx, p->examples, order, n, p->batch, p->context, p->pack, &shapes, &n_shapes);
+        status = tuff_example_shapes(f->ctx, p->examples, order, n, p->batch, p->context, p->pack, &shapes,
+                                     &n_shapes);
     if (status == TUFF_OK)
         status = tuff_example_loader_create(f->ctx,
                                             &(struct tuff_example_loader_params) {

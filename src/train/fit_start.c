@@ -182,7 +182,8 @@ static enum tuff_status choose_config(struct fit *f, const char **changed)
     return tuff_model_context_check(f->ctx, &f->config, p->context);
 }
 
-/* As told; where it was left to us, or the steps are as many as fit into a time, a quarter of them at most. */
+/* As told; where it was left to us, or the steps are as many as fit into a time, a quarter of them at
+ * most. */
 static int64_t warmup(const struct fit *f)
 {
     const struct tuff_fit_params *p = f->params;
@@ -375,7 +376,8 @@ static enum tuff_status choose_steps(struct fit *f)
 enum tuff_status tuff_fit_restore(struct fit *f)
 {
     const char *weights = tuff_fit_adapts(f->params) ? f->init : f->resume_from;
-    TUFF_TRY(f->task && tuff_fit_adapts(f->params) ? tuff_model_load_adapted(f->model, weights, f->resume_from)
+    TUFF_TRY(f->task && tuff_fit_adapts(f->params) ? tuff_model_load_adapted(f->model, weights,
+                                                                             f->resume_from)
                                                    : tuff_model_load(f->model, weights));
     TUFF_TRY(tuff_adapter_load(f->model, f->resume_from));
     TUFF_TRY(tuff_run_load_optimizer(f->store, f->resume_from, &f->optimizer));

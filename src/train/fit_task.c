@@ -251,7 +251,8 @@ enum tuff_status tuff_task_load(struct fit *f)
     if (f->soft_prompt.virtual_tokens) {
         TUFF_TRY(tuff_model_check_prompted(f->ctx, "a soft prompt", &f->config));
         if (most > 0 && most <= f->soft_prompt.virtual_tokens)
-            return tuff_fail(f->ctx, TUFF_E_RANGE, "%lld virtual tokens leave no room: the model takes %lld tokens",
+            return tuff_fail(f->ctx, TUFF_E_RANGE, "%lld virtual tokens leave no room: the model takes %lld "
+                             "tokens",
                              (long long) f->soft_prompt.virtual_tokens, (long long) most);
         most = TUFF_MAX(most - f->soft_prompt.virtual_tokens, 0);
     }

@@ -175,7 +175,8 @@ enum tuff_status tuff_run_encode(struct tuff_ctx *ctx, const struct tuff_fit_par
 {
     struct encoding e = {.ctx = ctx, .params = params, .tokenizer = tokenizer};
     struct tuff_corpus corpus;
-    TUFF_TRY(tuff_corpus_find(ctx, params->data, params->n_data, TUFF_FILE_TEXT | TUFF_FILE_RECORDS, &corpus));
+    TUFF_TRY(tuff_corpus_find(ctx, params->data, params->n_data, TUFF_FILE_TEXT | TUFF_FILE_RECORDS,
+                              &corpus));
     /* Nothing is held out of a share of 0: the split is behind all of it. */
     e.split = params->validation > 0
                   ? (uint64_t) ((double) corpus.bytes * (1 - params->validation))

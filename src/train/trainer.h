@@ -41,7 +41,8 @@ struct tuff_trainer {
 };
 
 /* tuff_trainer_step_micros in two: gradients, which change no weight, and what they change. */
-enum tuff_status tuff_trainer_begin_step(struct tuff_trainer *trainer, const struct tuff_micro *micros, size_t n,
+enum tuff_status tuff_trainer_begin_step(struct tuff_trainer *trainer, const struct tuff_micro *micros,
+                                         size_t n,
                                          uint64_t counted);
 enum tuff_status tuff_trainer_end_step(struct tuff_trainer *trainer);
 

@@ -106,7 +106,8 @@ static void test_damage(void)
     CHECK(open_as("empty", two, 2, &d) == TUFF_E_ARG && !d);
 }
 
-/* Members of members; a name that has a dot itself comes first, and a table's columns are names as they are. */
+/* Members of members; a name that has a dot itself comes first, and a table's columns are names as they
+ * are. */
 static void test_paths(void)
 {
     static const struct {
@@ -118,13 +119,16 @@ static void test_paths(void)
         {"p.jsonl", "{\"a\": {\"x\": 1}, \"a.b\": {\"c\": \"deep\"}}", "a.b.c", "deep"},
         {"p.jsonl", "{\"answers\": [{\"t\": \"one\"}, {\"t\": \"two\"}]}", "answers.1.t", "two"},
         {"p.csv", "meta.text,label\none,a\n", "meta.text", "one"},
-        {"p.csv", "meta,label\none,a\n", "meta.text", "!p.csv: no column \"meta.text\"; there are meta, label"},
+        {"p.csv", "meta,label\none,a\n", "meta.text", "!p.csv: no column \"meta.text\"; there are meta, "
+         "label"},
         {"p.jsonl", "{\"meta\": {\"text\": \"a\"}}\n{\"meta\": {\"title\": 1, \"lang\": 2}}", "meta.text",
          "!p.jsonl:2: no field \"meta.text\"; in \"meta\" there are \"title\", \"lang\""},
-        {"p.jsonl", "{\"meta\": 3}", "meta.text", "!p.jsonl:1: no field \"meta.text\"; \"meta\" is no object"},
+        {"p.jsonl", "{\"meta\": 3}", "meta.text", "!p.jsonl:1: no field \"meta.text\"; \"meta\" is no "
+         "object"},
         {"p.jsonl", "{\"a\": {\"b\": [1, 2]}}", "a.b.2",
          "!p.jsonl:1: no field \"a.b.2\"; \"a.b\" is a list of 2"},
-        {"p.jsonl", "{\"a\": {\"b\": null}}", "a.b", "!p.jsonl:1: no field \"a.b\"; in \"a\" there are \"b\""},
+        {"p.jsonl", "{\"a\": {\"b\": null}}", "a.b", "!p.jsonl:1: no field \"a.b\"; in \"a\" there are "
+         "\"b\""},
         {"p.jsonl", "{\"a\": {\"b\": {}}}", "a.b", "!\"a.b\" is neither a text, a number, nor a list"},
         {"p.jsonl", "{\"text\": 1}", "..", "!p.jsonl:1: no field \"..\"; there are \"text\""}};
     for (size_t i = 0; i < TUFF_COUNT(cases); i++) {
@@ -207,8 +211,10 @@ static void test_folder(void)
 /* Folders of records of one kind, whatever their ends; of several they are refused. */
 static void test_folder_kinds(void)
 {
-    static const char *const good[][2] = {{"shards/a.jsonl", "shards/deep/b.json"}, {"tables/a.csv", "tables/b.tsv"}};
-    static const char *const bad[][2] = {{"mixed/a.jsonl", "mixed/deep/b.csv"}, {"notes/README.txt", "notes/a.tsv"}};
+    static const char *const good[][2] = {{"shards/a.jsonl", "shards/deep/b.json"},
+                                          {"tables/a.csv", "tables/b.tsv"}};
+    static const char *const bad[][2] = {{"mixed/a.jsonl", "mixed/deep/b.csv"},
+                                         {"notes/README.txt", "notes/a.tsv"}};
     struct tuff_dataset *d = NULL;
     for (size_t i = 0; i < 4; i++) {
         const char *const *files = i < 2 ? good[i] : bad[i - 2];
@@ -224,7 +230,8 @@ static void test_folder_kinds(void)
         if (i < 2)
             CHECK(status == TUFF_OK && tuff_dataset_count(d) == 2);
         else
-            CHECK_MSG(status == TUFF_E_ARG && !d && strstr(tuff_error_text(ctx), "has files of several kinds, ") &&
+            CHECK_MSG(status == TUFF_E_ARG && !d &&
+                          strstr(tuff_error_text(ctx), "has files of several kinds, ") &&
                           strstr(tuff_error_text(ctx), files[0]) && strstr(tuff_error_text(ctx), files[1]),
                       "%s", tuff_error_text(ctx));
         tuff_dataset_close(d);

@@ -180,7 +180,8 @@ static void test_fields(void)
     static const struct {
         const char *fields, *file, *content, *want; /* "!...": the refusal */
     } cases[] = {
-        {"prompt=q.text,answer=answers.0", "m.jsonl", "{\"q\":{\"text\":\"one\"},\"answers\":[\"two\",\"six\"]}",
+        {"prompt=q.text,answer=answers.0", "m.jsonl",
+         "{\"q\":{\"text\":\"one\"},\"answers\":[\"two\",\"six\"]}",
          "<user>one\n<assistant>[two<end>]\n"},
         {"system=who,prompt=q,input=more,answer=a", "m.jsonl",
          "{\"who\":\"six\",\"q\":\"one\",\"more\":\"two\",\"a\":\"three\"}",
@@ -188,7 +189,8 @@ static void test_fields(void)
         {"messages=log.turns", "m.json",
          "[{\"log\":{\"turns\":[{\"from\":\"human\",\"value\":\"one\"},{\"from\":\"gpt\",\"value\":\"two\"}]}}]",
          "<user>one\n<assistant>[two<end>]\n"},
-        {"prompt=q,answer=a", "m.csv", "a,q\n\"two\nthree\",one\n", "<user>one\n<assistant>[two\nthree<end>]\n"},
+        {"prompt=q,answer=a", "m.csv", "a,q\n\"two\nthree\",one\n",
+         "<user>one\n<assistant>[two\nthree<end>]\n"},
         {NULL, "m.tsv", "instruction\tinput\toutput\none\t\ttwo\n", "<user>one\n<assistant>[two<end>]\n"},
         {NULL, "shards", "", "<user>one\n<assistant>[two<end>]\n"},
         {"prompt=q.text,answer=a", "m.jsonl", "{\"q\":{\"txt\":\"one\"},\"a\":\"two\"}",

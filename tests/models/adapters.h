@@ -113,7 +113,8 @@ static void test_golden_pass(struct tuff_store *store, struct tuff_model *model,
     struct tuff_model_heads heads;
     CHECK_OK(ctx, tuff_graph_create(ctx, &graph));
     bool padded = g->visible[1] != TIME || g->visible[3] != TIME;
-    tuff_model_inputs_add(graph, model, &in, .batch = BATCH, .time = TIME, .gradient = true, .visible = padded);
+    tuff_model_inputs_add(graph, model, &in, .batch = BATCH, .time = TIME, .gradient = true,
+                          .visible = padded);
     tuff_model_targets_add(graph, model, &in, &targets);
     tuff_model_apply_heads(graph, model, &in, tuff_model_hidden(graph, model, &in), &heads);
     struct tuff_tensor *loss = tuff_model_loss(graph, model, &heads, &targets);
@@ -126,8 +127,8 @@ static void test_golden_pass(struct tuff_store *store, struct tuff_model *model,
     load(model, name);
     CHECK_OK(ctx, tuff_program_begin(program));
     CHECK_OK(ctx, tuff_model_inputs_write(program, model, &in,
-                                          &(struct tuff_model_batch) {.ids = g->ids, .visible = padded ? g->visible
-                                                                                               : NULL}));
+                                          &(struct tuff_model_batch) {
+                                              .ids = g->ids, .visible = padded ? g->visible : NULL}));
     tuff_model_targets_write(program, &targets,
                              &(struct tuff_model_labels) {.ids = g->targets, .values = g->values});
     CHECK_OK(ctx, tuff_program_submit(program));

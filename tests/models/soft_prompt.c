@@ -1,6 +1,6 @@
-/* Soft prompts against PEFT (tools/golden/soft_prompt.py): logits, loss, gradient, three AdamW steps, files; of
- * classifiers of texts and of tokens too;
- * that generation, by rows of a cache, continues as whole sequences do; and what is refused. */
+/* Soft prompts against PEFT (tools/golden/soft_prompt.py): logits, loss, gradient, three AdamW steps, files;
+ * of classifiers of texts and of tokens too; that generation, by rows of a cache, continues as whole
+ * sequences do; and what is refused. */
 #include "models/adapters.h"
 #include "tuff/generate.h"
 #include "tuff/soft_prompt.h"
@@ -176,9 +176,10 @@ static void test_refused(void)
     tuff_model_destroy(model);
     struct tuff_model_config config;
     CHECK_OK(ctx, tuff_model_config_load(ctx, MODELS "bert-encoder-tiny", &config));
-    CHECK(tuff_soft_prompt_create(store, &config, &(struct tuff_soft_prompt_params) {TUFF_ADAPTER_PROMPT, 3, false},
-                                  &model) == TUFF_E_UNSUPPORTED &&
-          strstr(tuff_error_text(ctx), "a soft prompt needs a causal language model or a classifier, which BertModel"));
+    const struct tuff_soft_prompt_params params = {TUFF_ADAPTER_PROMPT, 3, false};
+    CHECK(tuff_soft_prompt_create(store, &config, &params, &model) == TUFF_E_UNSUPPORTED &&
+          strstr(tuff_error_text(ctx), "a soft prompt needs a causal language model or a classifier, "
+                                       "which BertModel"));
     tuff_store_destroy(store);
 }
 

@@ -340,8 +340,8 @@ static void test_warmup(struct tuff_ctx *ctx, struct tuff_device *device)
     }
 }
 
-/* Where nobody may change weights on the way, a step's gradients are made while the one before it is saved: the same
- * bits as one after the other. */
+/* Where nobody may change weights on the way, a step's gradients are made while the one before it is saved:
+ * the same bits as one after the other. */
 static void test_ahead(struct tuff_ctx *ctx, struct tuff_device *device)
 {
     struct watch w;
@@ -359,7 +359,8 @@ static void test_ahead(struct tuff_ctx *ctx, struct tuff_device *device)
     CHECK_OK(ctx, tuff_fit(ctx, &p, &report));
     CHECK(w.saves == STEPS);
     for (int step = 1; step <= STEPS; step++) {
-        static const char *const files[] = {"model.safetensors", "exp_avg.safetensors", "exp_avg_sq.safetensors",
+        static const char *const files[] = {"model.safetensors", "exp_avg.safetensors",
+                                            "exp_avg_sq.safetensors",
                                             "trainer.json"};
         for (size_t i = 0; i < TUFF_COUNT(files); i++) {
             char name[80];
