@@ -133,8 +133,8 @@ enum tuff_status tuff_trainer_fit_memory(struct tuff_ctx *ctx, const struct tuff
             return TUFF_OK;
     }
     return tuff_fail(ctx, TUFF_E_DEVICE_MEMORY,
-                     "one sequence of %lld tokens with all blocks made again%s needs %.0f MiB, which "
-                     "is more than %.0f; a shorter context or a smaller model would fit",
+                     "one sequence of %lld tokens with all blocks made again%s needs %.1f MiB, which "
+                     "is more than %.1f; a shorter context or a smaller model would fit",
                      (long long) params->context,
                      ways > 1 ? " and states in the host's memory" : "",
                      (double) choice->peak / 1048576, (double) budget / 1048576);
