@@ -80,6 +80,6 @@ void treat(Row r)
 void main()
 {
     // The bound is the same for all lanes of a group: every barrier is reached by all or none.
-    for (uint row = ROW_FIRST; row < arg.shape.B * arg.shape.H * arg.T; row += ROW_STEP)
+    FOR_ROWS(row, arg.shape.B * arg.shape.H * arg.T)
         treat(row_of(row));
 }

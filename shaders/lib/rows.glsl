@@ -87,6 +87,12 @@ float largest(float x) { return x; }
 
 #endif
 
+// An invocation's rows, or a group's. lavapipe 26 goes through a loop's body with no lane left, and loads what all
+// lanes share even then: the row exists whatever becomes of it.
+#define FOR_ROWS(row, rows) \
+    for (uint row##_at = ROW_FIRST, row = 0u; row = min(row##_at, (rows) - 1u), row##_at < (rows); \
+         row##_at += ROW_STEP)
+
 #if defined(CPU) || defined(ROW)
 #define LANES 1u
 #define LANE 0u

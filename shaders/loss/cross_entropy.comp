@@ -57,7 +57,7 @@ void take4(UNIT a, UNIT b, UNIT c, UNIT d)
 
 void main()
 {
-    for (uint row = ROW_FIRST; row < p.rows; row += ROW_STEP) {
+    FOR_ROWS(row, p.rows) {
         uint at = row * (p.pitch / WIDE), whole = p.columns / WIDE, i = LANE;
         top = LOWEST;
         sum = UNIT(0.0);

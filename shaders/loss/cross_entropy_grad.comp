@@ -20,7 +20,7 @@ void main()
     float scale = p.weight.v[0] * p.dloss.v[0];
     float others = SMOOTHING / float(p.columns);
     uint units = p.pitch / WIDE;
-    for (uint row = ROW_FIRST; row < p.rows; row += ROW_STEP) {
+    FOR_ROWS(row, p.rows) {
         uint at = row * units, target = p.targets.v[row];
         float top = p.stats.v[2u * row], log_sum = p.stats.v[2u * row + 1u];
         bool counted = target < p.columns;

@@ -18,7 +18,7 @@ float weight_of(uint c) { return WEIGHTED ? p.weight.v[c] : 1.0; }
 
 void main()
 {
-    for (uint row = ROW_FIRST; row < p.rows; row += ROW_STEP) {
+    FOR_ROWS(row, p.rows) {
         uint target = p.targets.v[row], at = row * p.columns;
         bool counted = target < p.columns;
         float own = counted ? (1.0 - p.smoothing) * weight_of(target) : 0.0;

@@ -50,7 +50,7 @@ float forget(float old, float now) { return old + weight * (now - old); }
 void main()
 {
 #if PASS == ROWS
-    for (uint r = ROW_FIRST; r < p.rows; r += ROW_STEP) {
+    FOR_ROWS(r, p.rows) {
         float squares = 0.0, values = 0.0;
         for (uint c = LANE; c < p.cols; c += LANES) {
             float g = p.grad.v[r * p.cols + c] * scale, v = p.value.v[r * p.cols + c];
@@ -93,7 +93,7 @@ void main()
         p.scratch.v[1] = values;
     }
 #elif PASS == NORMS
-    for (uint r = ROW_FIRST; r < p.rows; r += ROW_STEP) {
+    FOR_ROWS(r, p.rows) {
         float squares = 0.0;
         for (uint c = LANE; c < p.cols; c += LANES) {
             float u = update_at(r, c);

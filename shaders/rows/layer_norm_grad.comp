@@ -20,7 +20,7 @@ layout(constant_id = 2) const bool RMS = false; // the mean is 0 and mean(g) is 
 
 void main()
 {
-    for (uint row = ROW_FIRST; row < p.rows; row += ROW_STEP) {
+    FOR_ROWS(row, p.rows) {
         uint at = row * p.units;
         float mean = p.stats.v[2u * row], rstd = p.stats.v[2u * row + 1u];
         UNIT sum = UNIT(0.0), sum_hat = UNIT(0.0);

@@ -65,7 +65,7 @@ void held_row(uint row)
 
 void main()
 {
-    for (uint row = ROW_FIRST; row < p.rows; row += ROW_STEP) {
+    FOR_ROWS(row, p.rows) {
 #ifdef QUAD
         if (p.units <= LANES * HOLD) {
             held_row(row);

@@ -27,7 +27,7 @@ layout(constant_id = 0) const uint UNROLL = 1u; // LANES * UNROLL divides units,
 
 void main()
 {
-    for (uint row = ROW_FIRST; row < p.rows; row += ROW_STEP) {
+    FOR_ROWS(row, p.rows) {
         uint at = row * p.units;
         UNIT sum = UNIT(0.0);
         for (uint i = LANE; i < p.units; i += LANES * UNROLL)
