@@ -97,7 +97,11 @@ refused 'a text file has "text" and, by its folder, "label"' --task classificati
   --steps 1
 refused 'the family gpt2 has no head for masked words' --task mlm --model gpt2 --tokenizer tok --data plain.txt --context 16 --out no \
   --steps 1
-for option in 'prompt-tuning 4' 'prefix-tuning 4' pack 'neftune 5'; do
+for option in 'prompt-tuning 4' 'prefix-tuning 4'; do
+  refused 'a soft prompt needs a causal language model or a classifier' --task mlm --init mlm --data plain.txt --context 16 \
+    --out no --steps 1 --$option
+done
+for option in pack 'neftune 5'; do
   refused "not for task classification" --task classification --init mlm --data reviews.csv --text-field review --context 16 \
     --out no --steps 1 --$option
 done
