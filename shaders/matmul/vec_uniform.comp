@@ -4,8 +4,8 @@
 //! variant nt.sg4 -DSG=4 -DNT
 //! variant nt.sg8 -DSG=8 -DNT
 // Mat-vec (M <= 8 rows of a) for lavapipe: operands through "uniform" addresses (uniform.glsl), so
-// that a load is one vector load. A tile of WIDTH columns of c has S subgroups, a group TILES tiles;
-// subgroup s of a tile sums KC products, from k = s KC on:
+// that a load is one vector load. A group owns WIDTH columns of c and has S subgroups; subgroup s
+// sums KC products, from k = s KC on:
 //   nn: a lane owns a column of each of NC vectors; a's elements are scalars.
 //   nt: a lane holds every SG-th k of NC rows of b, M NC sums, whose lanes are added up at the end.
 // The partial sums meet in shared memory behind the only barrier and are added in the order of s.
@@ -21,18 +21,17 @@ layout(constant_id = 5) const int M = 1;
 layout(constant_id = 6) const int NC = 1;
 layout(constant_id = 7) const uint KC = 64u;     // a multiple of 8 (nt: 8 SG)
 layout(constant_id = 8) const bool TAIL = false; // K is no multiple of KC
-layout(constant_id = 9) const uint S = 1u;       // subgroups a tile, S * TILES at most 256
-layout(local_size_x_id = 10) in;                 // S * TILES * SG
+layout(constant_id = 9) const uint S = 1u;       // subgroups a group, at most 256
+layout(local_size_x_id = 10) in;                 // S * SG
 layout(constant_id = 11) const uint A_PITCH = 1u;
 layout(constant_id = 12) const uint B_PITCH = 1u; // constant: addresses become base + displacement
-layout(constant_id = 13) const uint TILES = 1u;   // a power of two
 #ifdef NT
 const uint V = (M * NC + SG - 1) / SG, WIDTH = NC;
 #else
 const uint V = M * NC, WIDTH = SG * NC;
 #endif
 
-shared float part[S * TILES * V * SG];
+shared float part[S * V * SG];
 uint lane = gl_SubgroupInvocationID;
 float acc[V];
 
@@ -114,10 +113,8 @@ Source4 source4_at(uvec2 base, uint i)
 
 void main()
 {
-    uint own = S * TILES > 1u ? uniformly(gl_SubgroupID, S * TILES > 16u ? 2u : 1u) : 0u;
-    uint s = own / TILES, t = own % TILES;
-    uint group = uniformly(gl_WorkGroupID.x, 3u) | p.t[gl_WorkGroupID.x >> 12 & 15u] << 12;
-    uint tile = group * TILES + t;
+    uint s = S > 1u ? uniformly(gl_SubgroupID, S > 16u ? 2u : 1u) : 0u;
+    uint tile = uniformly(gl_WorkGroupID.x, 3u) | p.t[gl_WorkGroupID.x >> 12 & 15u] << 12;
     uint col_mine = tile * WIDTH, col0 = min(col_mine, p.n - WIDTH);
     uint k_mine = s * KC, k0 = TAIL ? min(k_mine, p.k - KC) : k_mine;
 #ifdef NT
@@ -128,7 +125,7 @@ void main()
     sum_products(source4_at(p.a, k0), source4_at(p.b, b_at), k0, k_mine);
     if (S > 1u) {
         [[unroll]] for (uint v = 0u; v < V; v++)
-            part[(own * V + v) * SG + lane] = acc[v];
+            part[(s * V + v) * SG + lane] = acc[v];
         barrier();
     }
     [[unroll]] for (uint i = 0u; i < (V + S - 1u) / S; i++) {
@@ -143,7 +140,7 @@ void main()
             continue;
         if (S > 1u)
             for (uint q = 0u; q < S; q++)
-                x += part[((q * TILES + t) * V + v) * SG + lane];
+                x += part[(q * V + v) * SG + lane];
         else
             x = acc[i];
         if (col >= col_mine && m < M)

@@ -14,19 +14,16 @@ enum {
     UNROLLED = 768, /* vector multiply-adds of the uniform kernel, M NC KC: 32 KiB of code */
     UNROLLED_ROWS = 1536, /* nt, from NT_ROWS rows on: fewer groups, each with longer sums, are worth more */
     NT_ROWS = 3,
-    NN_VECTORS = 8, /* its vectors of columns, NC, for one row */
-    TILES = 8,      /* of a group, which takes 0.1 us to start; but a barrier keeps all of them waiting */
-    LEAST_GROUPS = 16
+    NN_VECTORS = 8  /* its vectors of columns, NC, for one row */
 };
 
 /* Of choices. */
 #define VEC "vec"
 #define UNIFORM "uniform"
 
-/* Of a tile: vectors of columns, nn, or nt columns; width: columns in all; sums: vectors of them; parts
- * of k. tiles: of a group. */
+/* vectors: of columns, nn; nt: columns. width: columns in all. sums: vectors of them. */
 struct uniform {
-    uint32_t vectors, width, sums, kc, parts, tiles;
+    uint32_t vectors, width, sums, kc, parts;
 };
 
 /* The largest multiple of `step` up to `most` that divides k, or `most`. */
@@ -42,8 +39,8 @@ static uint32_t part_of(uint32_t k, uint32_t step, uint32_t most)
 /* Rows of a and of b start on vectors of four and are whole ones. */
 static bool aligned(const struct tuff_matmul_params *p, bool tb, bool half_a, bool half_b)
 {
-    return p->a % (half_a ? 8 : 16) == 0 && p->b % (half_b ? 8 : 16) == 0 && p->a_row % 4 == 0 &&
-           p->k % 4 == 0 && (tb ? p->b_col : p->b_row) % 4 == 0 && (tb || p->n % 4 == 0);
+    return p->a % (half_a ? 8 : 16) == 0 && p->b % (half_b ? 8 : 16) == 0 && p->a_row % 4 == 0 && p->k % 4 == 0 &&
+           (tb ? p->b_col : p->b_row) % 4 == 0 && (tb || p->n % 4 == 0);
 }
 
 /* A row of a has few loads anyway; more rows share b's, and their sums must stay in 16 registers. */
@@ -72,10 +69,6 @@ static bool choose_uniform(const struct tuff_device_info *device,
     u->sums = attr->tb ? (uint32_t) tuff_div_up(p->m * u->vectors, lanes) : p->m * u->vectors;
     u->kc = part_of(p->k, step, unrolled / (p->m * u->vectors) * (attr->tb ? lanes : 1));
     u->parts = (uint32_t) tuff_div_up(p->k, u->kc);
-    uint32_t tiles = (uint32_t) tuff_div_up(p->n, u->width);
-    u->tiles = u->parts > 1 ? 1 : TILES;
-    while (u->tiles > 1 && (tiles < LEAST_GROUPS * u->tiles || u->tiles * lanes > device->max_invocations))
-        u->tiles /= 2;
     return p->n >= u->width && p->k >= u->kc && u->parts <= 256 &&
            u->parts * lanes <= device->max_invocations &&
            u->parts * u->sums * lanes * 4 <= device->max_shared_bytes &&
@@ -92,8 +85,7 @@ static void launch_uniform(struct tuff_recorder *r, const struct tuff_matmul_att
                                                   .pre = p->pre, .n = p->n, .k = p->k,
                                                   .c_row = p->c_row, .alpha = p->alpha};
     const uint32_t shape[] = {p->m, u->vectors, u->kc, p->k % u->kc != 0, u->parts,
-                              u->parts * u->tiles * lanes, p->a_row, attr->tb ? p->b_col : p->b_row,
-                              u->tiles};
+                              u->parts * lanes, p->a_row, attr->tb ? p->b_col : p->b_row};
     char kernel[48];
     for (uint32_t i = 0; i < TUFF_COUNT(push.t); i++)
         push.t[i] = i;
@@ -103,7 +95,7 @@ static void launch_uniform(struct tuff_recorder *r, const struct tuff_matmul_att
     launch->push = &push;
     launch->push_bytes = sizeof push;
     launch->n_spec = 5 + TUFF_COUNT(shape);
-    launch->groups[0] = (uint32_t) tuff_div_up(p->n, u->width * u->tiles);
+    launch->groups[0] = (uint32_t) tuff_div_up(p->n, u->width);
     memset(launch->views, 0, sizeof launch->views);
     tuff_launch(r, launch);
 }
