@@ -225,8 +225,8 @@ struct tuff_linear_cross_entropy_args {
  * chunk of at least 32 rows; that of weight is the sum of the chunks' in order, which are added to
  * an accumulated gradient one by one. hidden and weight are F32, or both of one half type: then all
  * products are of halves, logits are F32 sums, their gradient is rounded to that type, and the shares of
- * the weight's gradient are added up in F32. Where they differ both are read as F32. saves hidden and two numbers a row; no more than two chunks
- * of logits in memory. After Mini-sequence Transformer: Luo et al. 2024, arXiv:2407.15892. */
+ * the weight's gradient are added up in F32. Where they differ both are read as F32. Saves hidden and two
+ * numbers a row; no more than two chunks of logits in memory. After Mini-sequence Transformer: Luo et al. 2024, arXiv:2407.15892. */
 TUFF_API struct tuff_tensor *tuff_linear_cross_entropy_with(
     struct tuff_graph *g, struct tuff_tensor *hidden, struct tuff_tensor *weight,
     struct tuff_tensor *targets, struct tuff_tensor *scale,
@@ -234,8 +234,8 @@ TUFF_API struct tuff_tensor *tuff_linear_cross_entropy_with(
 #define tuff_linear_cross_entropy(g, hidden, weight, targets, scale, ...)                          \
     tuff_linear_cross_entropy_with(g, hidden, weight, targets, scale,                              \
                                    &(const struct tuff_linear_cross_entropy_args) {__VA_ARGS__})
-/* Rows a chunk for so many rows of logits of so large a vocabulary; 0: they are small enough to be
- * made whole (512 MiB). */
+/* Rows a chunk for so many rows of logits of so large a vocabulary: at most 120 MiB of them, from 4096 rows on
+ * 256 MiB; 0: they are small enough to be made whole (512 MiB). */
 TUFF_API int64_t tuff_linear_cross_entropy_chunk(int64_t rows, int64_t vocabulary);
 
 /* ---- losses as PyTorch has them ---- */
