@@ -24,7 +24,7 @@ void main()
     line -= image * p.lines;
     // The last tile is shifted inwards; lines shorter than a tile have windows enough in the
     // border.
-    uint row0 = EDGE && p.m >= R ? min(row_mine, p.m - R) : row_mine;
+    uint row0 = ROW_EDGE && p.m >= R ? min(row_mine, p.m - R) : row_mine;
     uint q = part_number(s), piece = q / PIECE_PARTS;
     uint a_at = image * p.a_image + line * p.a_line + row0 * A_R + piece * p.a_piece +
                 (q - piece * PIECE_PARTS) * (I * J);
@@ -36,10 +36,9 @@ void main()
         uint v = vector_of(i, s), row = row0 + v / NC, col = col0 + v % NC * SG;
         bool live = vector_live(i, s);
         float x = total_of(i, v);
-        if (EDGE)
-            live = live && row >= row_mine && row < p.m;
+        live = live && ROW_LIVE(row);
         if (HAS_BIAS) {
-#define BIAS_ELEMENT(l) bias[EDGE ? min(col + l, p.n - 1u) : col + l]
+#define BIAS_ELEMENT(l) bias[COL_EDGE ? min(col + l, p.n - 1u) : col + l]
             ROW(y, BIAS_ELEMENT)
             x += y;
         }

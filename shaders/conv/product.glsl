@@ -4,7 +4,7 @@
 // parameters. 2 FLOP a product; unrolled, I J R NC <= 1536 keeps to the instruction cache.
 layout(local_size_x_id = 0) in;                  // S * SG
 layout(constant_id = 1) const uint S = 1u;
-layout(constant_id = 2) const bool EDGE = true;  // m or n is no multiple of the tile
+layout(constant_id = 2) const uint EDGES = 3u;   // 1: m, 2: n is no multiple of the tile
 layout(constant_id = 3) const bool TAIL = false; // S times the launches is more than the parts
 layout(constant_id = 4) const bool ACCUMULATE = false;
 layout(constant_id = 5) const uint I = 1u; // I, J at most 32: NIR unrolls no more

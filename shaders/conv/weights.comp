@@ -19,7 +19,7 @@ void main()
     uint row_mine = uniformly(gl_WorkGroupID.x, X_DIGITS) * R;
     uint col0 = uniformly(gl_WorkGroupID.y, Y_DIGITS) * WIDTH;
     uint tap = uniformly(gl_WorkGroupID.z, Z_DIGITS), tap_line = tap / TAPS_LINE;
-    uint row0 = EDGE && p.m >= R ? min(row_mine, p.m - R) : row_mine;
+    uint row0 = ROW_EDGE && p.m >= R ? min(row_mine, p.m - R) : row_mine;
     uint q = part_number(s), above = q / p.across, image = above / p.down;
     q -= above * p.across;
     above -= image * p.down;
@@ -33,8 +33,7 @@ void main()
         uint v = vector_of(i, s), row = row0 + v / NC, col = col0 + v % NC * SG;
         bool live = vector_live(i, s);
         float x = total_of(i, v);
-        if (EDGE)
-            live = live && row >= row_mine && row < p.m;
+        live = live && ROW_LIVE(row);
         store_vector(x, p.c + row * p.c_row + tap * p.n + col, col, live);
     }
 }

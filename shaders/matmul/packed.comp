@@ -27,7 +27,7 @@ layout(constant_id = 5) const uint KC = 64u;     // at most 16, or a multiple of
 layout(constant_id = 6) const bool TAIL = false; // K is no multiple of what a launch sums, S KC
 layout(constant_id = 7) const uint S = 1u;
 layout(local_size_x_id = 8) in;                  // S * SG
-layout(constant_id = 9) const bool EDGE = true;  // M or N is no multiple of the tile
+layout(constant_id = 9) const uint EDGES = 3u;   // 1: M, 2: N is no multiple of the tile
 layout(constant_id = 10) const bool BATCH = false;
 layout(constant_id = 11) const uint ROW_DIGITS = 3u; // base-16 digits of the tile numbers
 layout(constant_id = 12) const uint COL_DIGITS = 3u;
@@ -78,13 +78,13 @@ void sum_products(Source a, Source b, uint k0, uint k_mine)
 void finish_vector(float x, uint at, uint sum_at, uint col, bool live)
 {
     if (HAS_SUM) {
-#define SUM_ELEMENT(l) sum[EDGE && !LIVE(l) ? 0u : sum_at + l]
+#define SUM_ELEMENT(l) sum[EDGES != 0u && !LIVE(l) ? 0u : sum_at + l]
         ROW(y, SUM_ELEMENT)
         x = y + x;
     }
     x *= p.alpha;
     if (HAS_BIAS) {
-#define BIAS_ELEMENT(l) bias[EDGE ? min(col + l, p.n - 1u) : col + l]
+#define BIAS_ELEMENT(l) bias[COL_EDGE ? min(col + l, p.n - 1u) : col + l]
         ROW(y, BIAS_ELEMENT)
         x += y;
     }
@@ -111,7 +111,7 @@ void main()
     uint row_mine = uniformly(ROW_MAJOR ? gl_WorkGroupID.y : gl_WorkGroupID.x, ROW_DIGITS) * R;
     uint col0 = uniformly(ROW_MAJOR ? gl_WorkGroupID.x : gl_WorkGroupID.y, COL_DIGITS) * WIDTH;
     uint z = BATCH ? uniformly(gl_WorkGroupID.z, 3u) : 0u, k_mine = p.k_first + s * KC;
-    uint row0 = EDGE && !A_PACKED ? min(row_mine, p.m - R) : row_mine;
+    uint row0 = ROW_EDGE && !A_PACKED ? min(row_mine, p.m - R) : row_mine;
     uint k0 = TAIL ? min(k_mine, p.k - KC) : k_mine;
     uint a_at = A_PACKED ? row0 * p.k + k0 * R : row0 * A_PITCH + k0;
     sum_products(source_at(p.a, z * p.a_batch + a_at),
@@ -122,8 +122,7 @@ void main()
         bool live = vector_live(i, s);
         float x = total_of(i, v);
         uint row = row0 + v / NC, col = col0 + v % NC * SG;
-        if (EDGE)
-            live = live && row >= row_mine && row < p.m;
+        live = live && ROW_LIVE(row);
         finish_vector(x, p.c + z * p.c_batch + row * p.c_row + col,
                       p.sum + (z * p.m + row) * p.n + col, col, live);
     }

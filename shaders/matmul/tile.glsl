@@ -3,7 +3,7 @@
 // and has S subgroups, which each sum a part of K into acc, a lane a column; the S partial tiles
 // meet in shared memory behind the only barrier and are added in the order of s; subgroup s
 // finishes the tile's vectors s, s + S, ... Included behind uniform.glsl and the constants SG, S,
-// EDGE and the parameter p.n.
+// EDGES (bit 0: M, bit 1: N is no multiple of the tile), row_mine and the parameters p.m and p.n.
 const int R = 8, NC = 2;
 const uint V = R * NC, WIDTH = SG * NC;
 shared float part[S * V * SG];
@@ -52,8 +52,12 @@ float total_of(uint i, uint v)
     return x;
 }
 
-#define LIVE(l) (live && (!EDGE || col + l < p.n))
-#define PLACE(l) (EDGE && !LIVE(l) ? 0u : at + l)
+const bool ROW_EDGE = (EDGES & 1u) != 0u, COL_EDGE = (EDGES & 2u) != 0u;
+// Rows of [row_mine, p.m): one comparison, which also refuses rows before a shifted tile's own. Two
+// joined by && are control flow for lavapipe, and the stores behind it loops over lanes: half the speed.
+#define ROW_LIVE(row) (!ROW_EDGE || (row) - row_mine < p.m - row_mine)
+#define LIVE(l) (live && (!COL_EDGE || col + l < p.n))
+#define PLACE(l) (EDGES != 0u && !LIVE(l) ? 0u : at + l)
 #define STORE(target, x) \
     [[unroll]] for (int l = 0; l < SG; l++) \
         target[LIVE(l) ? at + l : DROP] = subgroupShuffle(x, l);

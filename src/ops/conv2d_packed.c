@@ -272,7 +272,7 @@ static uint32_t digits(uint32_t groups)
 }
 
 /* The constants of shaders/conv/product.glsl, and two more. */
-enum { LOCAL, S, EDGE, TAIL, ACCUMULATE, I, J, A_I, A_J, A_R, B_I, B_J, X_DIGITS, Y_DIGITS,
+enum { LOCAL, S, EDGES, TAIL, ACCUMULATE, I, J, A_I, A_J, A_R, B_I, B_J, X_DIGITS, Y_DIGITS,
        Z_DIGITS, MORE, MORE_2, N_SPEC };
 
 /* Launch after launch adds to c: only the first may overwrite it, only the last has the bias. */
@@ -335,7 +335,7 @@ static void record_pixels(struct tuff_recorder *r, const struct tuff_node *node,
         .a_line = (uint32_t) (step * line),
         .a_image = (uint32_t) (from->lines * line)};
     identity(p.t);
-    uint32_t spec[N_SPEC] = {[EDGE] = p.m % ROWS != 0 || p.n % l->width != 0,
+    uint32_t spec[N_SPEC] = {[EDGES] = tuff_tile_edges(p.m, ROWS, p.n, l->width),
                              [I] = (uint32_t) kc / BLOCK,
                              [J] = BLOCK,
                              [A_I] = BLOCK,
@@ -405,7 +405,7 @@ static void record_weights(struct tuff_recorder *r, const struct tuff_node *node
                                          .b_line = (uint32_t) line};
     p.parts = (uint32_t) a->batch * p.across * p.down;
     identity(p.t);
-    uint32_t spec[N_SPEC] = {[EDGE] = p.m % ROWS != 0 || p.n % l->width != 0,
+    uint32_t spec[N_SPEC] = {[EDGES] = tuff_tile_edges(p.m, ROWS, p.n, l->width),
                              [I] = (uint32_t) l->i,
                              [J] = (uint32_t) l->j,
                              [A_I] = (uint32_t) dy_line,

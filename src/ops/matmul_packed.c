@@ -309,7 +309,7 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
                        s->launches * s->parts * s->kc != s->k,
                        s->parts,
                        s->parts * lanes,
-                       s->m % ROWS != 0 || s->n % s->width != 0,
+                       tuff_tile_edges(s->m, ROWS, s->n, s->width),
                        s->batch > 1,
                        digits(tiles[0]),
                        digits(tiles[1]),

@@ -60,6 +60,11 @@ bool tuff_matmul_packed_widens(const struct tuff_node *node, const struct tuff_d
 /* The node was given scratch, and its storages can be bound. */
 bool tuff_matmul_packed_fits(const struct tuff_recorder *r, const struct tuff_node *node);
 void tuff_matmul_packed_record(struct tuff_recorder *r, const struct tuff_node *node);
+/* EDGES of shaders/matmul/tile.glsl: which sides of an m x n result are no multiples of the tile. */
+static inline uint32_t tuff_tile_edges(uint32_t m, uint32_t rows, uint32_t n, uint32_t columns)
+{
+    return (m % rows != 0 ? 1 : 0) | (n % columns != 0 ? 2 : 0);
+}
 /* Fills the rest of a launch that packs launch->in[0], to the storage launch->views[0], and launches:
  * panels of `width`; `along_k`: rows of the source run along k. `whole`: p's size is a multiple of
  * 32, its k of 16. */
