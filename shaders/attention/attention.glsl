@@ -94,11 +94,27 @@ float bias(float slope_h, int i, int j) { return ALIBI ? slope_h * float(j - pla
 // Offset of row (b, t, h) in vec4s.
 uint row4(uint stride[3], uint b, uint t, uint h) { return (b * stride[0] + t * stride[1] + h * stride[2]) / 4u; }
 
-// Factors of the probabilities of keys 4 * j4 .. 4 * j4 + 3 of query i: 0 or 1 / (1 - p).
-vec4 dropout4(uint bh, uint i, uint j4)
+// What dropout's numbers depend on.
+struct Noise {
+    uvec2 key;
+    uint stream;
+    float drop;
+};
+
+Noise noise()
 {
-    vec4 u = vec4(tuff_philox(uvec4(bh, i, j4, arg.shape.stream), uvec2(arg.shape.seed.v[0], arg.shape.seed.v[1])) >> 8) * 5.9604645e-8;
-    return mix(vec4(0), vec4(1.0 / (1.0 - arg.shape.drop)), greaterThanEqual(u, vec4(arg.shape.drop)));
+    if (!DROPOUT)
+        return Noise(uvec2(0u), 0u, 0.0);
+    return Noise(uvec2(arg.shape.seed.v[0], arg.shape.seed.v[1]), arg.shape.stream, arg.shape.drop);
 }
 
-float dropout(uint bh, uint i, uint j) { return dropout4(bh, i, j / 4u)[j & 3u]; }
+// Factors of the probabilities of keys 4 * j4 .. 4 * j4 + 3 of query i: 0 or 1 / (1 - p).
+vec4 dropout4(Noise n, uint bh, uint i, uint j4)
+{
+    vec4 u = vec4(tuff_philox(uvec4(bh, i, j4, n.stream), n.key) >> 8) * 5.9604645e-8;
+    return mix(vec4(0), vec4(1.0 / (1.0 - n.drop)), greaterThanEqual(u, vec4(n.drop)));
+}
+
+vec4 dropout4(uint bh, uint i, uint j4) { return dropout4(noise(), bh, i, j4); }
+float dropout(Noise n, uint bh, uint i, uint j) { return dropout4(n, bh, i, j / 4u)[j & 3u]; }
+float dropout(uint bh, uint i, uint j) { return dropout(noise(), bh, i, j); }

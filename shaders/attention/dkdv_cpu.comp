@@ -12,13 +12,15 @@
 void main()
 {
     Tile t = tile(arg.S, arg.shape.Hkv);
-    uint group = arg.shape.H / arg.shape.Hkv;
+    uint heads = arg.shape.H, group = heads / arg.shape.Hkv;
+    Noise random = noise();
     Keys keys = key_range(t.b);
+    Rows k_rows = rows_of(arg.shape.tk, arg.shape.sk, t.b, t.h, arg.S), v_rows = rows_of(arg.shape.tv, arg.shape.sv, t.b, t.h, arg.S);
     int first[OWN], end[OWN]; // of the queries that see the key
     vec4 k[Q4][OWN], v[Q4][OWN], dk[Q4][OWN], dv[Q4][OWN];
     [[unroll]] for (int c = 0; c < OWN; c++) {
-        int j = t.first + c * SG + lane, safe = min(j, int(arg.S) - 1);
-        int krow = texel(arg.shape.tk, arg.shape.sk, t.b, safe, t.h), vrow = texel(arg.shape.tv, arg.shape.sv, t.b, safe, t.h);
+        int j = t.first + c * SG + lane;
+        int krow = texel(k_rows, j), vrow = texel(v_rows, j);
         first[c] = j >= keys.begin && j < keys.end ? first_query(j, keys) : int(arg.T);
         end[c] = query_end(j, keys);
         [[unroll]] for (int d = 0; d < Q4; d++) {
@@ -30,27 +32,29 @@ void main()
     bool idle = t.first >= keys.end || t.first + SG * OWN <= keys.begin;
     int start = idle ? int(arg.T) : first_query(t.first, keys);
     int stop = query_end(t.first + SG * OWN - 1, keys);
-    for (uint h = t.h * group; h < t.h * group + group; h++)
+    Rows q_rows = rows_of(arg.shape.tq, arg.shape.sq, t.b, t.h * group, arg.T), g_rows = rows_of(arg.shape.tdo, arg.shape.sdo, t.b, t.h * group, arg.T);
+    int q_head = int(arg.shape.sq[2] / 4u), g_head = int(arg.shape.sdo[2] / 4u);
+    for (uint h = t.h * group; h < t.h * group + group; h++, q_rows.first += q_head, g_rows.first += g_head)
         for (int i = start; i < stop; i += RUN) {
-            uint bh = t.b * arg.shape.H + h, at = bh * arg.T + min(i + lane, int(arg.T) - 1);
+            uint bh = t.b * heads + h, at = bh * arg.T + min(i + lane, int(arg.T) - 1);
             float lse = arg.lse.v[at] * LOG2E, delta = arg.delta.v[at], p[RUN][OWN], ds[RUN][OWN];
             float slope_h = slope(h);
             vec4 q[FETCHES][RUN], dO[FETCHES][RUN];
             CLEAR(p);
             CLEAR(ds);
             [[unroll]] for (int f = 0; f < FETCHES; f++) {
-                STREAM(dO[f], DO, arg.shape.tdo, arg.shape.sdo, t.b, i, arg.T, h, f);
+                STREAM(dO[f], DO, g_rows, i, f);
                 SCORES(ds, dO[f], v, f);
             }
             [[unroll]] for (int f = 0; f < FETCHES; f++) {
-                STREAM(q[f], Q, arg.shape.tq, arg.shape.sq, t.b, i, arg.T, h, f);
+                STREAM(q[f], Q, q_rows, i, f);
                 SCORES(p, q[f], k, f);
             }
             [[unroll]] for (int r = 0; r < RUN; r++) {
                 float row_lse = subgroupShuffle(lse, r), row_delta = subgroupShuffle(delta, r);
                 [[unroll]] for (int c = 0; c < OWN; c++) {
                     bool visible = i + r >= first[c] && i + r < end[c];
-                    float keep = DROPOUT ? dropout(bh, i + r, t.first + c * SG + lane) : 1.0;
+                    float keep = DROPOUT ? dropout(random, bh, i + r, t.first + c * SG + lane) : 1.0;
                     float y = cap(p[r][c]), s = score2(y, slope_h, i + r, t.first + c * SG + lane);
                     float x = visible ? exp2(s - row_lse) : 0.0;
                     p[r][c] = x * keep;

@@ -18,12 +18,15 @@ void main()
     int last = reach(t.first + SG * OWN - 1, keys), begin[OWN], end[OWN];
     int start = from(t.first, keys);
     float slope_h = slope(t.h);
+    Noise random = noise();
+    Rows k_rows = rows_of(arg.shape.tk, arg.shape.sk, t.b, g, arg.S), v_rows = rows_of(arg.shape.tv, arg.shape.sv, t.b, g, arg.S);
+    Rows q_rows = rows_of(arg.shape.tq, arg.shape.sq, t.b, t.h, arg.T), g_rows = rows_of(arg.shape.tdo, arg.shape.sdo, t.b, t.h, arg.T),
+         o_rows = rows_of(arg.shape.to, arg.shape.so, t.b, t.h, arg.T);
     vec4 q[Q4][OWN], dO[Q4][OWN], dq[Q4][OWN];
     float lse[OWN], delta[OWN];
     [[unroll]] for (int c = 0; c < OWN; c++) {
         int i = t.first + c * SG + lane, safe = min(i, int(arg.T) - 1);
-        int row = texel(arg.shape.tq, arg.shape.sq, t.b, safe, t.h), grow = texel(arg.shape.tdo, arg.shape.sdo, t.b, safe, t.h);
-        int orow = texel(arg.shape.to, arg.shape.so, t.b, safe, t.h);
+        int row = texel(q_rows, i), grow = texel(g_rows, i), orow = texel(o_rows, i);
         begin[c] = from(i, keys);
         end[c] = reach(i, keys);
         delta[c] = 0;
@@ -44,18 +47,18 @@ void main()
         CLEAR(ds);
         [[unroll]] for (int f = 0; f < FETCHES; f++) {
             vec4 v[RUN];
-            STREAM(v, V, arg.shape.tv, arg.shape.sv, t.b, j, arg.S, g, f);
+            STREAM(v, V, v_rows, j, f);
             SCORES(ds, v, dO, f);
         }
         [[unroll]] for (int f = 0; f < FETCHES; f++) {
-            STREAM(k[f], K, arg.shape.tk, arg.shape.sk, t.b, j, arg.S, g, f);
+            STREAM(k[f], K, k_rows, j, f);
             SCORES(p, k[f], q, f);
         }
         [[unroll]] for (int c = 0; c < OWN; c++)
             [[unroll]] for (int r = 0; r < RUN; r += 4) {
                 vec4 keep = vec4(1);
                 if (DROPOUT)
-                    keep = dropout4(bh, t.first + c * SG + lane, uint(j + r) / 4u);
+                    keep = dropout4(random, bh, t.first + c * SG + lane, uint(j + r) / 4u);
                 [[unroll]] for (int e = 0; e < 4; e++) {
                     float y = cap(p[r + e][c]), s = score2(y, slope_h, t.first + c * SG + lane, j + r + e);
                     float x = exp2(s - lse[c]) * (ds[r + e][c] * keep[e] - delta[c]) * cap_grad(y);

@@ -17,10 +17,13 @@ void main()
     int last = reach(t.first + SG * OWN - 1, keys), begin[OWN], end[OWN];
     int start = from(t.first, keys);
     float slope_h = slope(t.h);
+    Noise random = noise();
+    Rows queries = rows_of(arg.shape.tq, arg.shape.sq, t.b, t.h, arg.T), k_rows = rows_of(arg.shape.tk, arg.shape.sk, t.b, g, arg.S),
+         v_rows = rows_of(arg.shape.tv, arg.shape.sv, t.b, g, arg.S);
     vec4 q[Q4][OWN], o[Q4][OWN];
     float top[OWN], sum[OWN];
     [[unroll]] for (int c = 0; c < OWN; c++) {
-        int i = t.first + c * SG + lane, row = texel(arg.shape.tq, arg.shape.sq, t.b, min(i, int(arg.T) - 1), t.h);
+        int i = t.first + c * SG + lane, row = texel(queries, i);
         begin[c] = from(i, keys);
         end[c] = reach(i, keys);
         top[c] = LOWEST;
@@ -35,7 +38,7 @@ void main()
         CLEAR(p);
         [[unroll]] for (int f = 0; f < FETCHES; f++) {
             vec4 k[RUN];
-            STREAM(k, K, arg.shape.tk, arg.shape.sk, t.b, j, arg.S, g, f);
+            STREAM(k, K, k_rows, j, f);
             SCORES(p, k, q, f);
         }
         [[unroll]] for (int c = 0; c < OWN; c++) {
@@ -54,7 +57,7 @@ void main()
             }
             if (DROPOUT)
                 [[unroll]] for (int r = 0; r < RUN; r += 4) {
-                    vec4 keep = dropout4(bh, t.first + c * SG + lane, uint(j + r) / 4u);
+                    vec4 keep = dropout4(random, bh, t.first + c * SG + lane, uint(j + r) / 4u);
                     [[unroll]] for (int e = 0; e < 4; e++)
                         p[r + e][c] *= keep[e];
                 }
@@ -66,7 +69,7 @@ void main()
         [[unroll]] for (int r = 0; r < RUN; r++)
             bad[r] = 0.0;
         [[unroll]] for (int f = 0; f < FETCHES; f++) {
-            STREAM(v[f], V, arg.shape.tv, arg.shape.sv, t.b, j, arg.S, g, f);
+            STREAM(v[f], V, v_rows, j, f);
             [[unroll]] for (int r = 0; r < RUN; r++)
                 v[f][r] = tame(v[f][r], bad[r]);
         }

@@ -43,12 +43,22 @@ Tile tile(uint rows, uint heads)
     return Tile(int(block * SG * OWN), n / heads, n % heads);
 }
 
-int texel(uint base, uint stride[3], uint b, int t, uint h) { return int(base + row4(stride, b, t, h)); }
+// The rows of one (b, h) as texels. Found before the loops: inside one, lavapipe reads each parameter
+// behind an address lane by lane, a hundred instructions.
+struct Rows {
+    int first, pitch, last; // last: number of the last row
+};
+Rows rows_of(uint base, uint stride[3], uint b, uint h, uint rows)
+{
+    return Rows(int(base + row4(stride, b, 0, h)), int(stride[1] / 4u), int(rows) - 1);
+}
+// Rows past the end repeat the last one.
+int texel(Rows rows, int t) { return rows.first + min(t, rows.last) * rows.pitch; }
 
-// x[r] = this lane's texel of fetch f of row t + r (rows past the end repeat the last one).
-#define STREAM(x, tensor, base, stride, b, t, rows, h, f)                                                              \
+// x[r] = this lane's texel of fetch f of row t + r.
+#define STREAM(x, tensor, rows, t, f)                                                                                  \
     [[unroll]] for (int r = 0; r < RUN; r++)                                                                           \
-        x[r] = texelFetch(tensor, texel(base, stride, b, min((t) + r, int(rows) - 1), h) + min((f) * SG + lane, Q4 - 1));
+        x[r] = texelFetch(tensor, texel(rows, (t) + r) + min((f) * SG + lane, Q4 - 1));
 
 #define CLEAR(s)                                                                                                       \
     [[unroll]] for (int r = 0; r < RUN; r++)                                                                           \
