@@ -120,7 +120,8 @@ void main()
         LOAD_IF(b, source_at(p.b, B_EACH ? at_b + from : at_b), B_EACH ? ahead : 0u, B_EACH)
 #endif
         float value = OF(a, b);
-        uint place = live && (WHOLE || k < p.n) ? (to + k) / 4u : DROP4;
+        bool inside = WHOLE || k < p.n;
+        uint place = live && inside ? (to + k) / 4u : DROP4;
         STORE(y, place, value)
     }
 #endif

@@ -25,6 +25,13 @@ layout(constant_id = 4) const uint ROW_DIGITS = 4u;
 layout(constant_id = 5) const bool WHOLE = false; // n is a multiple of VECTORS vectors
 layout(constant_id = 6) const bool HAS_OTHER = false;
 layout(constant_id = 7) const float SMOOTHING = 0.0; // of cross_entropy_grad
+// Vectors that are loaded before the first of them is worked on: an exponential between two loads
+// is longer than what a core looks ahead.
+#if defined(NORM) || defined(NORM_GRAD) || defined(SOFTMAX) || defined(SOFTMAX_GRAD)
+const uint AT_ONCE = 1u;
+#else
+const uint AT_ONCE = 8u;
+#endif
 layout(set = 0, binding = 0, std430) writeonly buffer Y { vec4 y[]; };
 
 void main()
@@ -43,36 +50,47 @@ void main()
     uint target = floatBitsToUint(source_at(p.more, row).v[0]);
     bool counted = target < p.columns;
 #endif
-    [[unroll]] for (uint i = 0u; i < VECTORS; i++) {
-        uint k = first + i * SG, at = WHOLE ? first : min(k, p.n - SG), ahead = WHOLE ? i * SG : 0u;
-        LOAD(x, source_at(p.x, row * p.n + at), ahead)
+    [[unroll]] for (uint block = 0u; block < VECTORS; block += AT_ONCE) {
+        uint end = min(block + AT_ONCE, VECTORS);
+        float loaded[AT_ONCE];
+        [[unroll]] for (uint i = block; i < end; i++) {
+            uint at = WHOLE ? first : min(first + i * SG, p.n - SG), ahead = WHOLE ? i * SG : 0u;
+            LOAD(x, source_at(p.x, row * p.n + at), ahead)
+            loaded[i - block] = x;
+        }
+        [[unroll]] for (uint i = block; i < end; i++) {
+            uint k = first + i * SG, at = WHOLE ? first : min(k, p.n - SG), ahead = WHOLE ? i * SG : 0u;
+            float x = loaded[i - block];
 #if defined(NORM_GRAD)
-        LOAD(dy, source_at(p.dy, row * p.n + at), ahead)
-        LOAD(w, source_at(p.weight, at), ahead)
-        float value = s1 * (dy * w - m0 - (x - s0) * m1);
-        if (HAS_OTHER) {
-            LOAD(r, source_at(p.other, row * p.n + at), ahead)
-            value += r;
-        }
+            LOAD(dy, source_at(p.dy, row * p.n + at), ahead)
+            LOAD(w, source_at(p.weight, at), ahead)
+            float value = s1 * (dy * w - m0 - (x - s0) * m1);
+            if (HAS_OTHER) {
+                LOAD(r, source_at(p.other, row * p.n + at), ahead)
+                value += r;
+            }
 #elif defined(NORM)
-        LOAD(w, source_at(p.weight, at), ahead)
-        float value = (x - s0) * s1 * w;
-        if (HAS_OTHER) {
-            LOAD(b, source_at(p.other, at), ahead)
-            value += b;
-        }
+            LOAD(w, source_at(p.weight, at), ahead)
+            float value = (x - s0) * s1 * w;
+            if (HAS_OTHER) {
+                LOAD(b, source_at(p.other, at), ahead)
+                value += b;
+            }
 #elif defined(SOFTMAX)
-        float value = exp(x - s0) * s1;
+            float value = exp(x - s0) * s1;
 #elif defined(SOFTMAX_GRAD)
-        LOAD(dy, source_at(p.dy, row * p.n + at), ahead)
-        float value = x * (dy - s0);
+            LOAD(dy, source_at(p.dy, row * p.n + at), ahead)
+            float value = x * (dy - s0);
 #else
-        uint column = at + ahead + lane;
-        float wanted = SMOOTHING / float(p.columns) + (column == target ? 1.0 - SMOOTHING : 0.0);
-        float value = (exp((x - s0) - s1) - wanted) * scale;
-        value = counted && column < p.columns ? value : 0.0;
+            uint column = at + ahead + lane;
+            float wanted = SMOOTHING / float(p.columns) + (column == target ? 1.0 - SMOOTHING : 0.0);
+            float value = (exp((x - s0) - s1) - wanted) * scale;
+            bool real = column < p.columns;
+            value = counted && real ? value : 0.0;
 #endif
-        uint place = live && (WHOLE || k < p.n) ? (to + k) / 4u : DROP4;
-        STORE(y, place, value)
+            bool inside = WHOLE || k < p.n;
+            uint place = live && inside ? (to + k) / 4u : DROP4;
+            STORE(y, place, value)
+        }
     }
 }

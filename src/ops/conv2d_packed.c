@@ -262,7 +262,7 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
         .from_line = (uint32_t) (step * a->kernel_w * a->channels),
         .to = (uint32_t) to + (dx ? (uint32_t) (taps - 1) * entry : 0),
         .to_batch = dx ? 0u - entry : entry}; /* places are numbers modulo 2^32 */
-    tuff_matmul_pack(r, &p, !dx, l->width, size % 32 == 0 && k % 16 == 0, (uint32_t) taps,
+    tuff_matmul_pack(r, &p, !dx, l->width, (uint32_t) taps,
                      &(struct tuff_launch_params) {.views = {&scratch}, .in = {w}});
 }
 

@@ -176,26 +176,46 @@ struct block {
     uint32_t m0, m, n0, n;
 };
 
-void tuff_matmul_pack(struct tuff_recorder *r, struct tuff_matmul_pack_params *p, bool along_k,
-                      uint32_t width, bool whole, uint32_t batch, struct tuff_launch_params *launch)
+static void launch_pack(struct tuff_recorder *r, const struct tuff_matmul_pack_params *p, bool along_k,
+                        uint32_t width, uint32_t batch, struct tuff_launch_params launch)
 {
-    uint32_t lanes = tuff_record_device(r)->subgroup_size, subgroups = 8, blocks = (p->k_end + 15) / 16;
+    uint32_t lanes = tuff_record_device(r)->subgroup_size, subgroups = 8;
+    uint32_t k_blocks = (p->k_end + 15) / 16, x_blocks = (p->size + 31) / 32;
+    uint32_t blocks = along_k ? k_blocks : x_blocks; /* a group's lie along the rows of the source */
     char kernel[40];
     while (blocks % subgroups || subgroups * lanes > tuff_record_device(r)->max_invocations)
         subgroups /= 2;
-    identity(p->t);
     snprintf(kernel, sizeof kernel, "matmul/pack.%s.%s.sg%u", along_k ? "columns" : "rows",
-             tuff_half_name(launch->in[0]->dtype), lanes);
-    launch->kernel = kernel;
-    launch->push = p;
-    launch->push_bytes = sizeof *p;
-    launch->groups[0] = blocks / subgroups;
-    launch->groups[1] = (p->size + 31) / 32;
-    launch->groups[2] = batch;
-    launch->spec = (uint32_t[]) {width, whole, subgroups, subgroups * lanes};
-    launch->n_spec = 4;
-    launch->writes_scratch = true;
-    tuff_launch(r, launch);
+             tuff_half_name(launch.in[0]->dtype), lanes);
+    launch.kernel = kernel;
+    launch.push = p;
+    launch.push_bytes = sizeof *p;
+    launch.groups[0] = blocks / subgroups;
+    launch.groups[1] = along_k ? x_blocks : k_blocks;
+    launch.groups[2] = batch;
+    launch.spec = (uint32_t[]) {width, p->size % 32 == 0, subgroups, subgroups * lanes,
+                                p->k % 16 == 0 && p->k_end == p->k};
+    launch.n_spec = 5;
+    launch.writes_scratch = true;
+    tuff_launch(r, &launch);
+}
+
+void tuff_matmul_pack(struct tuff_recorder *r, struct tuff_matmul_pack_params *p, bool along_k,
+                      uint32_t width, uint32_t batch, const struct tuff_launch_params *launch)
+{
+    identity(p->t);
+    /* Rows that end within a block: all blocks but that one by the kernel for whole blocks, twice as fast. */
+    uint32_t size = p->size, whole = along_k ? 0 : size / 32 * 32, parts[] = {whole, size - whole};
+    for (size_t i = 0; i < TUFF_COUNT(parts); i++) {
+        struct tuff_launch_params part = *launch;
+        part.bytes_read *= (double) parts[i] / size;
+        part.bytes_written *= (double) parts[i] / size;
+        p->size = parts[i];
+        if (parts[i])
+            launch_pack(r, p, along_k, width, batch, part);
+        p->from_first += parts[i];
+        p->to += parts[i] * p->panel;
+    }
 }
 
 /* Packs `size` columns of op(input), from `first` on, to float `to` of the scratch; `along_k`: the
@@ -219,8 +239,7 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
         .from_line = tuff_matmul_batch_stride(x),
         .to = (uint32_t) to,
         .to_batch = (uint32_t) (is_a ? s->a_panels : s->b_panels)};
-    bool whole = (is_a ? s->m : s->n) % 32 == 0 && s->k % 16 == 0 && size % 32 == 0;
-    tuff_matmul_pack(r, &p, along_k, is_a ? ROWS : s->width, whole, s->batch,
+    tuff_matmul_pack(r, &p, along_k, is_a ? ROWS : s->width, s->batch,
                      &(struct tuff_launch_params) {
                          .views = {&scratch},
                          .in = {x},

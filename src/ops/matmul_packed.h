@@ -65,11 +65,10 @@ static inline uint32_t tuff_tile_edges(uint32_t m, uint32_t rows, uint32_t n, ui
 {
     return (m % rows != 0 ? 1 : 0) | (n % columns != 0 ? 2 : 0);
 }
-/* Fills the rest of a launch that packs launch->in[0], to the storage launch->views[0], and launches:
- * panels of `width`; `along_k`: rows of the source run along k. `whole`: p's size is a multiple of
- * 32, its k of 16. */
+/* Packs launch->in[0], to the storage launch->views[0], into panels of `width`; `along_k`: rows of the
+ * source run along k. Changes p, of which t need not be filled. */
 struct tuff_matmul_pack_params;
 void tuff_matmul_pack(struct tuff_recorder *r, struct tuff_matmul_pack_params *p, bool along_k,
-                      uint32_t width, bool whole, uint32_t batch, struct tuff_launch_params *launch);
+                      uint32_t width, uint32_t batch, const struct tuff_launch_params *launch);
 
 #endif
