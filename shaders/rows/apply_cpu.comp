@@ -51,16 +51,17 @@ void main()
     bool counted = target < p.columns;
 #endif
     [[unroll]] for (uint block = 0u; block < VECTORS; block += AT_ONCE) {
-        uint end = min(block + AT_ONCE, VECTORS);
         float loaded[AT_ONCE];
-        [[unroll]] for (uint i = block; i < end; i++) {
-            uint at = WHOLE ? first : min(first + i * SG, p.n - SG), ahead = WHOLE ? i * SG : 0u;
-            LOAD(x, source_at(p.x, row * p.n + at), ahead)
-            loaded[i - block] = x;
+        [[unroll]] for (uint i = 0u; i < AT_ONCE; i++) { // loops of a constant length: others stay loops
+            uint at = WHOLE ? first : min(first + (block + i) * SG, p.n - SG), ahead = WHOLE ? (block + i) * SG : 0u;
+            if (block + i < VECTORS) {
+                LOAD(x, source_at(p.x, row * p.n + at), ahead)
+                loaded[i] = x;
+            }
         }
-        [[unroll]] for (uint i = block; i < end; i++) {
-            uint k = first + i * SG, at = WHOLE ? first : min(k, p.n - SG), ahead = WHOLE ? i * SG : 0u;
-            float x = loaded[i - block];
+        [[unroll]] for (uint i = 0u; i < AT_ONCE; i++) {
+            uint k = first + (block + i) * SG, at = WHOLE ? first : min(k, p.n - SG), ahead = WHOLE ? (block + i) * SG : 0u;
+            float x = loaded[i];
 #if defined(NORM_GRAD)
             LOAD(dy, source_at(p.dy, row * p.n + at), ahead)
             LOAD(w, source_at(p.weight, at), ahead)
@@ -90,7 +91,9 @@ void main()
 #endif
             bool inside = WHOLE || k < p.n;
             uint place = live && inside ? (to + k) / 4u : DROP4;
-            STORE(y, place, value)
+            if (block + i < VECTORS) {
+                STORE(y, place, value)
+            }
         }
     }
 }

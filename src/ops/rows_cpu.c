@@ -9,7 +9,8 @@
 enum {
     MOST_VECTORS = 256, /* of a row that rows/sums_cpu unrolls */
     ROUNDS = 32,        /* a loop is unrolled */
-    VECTORS = 16,       /* of a row that rows/apply_cpu takes at a time */
+    VECTORS = 16,       /* of a row that rows/apply_cpu takes at a time, at most */
+    LEAST_VECTORS = 6,
     SLAB = 64,          /* rows that rows/columns_cpu adds at a time */
     GROUPS = 65535,
     ALIGNMENT = 64      /* elements: where a binding may begin, at most, by Vulkan's limits */
@@ -108,11 +109,22 @@ void tuff_row_sums_cpu(struct tuff_recorder *r, const struct tuff_rows_cpu *f,
                                                  .bytes_written = 8.0 * rows});
 }
 
+/* Vectors that divide a row, if not too few: lanes need no bounds then, half the time. */
+static uint32_t part_of_row(uint32_t pitch, uint32_t lanes)
+{
+    uint32_t all = pitch / lanes, most = TUFF_MIN(all, VECTORS);
+    if (pitch % lanes == 0)
+        for (uint32_t n = most; n >= TUFF_MIN(LEAST_VECTORS, most); n--)
+            if (all % n == 0)
+                return n;
+    return most;
+}
+
 void tuff_row_apply_cpu(struct tuff_recorder *r, const struct tuff_rows_cpu *f)
 {
     const struct tuff_node *node = tuff_record_node(r);
     uint32_t lanes = tuff_record_device(r)->subgroup_size, rows = rows_of(f);
-    uint32_t vectors = TUFF_MIN(f->pitch / lanes, VECTORS);
+    uint32_t vectors = part_of_row(f->pitch, lanes);
     uint32_t blocks = (uint32_t) tuff_div_up(f->pitch, vectors * lanes);
     uint32_t s = TUFF_MIN(tuff_cpu_group(r, (uint64_t) rows * blocks), TUFF_MAX(rows, 1));
     while (s & (s - 1))
