@@ -109,7 +109,7 @@ void tuff_row_sums_cpu(struct tuff_recorder *r, const struct tuff_rows_cpu *f,
                                                  .bytes_written = 8.0 * rows});
 }
 
-/* Vectors that divide a row, if not too few: lanes need no bounds then, half the time. */
+/* Vectors that divide a row, if not too few: nothing is bounded then. */
 static uint32_t part_of_row(uint32_t pitch, uint32_t lanes)
 {
     uint32_t all = pitch / lanes, most = TUFF_MIN(all, VECTORS);
