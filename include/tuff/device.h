@@ -45,6 +45,7 @@ struct tuff_device_info {
     uint32_t subgroup_size, subgroup_min, subgroup_max;
     bool subgroup_shuffle;
     bool uniform_loads;       /* llvmpipe: a load whose address all lanes share is one scalar load */
+    bool uniform_loops;       /* of 26: and is one in a loop, too */
     bool f16, bf16, int8, int16, int64, cooperative_matrix, memory_budget;
     /* VK_KHR_cooperative_matrix: the shapes, the subgroup they are used in (both only where
      * cooperative_matrix is true), and whether that is known to pay on this driver and architecture. */

@@ -3,6 +3,8 @@
 //! variant a.sg8 -DSG=8
 //! variant at.sg4 -DSG=4 -DPACKED_A
 //! variant at.sg8 -DSG=8 -DPACKED_A
+//! variant a.loop.sg8 -DSG=8 -DLOOP
+//! variant at.loop.sg8 -DSG=8 -DPACKED_A -DLOOP
 // Matmul for lavapipe: operands as scalars and vectors through "uniform" addresses (uniform.glsl).
 // b is packed in panels of SG * NC columns; a is [M, K] where it lies, or with -DPACKED_A in panels
 // of R rows.
@@ -13,6 +15,9 @@
 // what others have is masked; packed panels are always whole. Needs K >= KC, and M >= R for
 // unpacked a. 2 M N K FLOP; 4 M N K (1 / R + 1 / (NC SG)) bytes from the cache. A larger KC means less
 // to share, and code (300 bytes a k) that comes from a second-level cache, and longer to compile.
+// -DLOOP, for lavapipe 26, whose loads are uniform in a loop as well, and which puts all loads of
+// straight-line code before its arithmetic, so that what they load goes to memory and back: one
+// subgroup, KC = K >= INNER products, in a loop.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
 #include "lib/math.glsl"
@@ -34,7 +39,11 @@ layout(constant_id = 12) const uint COL_DIGITS = 3u;
 layout(constant_id = 13) const uint A_PITCH = 1u; // constant: addresses become base + displacement
 layout(constant_id = 14) const bool HAS_SUM = false; // of earlier launches, over smaller k
 layout(constant_id = 15) const bool ROW_MAJOR = false; // groups that follow each other share rows
+#ifdef LOOP
+const uint INNER = TUFF_MATMUL_LOOP_K; // what these load stays in registers
+#else
 const uint INNER = KC < 16u ? KC : 16u;
+#endif
 layout(set = 0, binding = 0, std430) buffer C { float c[]; };
 layout(set = 0, binding = 1, std430) writeonly buffer Pre { float pre[]; };
 layout(set = 0, binding = 2, std430) readonly buffer Residual { float residual[]; };
@@ -51,28 +60,46 @@ const bool A_PACKED = false;
 const uint A_K = 1u, A_ROW = A_PITCH;
 #endif
 
-// acc = the products of k in [k0, k0 + KC), without those before k_mine (an earlier subgroup's).
-void sum_products(Source a, Source b, uint k0, uint k_mine)
+// acc += the product of k, element k of a and b; none if not live.
+void add_product(Source a, Source b, uint k, bool live)
+{
+    float y[NC];
+    [[unroll]] for (int j = 0; j < NC; j++) {
+#define B_ELEMENT(l) b.v[k * WIDTH + j * SG + l]
+        ROW(x, B_ELEMENT)
+        y[j] = !TAIL || live ? x : 0.0;
+    }
+    [[unroll]] for (int r = 0; r < R; r++) {
+        float x = a.v[k * A_K + r * A_ROW];
+        if (TAIL)
+            x = live ? x : 0.0;
+        [[unroll]] for (int j = 0; j < NC; j++)
+            acc[r][j] += x * y[j];
+    }
+}
+
+// acc = the products of k in [k0, k0 + KC), which a and b point to, without those before k_mine (an
+// earlier subgroup's).
+#ifdef LOOP
+void sum_products(uvec2 a, uvec2 b, uint k0, uint k_mine)
+{
+    clear_products();
+    for (uint mine = 0u; mine < p.k; mine += INNER) {
+        uint first = TAIL ? min(mine, p.k - INNER) : mine;
+        Source a_first = source_at(a, first * A_K), b_first = source_at(b, first * WIDTH);
+        [[unroll]] for (uint i = 0u; i < INNER; i++)
+            add_product(a_first, b_first, i, first + i >= mine);
+    }
+}
+#else
+void sum_products(uvec2 a, uvec2 b, uint k0, uint k_mine)
 {
     clear_products();
     [[unroll]] for (uint block = 0u; block < KC; block += INNER) // NIR unrolls 32 rounds at most
-        [[unroll]] for (uint i = 0u; i < INNER; i++) {
-            uint k = block + i;
-            float y[NC];
-            [[unroll]] for (int j = 0; j < NC; j++) {
-#define B_ELEMENT(l) b.v[k * WIDTH + j * SG + l]
-                ROW(x, B_ELEMENT)
-                y[j] = !TAIL || k0 + k >= k_mine ? x : 0.0;
-            }
-            [[unroll]] for (int r = 0; r < R; r++) {
-                float x = a.v[k * A_K + r * A_ROW];
-                if (TAIL)
-                    x = k0 + k >= k_mine ? x : 0.0;
-                [[unroll]] for (int j = 0; j < NC; j++)
-                    acc[r][j] += x * y[j];
-            }
-        }
+        [[unroll]] for (uint i = 0u; i < INNER; i++)
+            add_product(Source(a), Source(b), block + i, k0 + block + i >= k_mine);
 }
+#endif
 
 // SG columns of c from element `at` on, the first being `col`: matmul/epilogue.glsl, by vectors.
 void finish_vector(float x, uint at, uint sum_at, uint col, bool live)
@@ -114,8 +141,8 @@ void main()
     uint row0 = ROW_EDGE && !A_PACKED ? min(row_mine, p.m - R) : row_mine;
     uint k0 = TAIL ? min(k_mine, p.k - KC) : k_mine;
     uint a_at = A_PACKED ? row0 * p.k + k0 * R : row0 * A_PITCH + k0;
-    sum_products(source_at(p.a, z * p.a_batch + a_at),
-                 source_at(p.b, z * p.b_batch + col0 * p.k + k0 * WIDTH), k0, k_mine);
+    sum_products(address_at(p.a, z * p.a_batch + a_at),
+                 address_at(p.b, z * p.b_batch + col0 * p.k + k0 * WIDTH), k0, k_mine);
     share_products(s);
     [[unroll]] for (uint i = 0u; i < VECTORS_EACH; i++) {
         uint v = vector_of(i, s);

@@ -1,6 +1,7 @@
 #ifndef TUFF_MATMUL_PACKED_KERNELS_H
 #define TUFF_MATMUL_PACKED_KERNELS_H
 #include "lib/shared.h"
+#define TUFF_MATMUL_LOOP_K 8u /* k a round of the kernels with a loop, which need as many */
 /* The product of matmul.h with b, and for -DPACKED_A a, in panels made by matmul/pack. c, bias,
  * residual and pre are storage buffers; residual and pre have c's layout and place in theirs. */
 TUFF_PARAMS_BEGIN(matmul_packed)

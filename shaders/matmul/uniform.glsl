@@ -38,9 +38,11 @@ uint uniformly(uint x, uint digits)
     return u;
 }
 
-// Element `i` behind `base`.
-Source source_at(uvec2 base, uint i)
+// Where element `i` behind `base` is.
+uvec2 address_at(uvec2 base, uint i)
 {
     uint low = base.x + (i << 2);
-    return Source(uvec2(low, base.y + (i >> 30) + (low < base.x ? 1u : 0u)));
+    return uvec2(low, base.y + (i >> 30) + (low < base.x ? 1u : 0u));
 }
+
+Source source_at(uvec2 base, uint i) { return Source(address_at(base, i)); }

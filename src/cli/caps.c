@@ -34,6 +34,7 @@ static const struct field {
     FIELD(U32, subgroup_max),
     FIELD(FLAG, subgroup_shuffle),
     FIELD(FLAG, uniform_loads),
+    FIELD(FLAG, uniform_loops),
     FIELD(FLAG, f16),
     FIELD(FLAG, bf16),
     FIELD(FLAG, int8),

@@ -74,7 +74,7 @@ static size_t cpu_candidates(const struct tuff_node *node, const struct tuff_dev
         return 0;
     if (n < most && tuff_matmul_packed_scratch(node, device)) {
         list[n++] = (struct tuff_choice) {"packed", 0};
-        for (size_t i = 0; i < TUFF_COUNT(packed_k) && n < most; i++)
+        for (size_t i = 0; i < TUFF_COUNT(packed_k) && n < most && !device->uniform_loops; i++)
             if (k % packed_k[i] == 0)
                 list[n++] = (struct tuff_choice) {"packed", packed_k[i]};
     }

@@ -25,6 +25,7 @@ struct shape {
     uint32_t kc, parts, launches;   /* k a subgroup, subgroups a group, groups' launches */
     uint64_t b_panels, a_panels;    /* floats a batch entry */
     uint64_t sums;                  /* floats in all: what all launches but the last leave */
+    bool loop;                      /* over k, which is one part */
 };
 
 /* a is read in panels: where it is transposed or half (packing makes it F32); else where it lies. */
@@ -46,6 +47,9 @@ static bool part_of_k(struct shape *s, const struct tuff_device_info *device, ui
             s->kc = sizes[i];
     if (chosen)
         s->kc = chosen;
+    s->loop = device->uniform_loops && s->k >= TUFF_MATMUL_LOOP_K;
+    if (s->loop)
+        s->kc = s->k;
     uint32_t most = TUFF_MIN(device->max_invocations / device->subgroup_size, MOST_PARTS);
     most = TUFF_MIN(most, device->max_shared_bytes / (ROWS * s->width * 4));
     uint32_t parts = (uint32_t) tuff_div_up(s->k, s->kc);
@@ -325,7 +329,7 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
                        residual != NULL,
                        node->accumulate,
                        s->kc,
-                       s->launches * s->parts * s->kc != s->k,
+                       s->loop ? s->k % TUFF_MATMUL_LOOP_K != 0 : s->launches * s->parts * s->kc != s->k,
                        s->parts,
                        s->parts * lanes,
                        tuff_tile_edges(s->m, ROWS, s->n, s->width),
@@ -336,7 +340,8 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
                        sums,
                        row_major};
     char kernel[32];
-    snprintf(kernel, sizeof kernel, "matmul/packed.%s.sg%u", a_packed(node) ? "at" : "a", lanes);
+    snprintf(kernel, sizeof kernel, "matmul/packed.%s%s.sg%u", a_packed(node) ? "at" : "a", s->loop ? ".loop" : "",
+             lanes);
     struct tuff_launch_params launch = {
         .kernel = kernel,
         .push = p,
