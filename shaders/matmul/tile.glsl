@@ -29,6 +29,10 @@ void share_products(uint s)
                 [[unroll]] for (int l = 0; l < SG; l++)
                     part[(s * V + r * NC + j) * SG + l] = subgroupShuffle(acc[r][j], l);
         barrier();
+    } else {
+        [[unroll]] for (int r = 0; r < R; r++)
+            [[unroll]] for (int j = 0; j < NC; j++)
+                need(acc[r][j]);
     }
 }
 
@@ -47,7 +51,7 @@ float total_of(uint i, uint v)
             x = q == 0u ? y : x + y;
         }
     } else {
-        x = acc[i / NC][i % NC];
+        x = i == 0u ? first_stored(acc[0][0]) : acc[i / NC][i % NC];
     }
     return x;
 }

@@ -46,3 +46,11 @@ uvec2 address_at(uvec2 base, uint i)
 }
 
 Source source_at(uvec2 base, uint i) { return Source(address_at(base, i)); }
+
+// LLVM works a result out where it is stored, if nothing before needs it: of several, all but the first
+// come behind a store's test and branch, and what they are made of waits in memory, at half the speed
+// or less. need() of each result, and first_stored() of the one that is stored first, which cannot be
+// told from x: NUMBERS[0] is 0, but the compiler does not know.
+uint needed = 0u;
+void need(float x) { needed |= floatBitsToUint(x); }
+float first_stored(float x) { return uintBitsToFloat(floatBitsToUint(x) | needed & NUMBERS[0]); }
