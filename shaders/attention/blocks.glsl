@@ -12,6 +12,7 @@
 // gradient: 5 products, where kernels that keep p in registers need 7.
 // A product's masked factor is 0, and its other factor is finite: rows that hold NaN or infinities
 // are packed as zeroes with a flag, NaN, that meets the p of those who see them.
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #define DIGIT_BITS 3u
 #define NUMBERS arg.t
 #include "matmul/uniform.glsl"
@@ -21,16 +22,23 @@
 #define SUBGROUPS 8u
 #endif
 layout(local_size_x = SG * SUBGROUPS) in;
+#ifndef DIGITS_ID
+#define DIGITS_ID 2
+#endif
+layout(constant_id = DIGITS_ID) const uint X_DIGITS = 4u; // base-8 digits of the group's numbers
+layout(constant_id = DIGITS_ID + 1) const uint Y_DIGITS = 4u;
+layout(constant_id = DIGITS_ID + 2) const uint Z_DIGITS = 4u;
 
 const uint BAND = TUFF_ATTENTION_BAND;
-const uint DROP4 = 0x07ffffffu; // DROP, counted in vec4s; a little may be added
+const uint DROP_PAIR = 0x0fffffffu; // DROP, counted in pairs of floats; a little may be added
 uint lane = gl_SubgroupInvocationID;
 
-// Quads of lanes of x to `target`, an array of vec4, from its element `at` on.
-#define STORE4(target, at, x) \
-    [[unroll]] for (int l = 0; l < SG; l += 4) \
-        target[(at) + l / 4] = vec4(subgroupShuffle(x, l), subgroupShuffle(x, l + 1), \
-                                         subgroupShuffle(x, l + 2), subgroupShuffle(x, l + 3));
+// A store is a test of its place, a branch and a move of at most 64 bits: floats go by twos.
+uint64_t both(float x, float y) { return packUint2x32(floatBitsToUint(vec2(x, y))); }
+// Pairs of lanes of x to `target`, an array of such pairs, from its element `at` on.
+#define STORE_LANES(target, at, x) \
+    [[unroll]] for (int l = 0; l < SG; l += 2) \
+        target[(at) + l / 2] = both(subgroupShuffle(x, l), subgroupShuffle(x, l + 1));
 
 float lanes_max(float x)
 {
@@ -50,7 +58,7 @@ float lanes_sum(float x)
 
 uint tile_number()
 {
-    return uniformly(gl_WorkGroupID.x, 4u) * SUBGROUPS + uniformly(gl_SubgroupID, 1u);
+    return uniformly(gl_WorkGroupID.x, X_DIGITS) * SUBGROUPS + uniformly(gl_SubgroupID, 1u);
 }
 
 // The batch row of z; a quotient by way of floats, which all lanes of a vector can take at once.

@@ -11,7 +11,7 @@
 #include "attention/blocks.glsl"
 layout(constant_id = 0) const uint D = 64u;
 layout(constant_id = 1) const bool DELTA = false;
-layout(set = 0, binding = 0, std430) writeonly buffer To { vec4 to[]; };
+layout(set = 0, binding = 0, std430) writeonly buffer To { uint64_t to[]; };
 
 bool finite(float x) { return (floatBitsToUint(x) & 0x7f800000u) != 0x7f800000u; }
 
@@ -25,10 +25,10 @@ const uint OWN = 16u; // rows a subgroup, and its columns of D
 
 void main()
 {
-    uint t = tile_number() * OWN, d0 = uniformly(gl_WorkGroupID.y, 2u) * OWN;
-    uint z = uniformly(gl_WorkGroupID.z, 4u), b = batch_of(arg.z0 + z, arg.Hkv);
+    uint t = tile_number() * OWN, d0 = uniformly(gl_WorkGroupID.y, Y_DIGITS) * OWN;
+    uint z = uniformly(gl_WorkGroupID.z, Z_DIGITS), b = batch_of(arg.z0 + z, arg.Hkv);
     uint h = arg.z0 + z - b * arg.Hkv, last = D - 1u - d0;
-    uint at = (arg.to + z * arg.to_z + t / BAND * BAND * D + d0 * BAND + t % BAND) / 4u;
+    uint at = (arg.to + z * arg.to_z + t / BAND * BAND * D + d0 * BAND + t % BAND) / 2u;
     float x[OWN][OWN];
     [[unroll]] for (uint i = 0u; i < OWN; i++) {
         Source row = row_at(arg.from, arg.s, b, t + i, h, d0);
@@ -36,9 +36,9 @@ void main()
             x[i][d] = row.v[D % OWN == 0u ? d : min(d, last)];
     }
     [[unroll]] for (uint d = 0u; d < OWN; d++)
-        [[unroll]] for (uint i = 0u; i < OWN; i += 4u)
-            to[D % OWN == 0u || d <= last ? at + d * (BAND / 4u) + i / 4u : DROP4] =
-                vec4(x[i][d], x[i + 1u][d], x[i + 2u][d], x[i + 3u][d]);
+        [[unroll]] for (uint i = 0u; i < OWN; i += 2u)
+            to[D % OWN == 0u || d <= last ? at + d * (BAND / 2u) + i / 2u : DROP_PAIR] =
+                both(x[i][d], x[i + 1u][d]);
 }
 #else
 const uint PITCH = (D + 15u) / 16u * 16u;
@@ -47,7 +47,7 @@ layout(set = 0, binding = 1, std430) writeonly buffer One { float one[]; };
 
 void main()
 {
-    uint t0 = tile_number() * OWN, z = uniformly(gl_WorkGroupID.z, 4u);
+    uint t0 = tile_number() * OWN, z = uniformly(gl_WorkGroupID.z, Z_DIGITS);
     uint b = batch_of(arg.z0 + z, arg.Hkv), h = arg.z0 + z - b * arg.Hkv;
     // All loads before the first store: they miss the caches, and all at once here.
     float value[OWN][PITCH / SG], sum[OWN];
@@ -67,13 +67,13 @@ void main()
         }
     }
     [[unroll]] for (uint i = 0u; i < OWN; i++) {
-        uint at = (arg.to + z * arg.to_z + (t0 + i) * PITCH) / 4u;
+        uint at = (arg.to + z * arg.to_z + (t0 + i) * PITCH) / 2u;
         float flag = 0.0;
         [[unroll]] for (uint j = 0u; j < PITCH / SG; j++) {
             float x = value[i][j];
             flag += mix(uintBitsToFloat(0x7fc00000u), 0.0, finite(x));
             x = mix(0.0, x, finite(x));
-            STORE4(to, at + j * SG / 4, x)
+            STORE_LANES(to, at + j * SG / 2, x)
         }
         one[arg.flags + z * arg.rows_z + t0 + i] = lanes_sum(flag);
         if (DELTA)

@@ -12,8 +12,9 @@
 #include "attention/scores.h"
 #define TUFF_ATTENTION_OTHER
 #include "attention/attention.glsl"
+#define DIGITS_ID 7
 #include "attention/blocks.glsl"
-layout(set = 0, binding = 0, std430) writeonly buffer To { vec4 to[]; };
+layout(set = 0, binding = 0, std430) writeonly buffer To { uint64_t to[]; };
 #ifdef FORWARD
 layout(set = 0, binding = 1, std430) writeonly buffer Pair { vec2 pair[]; };
 #endif
@@ -63,7 +64,7 @@ void finish(Place p, uint z, float s[NC])
 {
     Source flags = source_at(arg.x, z * arg.x_z + uint(p.j) - arg.key0);
     float top = LOWEST, sum = 0.0, keep[NC], bad[NC];
-    uint at = (arg.to + p.to) / 4u;
+    uint at = (arg.to + p.to) / 2u;
     [[unroll]] for (int v = 0; v < NC; v++) {
 #define FLAG_ELEMENT(l) flags.v[v * SG + l]
         ROW(flag, FLAG_ELEMENT)
@@ -79,7 +80,7 @@ void finish(Place p, uint z, float s[NC])
         sum += x;
         if (DROPOUT)
             x *= keep[v];
-        STORE4(to, at + v * SG / 4, x)
+        STORE_LANES(to, at + v * SG / 2, x)
     }
     pair[(arg.other + p.to / (BAND / 2u)) / 2u] = vec2(top, lanes_sum(sum));
 }
@@ -89,14 +90,14 @@ void finish(Place p, uint z, float s[NC])
 {
     float lse = source_at(arg.x, z * arg.x_z + min(uint(p.i), arg.T - 1u)).v[0];
     float bad = source_at(arg.y, z * arg.y_z + uint(p.i)).v[0];
-    uint at = (arg.to + p.to) / 4u, other = (arg.other + p.to) / 4u;
+    uint at = (arg.to + p.to) / 2u, other = (arg.other + p.to) / 2u;
     [[unroll]] for (int v = 0; v < NC; v++) {
         float y = cap(s[v]);
         float x = mix(0.0, exponential(score(p, v, y) - lse) + bad, sees(p, v));
-        STORE4(to, at + v * SG / 4, x)
+        STORE_LANES(to, at + v * SG / 2, x)
         if (SOFTCAP) {
             float g = cap_grad(y);
-            STORE4(to, other + v * SG / 4, g)
+            STORE_LANES(to, other + v * SG / 2, g)
         }
     }
 }
@@ -106,7 +107,7 @@ void finish(Place p, uint z, float s[NC])
 void finish(Place p, uint z, float dp[NC])
 {
     float delta = source_at(arg.y, z * arg.y_z + uint(p.i)).v[0], keep[NC], x[NC], g[NC];
-    uint at = (arg.to + p.to) / 4u, other = (arg.other + p.to) / 4u;
+    uint at = (arg.to + p.to) / 2u, other = (arg.other + p.to) / 2u;
     Source all = source_at(arg.x, p.to), grads = source_at(arg.x, arg.to - arg.other + p.to);
     [[unroll]] for (int v = 0; v < NC; v++) {
 #define P_ELEMENT(l) all.v[v * SG + l]
@@ -124,10 +125,10 @@ void finish(Place p, uint z, float dp[NC])
     [[unroll]] for (int v = 0; v < NC; v++) {
         float part = DROPOUT ? dp[v] * keep[v] : dp[v];
         float ds = mix(0.0, x[v] * (part - delta) * g[v], x[v] != 0.0);
-        STORE4(to, at + v * SG / 4, ds)
+        STORE_LANES(to, at + v * SG / 2, ds)
         if (DROPOUT) {
             float kept = x[v] * keep[v];
-            STORE4(to, other + v * SG / 4, kept)
+            STORE_LANES(to, other + v * SG / 2, kept)
         }
     }
 }
@@ -135,8 +136,8 @@ void finish(Place p, uint z, float dp[NC])
 
 void main()
 {
-    uint row = tile_number() * R, band = uniformly(gl_WorkGroupID.y, 4u);
-    uint z = uniformly(gl_WorkGroupID.z, 4u);
+    uint row = tile_number() * R, band = uniformly(gl_WorkGroupID.y, Y_DIGITS);
+    uint z = uniformly(gl_WorkGroupID.z, Z_DIGITS);
     Source a = source_at(arg.a, z * arg.a_z + row * PITCH);
     Source b = source_at(arg.b, z * arg.b_z + band * D * BAND);
     float acc[R][NC];
@@ -156,6 +157,10 @@ void main()
                     acc[r][v] += x[r] * y;
             }
         }
+    [[unroll]] for (int r = 0; r < R; r++)
+        [[unroll]] for (int v = 0; v < NC; v++)
+            need(acc[r][v]);
+    acc[0][0] = first_stored(acc[0][0]);
     uint h = arg.head, group = arg.shape.H / arg.shape.Hkv, zg = arg.z0 + z;
     uint b_ = batch_of(zg, arg.shape.Hkv);
     Keys keys = key_range(b_);

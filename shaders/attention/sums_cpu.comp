@@ -10,15 +10,15 @@
 #include "attention/blocks.glsl"
 layout(constant_id = 0) const uint D = 64u;
 layout(constant_id = 1) const bool WEIGHTS = false;
-layout(set = 0, binding = 0, std430) writeonly buffer C { vec4 c[]; };
+layout(set = 0, binding = 0, std430) writeonly buffer C { uint64_t c[]; };
 
 const uint PITCH = (D + 15u) / 16u * 16u;
 const int R = 8, NC = 16 / SG;
 
 void main()
 {
-    uint row0 = tile_number() * R, col = uniformly(gl_WorkGroupID.y, 2u) * 16u;
-    uint z = uniformly(gl_WorkGroupID.z, 4u);
+    uint row0 = tile_number() * R, col = uniformly(gl_WorkGroupID.y, Y_DIGITS) * 16u;
+    uint z = uniformly(gl_WorkGroupID.z, Z_DIGITS);
 #ifdef COLUMNS
     const uint A_ROW = 1u, A_K = BAND;
     uint a_at = z * arg.a_z + row0 / BAND * arg.a_band + row0 % BAND;
@@ -30,13 +30,14 @@ void main()
     // What c holds comes first: these loads miss the caches, and all at once here.
     uint zg = arg.z0 + z, b_ = batch_of(zg, arg.Hkv);
     uint place = b_ * arg.s[0] + (zg - b_ * arg.Hkv) * arg.s[2] + col;
-    float acc[R][NC];
+    float acc[R][NC], old[R][NC];
     [[unroll]] for (int r = 0; r < R; r++) {
         Source before = source_at(arg.c, place + min(row0 + r, arg.rows - 1u) * arg.s[1]);
         [[unroll]] for (int v = 0; v < NC; v++) {
 #define C_ELEMENT(l) before.v[D % 16u == 0u ? v * SG + l : min(v * SG + l, D - 1u - col)]
-            ROW(old, C_ELEMENT)
-            acc[r][v] = mix(old, 0.0, arg.first != 0u);
+            ROW(x, C_ELEMENT)
+            old[r][v] = mix(x, 0.0, arg.first != 0u);
+            acc[r][v] = WEIGHTS ? 0.0 : old[r][v];
         }
     }
     float w[R];
@@ -53,21 +54,23 @@ void main()
             }
             [[unroll]] for (int r = 0; r < R; r++) {
                 float x = a.v[k * A_K + r * A_ROW];
-                if (WEIGHTS)
-                    x *= w[r];
                 [[unroll]] for (int v = 0; v < NC; v++)
                     acc[r][v] += x * y[v];
             }
         }
-    [[unroll]] for (int r = 0; r < R; r++) {
-        uint row = row0 + r, to = (arg.at + place + row * arg.s[1]) / 4u;
-        to = row < arg.rows ? to : DROP4;
+    [[unroll]] for (int r = 0; r < R; r++)
         [[unroll]] for (int v = 0; v < NC; v++) {
-            float x = acc[r][v];
-            [[unroll]] for (int l = 0; l < SG; l += 4)
-                c[D % 16u == 0u || col + v * SG + l < D ? to + (v * SG + l) / 4u : DROP4] =
-                    vec4(subgroupShuffle(x, l), subgroupShuffle(x, l + 1),
-                         subgroupShuffle(x, l + 2), subgroupShuffle(x, l + 3));
+            if (WEIGHTS)
+                acc[r][v] = old[r][v] + w[r] * acc[r][v];
+            need(acc[r][v]);
         }
+    acc[0][0] = first_stored(acc[0][0]);
+    [[unroll]] for (int r = 0; r < R; r++) {
+        uint row = row0 + r, to = (arg.at + place + row * arg.s[1]) / 2u;
+        to = row < arg.rows ? to : DROP_PAIR;
+        [[unroll]] for (int v = 0; v < NC; v++)
+            [[unroll]] for (int l = 0; l < SG; l += 2)
+                c[D % 16u == 0u || col + v * SG + l < D ? to + (v * SG + l) / 2u : DROP_PAIR] =
+                    both(subgroupShuffle(acc[r][v], l), subgroupShuffle(acc[r][v], l + 1));
     }
 }

@@ -186,6 +186,19 @@ static void emit(struct tuff_recorder *r, const struct blocks *b, const char *ke
     tuff_launch(r, launch);
 }
 
+static uint32_t digits(uint32_t groups)
+{
+    return groups > 512 ? 4 : groups > 64 ? 3 : groups > 8 ? 2 : 1;
+}
+
+/* The constants of attention/blocks.glsl, spec[at] and on: of all launches of a kernel the same. */
+static void number_digits(const struct blocks *b, uint32_t *spec, uint32_t at, uint32_t rows, uint32_t y)
+{
+    spec[at] = digits(TUFF_MAX(b->q_bands, b->k_bands) * BAND / rows);
+    spec[at + 1] = digits(y);
+    spec[at + 2] = digits(b->most_z);
+}
+
 /* What is packed: rows of queries, `head` of their z, or of keys. */
 struct source {
     const struct tuff_tensor *x;
@@ -198,7 +211,9 @@ static void pack(struct tuff_recorder *r, const struct blocks *b, const struct s
                  struct part to, struct part flags, bool panels, bool delta)
 {
     uint32_t heads = x->queries ? b->group : 1, bands = x->queries ? b->q_bands : b->k_bands;
-    uint32_t own = panels ? 16 : own_rows(b->d);
+    uint32_t own = panels ? 16 : own_rows(b->d), columns = panels ? (uint32_t) tuff_div_up(b->d, 16) : 1;
+    uint32_t spec[5] = {b->d, delta};
+    number_digits(b, spec, 2, own * 4, columns);
     for (uint32_t h = 0; h < heads; h++) {
         struct tuff_attention_pack_params p = {
             .from = x->address + (uint64_t) h * b->d * 4,
@@ -219,9 +234,9 @@ static void pack(struct tuff_recorder *r, const struct blocks *b, const struct s
              &(struct tuff_launch_params) {
                  .push = &p,
                  .push_bytes = sizeof p,
-                 .groups = {bands * BAND / own / 4, panels ? (uint32_t) tuff_div_up(b->d, 16) : 1, b->z},
-                 .spec = (uint32_t[]) {b->d, delta},
-                 .n_spec = 2,
+                 .groups = {bands * BAND / own / 4, columns, b->z},
+                 .spec = spec,
+                 .n_spec = TUFF_COUNT(spec),
                  .in = {x->x, delta ? b->node->in[ATTENTION_O] : NULL},
                  .bytes_read = delta ? 2 * bytes : bytes,
                  .bytes_written = bytes});
@@ -277,15 +292,16 @@ static void scores(struct tuff_recorder *r, const struct blocks *b, enum scores 
     }
     identity(p.t);
     uint32_t n = (rows.end - rows.first) * BAND, own = b->d <= 64 ? 2 : 1;
+    uint32_t spec[10] = {b->d, attr->dropout > 0, 0, 0, attr->softcap > 0, b->node->in[ATTENTION_SLOPES] != NULL,
+                         b->node->in[ATTENTION_SEGMENTS] != NULL};
+    number_digits(b, spec, 7, own * SUBGROUPS, b->k_bands);
     emit(r, b, kernels[what], NULL,
          &(struct tuff_launch_params) {
              .push = &p,
              .push_bytes = sizeof p,
              .groups = {n / own / SUBGROUPS, keys.end - keys.first, b->z},
-             .spec = (uint32_t[]) {b->d, attr->dropout > 0, 0, 0, attr->softcap > 0,
-                                   b->node->in[ATTENTION_SLOPES] != NULL,
-                                   b->node->in[ATTENTION_SEGMENTS] != NULL},
-             .n_spec = 7,
+             .spec = spec,
+             .n_spec = TUFF_COUNT(spec),
              .in = {b->node->in[ATTENTION_VISIBLE], b->node->in[ATTENTION_SEED],
                     b->node->in[ATTENTION_SLOPES], b->node->in[ATTENTION_SEGMENTS],
                     what == KNOWN ? lse : NULL},
@@ -374,14 +390,15 @@ static void sums(struct tuff_recorder *r, const struct blocks *b, const struct t
         .w_z = (uint32_t) b->stats.z,
         .first = first};
     identity(p.t);
-    uint32_t n = (rows.end - rows.first) * BAND;
+    uint32_t n = (rows.end - rows.first) * BAND, spec[5] = {b->d, forward};
+    number_digits(b, spec, 2, 8 * SUBGROUPS, b->pitch / 16);
     emit(r, b, c->queries ? "sums_cpu.rows" : "sums_cpu.columns", c->c,
          &(struct tuff_launch_params) {
              .push = &p,
              .push_bytes = sizeof p,
              .groups = {n / 8 / SUBGROUPS, b->pitch / 16, b->z},
-             .spec = (uint32_t[]) {b->d, forward},
-             .n_spec = 2,
+             .spec = spec,
+             .n_spec = TUFF_COUNT(spec),
              .out = {c->c},
              .flops = 2.0 * n * BAND * b->z * b->d,
              .bytes_read = 4.0 * n * (BAND + b->d) * b->z,

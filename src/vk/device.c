@@ -208,8 +208,9 @@ static enum tuff_status open_device(struct tuff_device *device)
         .timelineSemaphore = VK_TRUE};
     /* Kernels with storage views let masked lanes store beyond the buffer (matmul/packed). Every
      * device has the feature; software drivers check anyway, others would pay for it. */
-    VkPhysicalDeviceFeatures features = {.robustBufferAccess =
-                                             !strcmp(device->info.type, "cpu")};
+    bool software = !strcmp(device->info.type, "cpu");
+    VkPhysicalDeviceFeatures features = {.robustBufferAccess = software,
+                                         .shaderInt64 = software && device->info.int64};
     struct tuff_matrix_features matrix = {.n_extensions = 0};
     if (device->info.cooperative_matrix) {
         tuff_matrix_switch_on(&device->info, &matrix);

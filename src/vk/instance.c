@@ -212,7 +212,7 @@ static void describe(VkInstance instance, VkPhysicalDevice physical, struct tuff
                          : cpu ? TUFF_CLASS_GENERIC
                                : TUFF_CLASS_TILED;
     info->uniform_loads = info->device_class == TUFF_CLASS_CPU && info->subgroup_size == 8 &&
-                          p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
+                          info->int64 && p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
     info->uniform_loops = info->uniform_loads && is_llvmpipe_26(info);
 }
 
