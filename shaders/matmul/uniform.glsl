@@ -51,6 +51,12 @@ Source source_at(uvec2 base, uint i) { return Source(address_at(base, i)); }
 // come behind a store's test and branch, and what they are made of waits in memory, at half the speed
 // or less. need() of each result, and first_stored() of the one that is stored first, which cannot be
 // told from x: NUMBERS[0] is 0, but the compiler does not know.
+// Only for the 8 lanes of lavapipe, where it was measured.
+#if SG == 8
 uint needed = 0u;
 void need(float x) { needed |= floatBitsToUint(x); }
 float first_stored(float x) { return uintBitsToFloat(floatBitsToUint(x) | needed & NUMBERS[0]); }
+#else
+void need(float x) {}
+float first_stored(float x) { return x; }
+#endif
