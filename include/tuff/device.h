@@ -86,9 +86,9 @@ struct tuff_device_params {
     double submit_seconds;    /* aim for one submission; 0: 0.03 integrated, 0.2 elsewhere */
 };
 
-/* What force_kernels may be, ends with NULL: "generic", "cpu" and "packed" (software drivers, without
- * and with uniform_loads), "tiled" and its sizes of tiles "tiled.s", "tiled.m", "tiled.l", and the
- * same of "coopmat" (devices with cooperative_matrix; what it does not suit takes "tiled"). */
+/* What force_kernels may be, ends with NULL: "generic", "cpu", "packed" and "packed.loop" (software drivers,
+ * without and with uniform_loads, and with uniform_loops), "tiled" and its sizes of tiles "tiled.s",
+ * "tiled.m", "tiled.l", and the same of "coopmat" (devices with cooperative_matrix; what it does not suit takes "tiled"). */
 TUFF_API extern const char *const tuff_device_kernels[];
 
 /* An open logical device with one compute queue. One thread at a time. */

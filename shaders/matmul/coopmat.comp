@@ -2,11 +2,12 @@
 // Matmul of f16 or bf16 on matrix units (VK_KHR_cooperative_matrix), with f32 sums.
 //
 // A workgroup owns BM x BN of c, a subgroup of it WM x WN, in fragments of FM x FN: the shape that the
-// device multiplies at once, FK deep. As in matmul/tiled, operands pass through shared memory, 32 k
-// at a time, and the next copy is loaded into registers before the products of this one are taken.
-// Both operands lie there with k inside, whatever their layout is in memory: units of AMD want eight
-// adjacent k of a row in a register quad, and NVIDIA's loads take rows of 16 bytes. Fragments are
-// opaque, so finished ones pass through shared memory too, to the epilogue.
+// device multiplies at once, FK deep. As in matmul/tiled, operands pass through shared memory, and the
+// next copy's loads are under way while this one is multiplied. coopmat_copy.glsl puts 32 k at a time
+// there with k inside, whatever the layout in memory: units of AMD want eight adjacent k of a row in a
+// register quad. -DOCTS, coopmat_octs.glsl, leaves them as they are in memory: NVIDIA's units turn a
+// fragment for nothing, and take lines of 16 bytes. Fragments are opaque, so finished ones pass through
+// shared memory too, to the epilogue.
 //
 // Bounds: 2 M N K / (matrix FLOP/s), and 2 M N K (1 / BM + 1 / BN) / (bytes/s) from the last cache
 // that does not hold the operands: at 128 x 128, 64 FLOP a byte there. Shared memory gives a

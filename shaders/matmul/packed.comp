@@ -3,7 +3,9 @@
 //! variant a.sg8 -DSG=8
 //! variant at.sg4 -DSG=4 -DPACKED_A
 //! variant at.sg8 -DSG=8 -DPACKED_A
+//! variant a.loop.sg4 -DSG=4 -DLOOP
 //! variant a.loop.sg8 -DSG=8 -DLOOP
+//! variant at.loop.sg4 -DSG=4 -DPACKED_A -DLOOP
 //! variant at.loop.sg8 -DSG=8 -DPACKED_A -DLOOP
 // Matmul for lavapipe: operands as scalars and vectors through "uniform" addresses (uniform.glsl).
 // b is packed in panels of SG * NC columns; a is [M, K] where it lies, or with -DPACKED_A in panels

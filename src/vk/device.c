@@ -139,9 +139,8 @@ static enum tuff_status choose(struct tuff_device *device, const char *select)
 }
 
 const char *const tuff_device_kernels[] = {
-    "generic", "cpu",     "packed",    "tiled",     "tiled.s",   "tiled.m",
-    "tiled.l", "coopmat", "coopmat.s", "coopmat.m", "coopmat.ml",
-    "coopmat.l", NULL};
+    "generic", "cpu",     "packed",    "packed.loop", "tiled",      "tiled.s", "tiled.m",
+    "tiled.l", "coopmat", "coopmat.s", "coopmat.m",   "coopmat.ml", "coopmat.l", NULL};
 
 static enum tuff_status force_kernels(struct tuff_device *device, const char *name)
 {
@@ -149,7 +148,7 @@ static enum tuff_status force_kernels(struct tuff_device *device, const char *na
     size_t i = 0;
     while (tuff_device_kernels[i] && strcmp(tuff_device_kernels[i], name))
         i++;
-    bool cpu = !strcmp(name, "cpu"), packed = !strcmp(name, "packed");
+    bool cpu = !strcmp(name, "cpu"), packed = !strncmp(name, "packed", 6);
     bool matrix = !strncmp(name, "coopmat", 7);
     if (!tuff_device_kernels[i])
         return tuff_fail(device->ctx, TUFF_E_ARG, "kernels \"%s\": there are none of that name",
@@ -162,12 +161,14 @@ static enum tuff_status force_kernels(struct tuff_device *device, const char *na
                          "kernels \"%s\": %s has no cooperative matrices of f16 and f32", name,
                          info->name);
     info->uniform_loads = packed;
+    info->uniform_loops &= packed;
+    info->uniform_loops |= !strcmp(name, "packed.loop");
     info->matrix_units = matrix;
     info->device_class = cpu || packed              ? TUFF_CLASS_CPU
                          : !strcmp(name, "generic") ? TUFF_CLASS_GENERIC
                                                     : TUFF_CLASS_TILED;
     const char *tile = strchr(name, '.');
-    if (tile)
+    if (tile && !packed)
         snprintf(info->tile, sizeof info->tile, "%s", tile + 1);
     return TUFF_OK;
 }

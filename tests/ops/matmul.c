@@ -115,13 +115,19 @@ static const struct ot_error errors[] = {
 int main(int argc, char **argv)
 {
     static struct ot_case all[2 * TUFF_COUNT(cases)];
+    static const char *const loops[] = {"packed nn", "packed nt", "packed tn", "packed batched tn",
+                                        "packed thin nt", "packed all"};
     size_t n = TUFF_COUNT(cases);
     memcpy(all, cases, sizeof cases);
-    for (size_t i = 0; i < TUFF_COUNT(cases); i++)
-        if (!strncmp(cases[i].name, "vec ", 4) && !cases[i].kernels) {
-            all[n] = cases[i];
-            all[n].kernels = "tiled"; /* with the mat-vec kernel of GPUs; gradients are other products */
-            all[n++].no_grad = true;
-        }
+    for (size_t i = 0; i < TUFF_COUNT(cases); i++) {
+        bool vec = !strncmp(cases[i].name, "vec ", 4), packed = false;
+        for (size_t j = 0; j < TUFF_COUNT(loops); j++)
+            packed |= !strcmp(cases[i].name, loops[j]);
+        if (cases[i].kernels || (!vec && !packed))
+            continue;
+        all[n] = cases[i];
+        all[n].kernels = vec ? "tiled" : "packed.loop"; /* the mat-vec kernel of GPUs, the one of lavapipe 26 */
+        all[n++].no_grad |= vec;                        /* those are other products */
+    }
     return ot_main(argc, argv, all, n, errors, TUFF_COUNT(errors));
 }
