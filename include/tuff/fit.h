@@ -182,7 +182,8 @@ struct tuff_fit_params {
     const struct tuff_fit_metric *metrics;
     size_t n_metrics;
     const char *metric_for_best_model; /* the metric, of what is held out, whose highest value is best ("f1" of
-                                       tasks); "loss" or NULL: the lowest loss is */
+                                       tasks), of equals the one with the lowest loss; "loss" or NULL: the
+                                       lowest loss is */
     enum tuff_fit_on_nan on_nan;
     int64_t rollbacks;              /* at most so many a run; 0: 3 */
     const char *sensors;            /* tests: a folder that has what /sys has; NULL: /sys */

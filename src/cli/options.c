@@ -39,7 +39,7 @@ static void print_option(const struct cli_option *o)
     if (!o->help) /* taken, so that a better line than "unknown" says why not */
         return;
     snprintf(left, sizeof left, "--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
-    printf("  %-28s%s", left, o->help);
+    printf("  %-27s %s", left, o->help);
     if (o->kind == CLI_INT && *(int64_t *) o->value != INT64_MIN)
         printf(" [%lld]", (long long) *(int64_t *) o->value);
     else if (o->kind == CLI_REAL && !(*(double *) o->value != *(double *) o->value))

@@ -3,6 +3,7 @@
 #include "cli/device.h"
 #include "base/os.h"
 #include "cli/signals.h"
+#include "io/checkpoint.h"
 #include "tuff/soft_prompt.h"
 
 #include <jansson.h>
@@ -159,12 +160,12 @@ static void on_end(void *user)
 }
 
 /* Where things are, and how to go on. */
-static void print_report(FILE *to, const struct cli_training *t,
+static void print_report(FILE *to, struct tuff_ctx *ctx, const struct cli_training *t,
                          const struct tuff_fit_report *report)
 {
     const struct tuff_fit_params *p = &t->params;
     const char *command = t->command->name;
-    char text[64];
+    char text[64], *folder = NULL;
     fprintf(to, "%s after step %lld of %lld, %.0f s\n",
             report->stopped       ? "stopped"
             : report->out_of_time ? "out of time"
@@ -180,6 +181,9 @@ static void print_report(FILE *to, const struct cli_training *t,
             "report      %s/report.html\n", report->checkpoint, p->out, p->out, p->out);
     if (*report->best)
         fprintf(to, "weights of  %s, the best evaluation\n", report->best);
+    else if (tuff_checkpoint_resolve(ctx, p->out, &folder) == TUFF_OK && strcmp(folder, report->checkpoint) != 0)
+        fprintf(to, "best        %s, which other commands take for %s\n", folder, p->out);
+    free(folder);
     if (report->step < report->steps)
         fprintf(to, "go on       tuff %s --out %s --resume\n", command, p->out);
     else
@@ -302,7 +306,7 @@ static int train(struct cli *cli, struct cli_training *t)
     enum tuff_status status = tuff_fit(cli->ctx, p, &report);
     cli_progress_end(&t->progress);
     if (status == TUFF_OK) {
-        print_report(t->json ? stderr : stdout, t, &report);
+        print_report(t->json ? stderr : stdout, cli->ctx, t, &report);
         code = report.stopped ? CLI_STOPPED : CLI_OK;
     } else {
         code = cli_fail(cli, t->command);

@@ -269,9 +269,12 @@ static enum tuff_status score_held_out(struct fit *f, int64_t batches, bool *bes
     double per_byte = (double) (info->count - info->train) / (double) info->validation_bytes;
     take_metrics(f, at);
     double rank = rank_of(f, first, few);
-    *best = rank < f->state.best_loss;
+    *best = rank < f->state.best_loss || (rank == f->state.best_loss && few < f->state.loss_of_best);
     f->state.since_best = *best ? 0 : f->state.since_best + 1;
-    f->state.best_loss = TUFF_MIN(rank, f->state.best_loss);
+    if (*best) {
+        f->state.best_loss = rank;
+        f->state.loss_of_best = isfinite(few) ? few : 1e300;
+    }
     f->report->best_loss = f->state.best_loss;
     f->report->val_loss = loss;
     f->report->bits_per_byte = loss * per_byte / log(2);

@@ -471,7 +471,7 @@ enum tuff_status tuff_fit_start(struct fit *f)
     TUFF_TRY(open_tokenizer(f));
     TUFF_TRY(tuff_fit_open_data(f));
     TUFF_TRY(choose_config(f, &changed));
-    f->state = (struct tuff_run_state) {.best_loss = 1e300,
+    f->state = (struct tuff_run_state) {.best_loss = 1e300, .loss_of_best = 1e300,
                                        .plateau = {.rate = 1, .best = INFINITY}, .position.seed = f->params->seed};
     tuff_trainer_amp(&f->own.optimizer, f->own.amp, f->own.amp_dtype);
     if (tuff_fit_adapts(f->params)) /* frozen matrices stay in their checkpoint's type */

@@ -154,9 +154,9 @@ static enum tuff_status write_state(struct tuff_ctx *ctx, const char *folder,
     const struct tuff_run_state *state = params->state;
     const struct tuff_fit_params *p = params->fit;
     char *path = tuff_os_path_join(folder, "trainer.json");
-    json_t *root = json_pack("{s:I, s:I, s:I, s:f}", "step", (json_int_t) state->step, "applied",
+    json_t *root = json_pack("{s:I, s:I, s:I, s:f, s:f}", "step", (json_int_t) state->step, "applied",
                              (json_int_t) state->applied, "steps", (json_int_t) state->steps,
-                             "best_loss", state->best_loss);
+                             "best_loss", state->best_loss, "loss_of_best", state->loss_of_best);
     json_t *options = json_object();
     bool written = tuff_settings_write(options, p, TUFF_SETTING_OPTION);
     if (p->n_data)
@@ -266,6 +266,7 @@ static enum tuff_status parse_state(struct tuff_ctx *ctx, const char *folder, co
     TUFF_TRY(tuff_json_int(ctx, folder, root, "applied", &applied));
     TUFF_TRY(tuff_json_int(ctx, folder, root, "steps", &state->steps));
     TUFF_TRY(tuff_json_real(ctx, folder, root, "best_loss", &state->best_loss));
+    TUFF_TRY(tuff_json_real(ctx, folder, root, "loss_of_best", &state->loss_of_best));
     TUFF_TRY(tuff_json_int(ctx, folder, root, "since_best", &state->since_best));
     TUFF_TRY(tuff_json_int(ctx, folder, root, "rollbacks", &state->rollbacks));
     TUFF_TRY(read_plateau(ctx, folder, json_object_get(root, "plateau"), &state->plateau));

@@ -12,7 +12,8 @@
 struct tuff_run_state {
     uint64_t step, applied;
     struct tuff_data_position position;
-    double best_loss;
+    double best_loss;    /* or what ranks evaluations instead; 1e300: none yet */
+    double loss_of_best; /* decides between equals */
     struct tuff_plateau plateau; /* of schedule reduce_lr_on_plateau */
     int64_t since_best; /* evaluations in a row that were not the best */
     int64_t rollbacks;  /* so far */

@@ -5,6 +5,7 @@
 
 #define FOLDER TEST_BINARY_DIR "/train.callbacks.scratch"
 #include "fit_case.h"
+#include "io/checkpoint.h"
 #include "io/metrics.h"
 #include "tuff/io.h"
 #include "tuff/models.h"
@@ -149,6 +150,41 @@ static void test_sets(struct tuff_ctx *ctx, struct tuff_device *device)
     CHECK_MSG(fabs(loss - report.val_loss) < 1e-6, "%.8f, not %.8f", loss, report.val_loss);
     CHECK(right == last_value(ctx, RUN("sets/metrics.csv"), "eval_validation_accuracy"));
     CHECK_MSG(right > 1.5 / VOCAB && right < 1, "%g", right); /* it has learnt something */
+}
+
+static void add_nothing(void *user, const float *logits, const uint32_t *labels, size_t rows, size_t vocab)
+{
+    (void) user, (void) logits, (void) labels, (void) rows, (void) vocab;
+}
+
+static double always_one(void *user)
+{
+    (void) user;
+    return 1;
+}
+
+/* Where a metric is the same at each evaluation, the lowest loss is best, after a resume too. */
+static void test_equals(struct tuff_ctx *ctx, struct tuff_device *device)
+{
+    const struct tuff_fit_metric metric = {"one", NULL, add_nothing, always_one};
+    struct tuff_fit_report report;
+    struct tuff_fit_params p = fit_case(device, RUN("equals"));
+    char *folder = NULL;
+    uint64_t step = 0;
+    p.steps = 40;
+    p.eval_every = 20;
+    p.metrics = &metric;
+    p.n_metrics = 1;
+    p.metric_for_best_model = "one";
+    CHECK_OK(ctx, tuff_fit(ctx, &p, &report));
+    CHECK(tuff_checkpoint_named(ctx, p.out, "best", &folder, &step) == TUFF_OK && step == 40);
+    CHECK(report.best_loss == -1);
+    free(folder);
+    p.resume = p.force = true;
+    p.steps = 60;
+    CHECK_OK(ctx, tuff_fit(ctx, &p, &report));
+    CHECK(tuff_checkpoint_named(ctx, p.out, "best", &folder, &step) == TUFF_OK && step == 60);
+    free(folder);
 }
 
 /* ---- steps that are not finite, and outliers ---- */
@@ -385,6 +421,7 @@ int main(void)
         write_tokens(ctx);
         test_order(ctx, device);
         test_sets(ctx, device);
+        test_equals(ctx, device);
         test_load_best(ctx, device);
         test_nan(ctx, device);
         test_outlier(ctx, device);

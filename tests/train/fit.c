@@ -284,10 +284,10 @@ static void test_refused(struct tuff_ctx *ctx, struct tuff_device *device)
 
     /* A state no run can be in. */
     static const char *const states[] = {
-        "{\"step\": 5, \"applied\": 5, \"steps\": 99999999999, \"best_loss\": 1}",
-        "{\"step\": -5, \"applied\": 5, \"steps\": 9, \"best_loss\": 1}",
-        "{\"step\": 5, \"applied\": 6, \"steps\": 9, \"best_loss\": 1}",
-        "{\"step\": 5, \"applied\": 5, \"steps\": 9, \"best_loss\": 1}", "[]", "{"};
+        "{\"step\": 5, \"applied\": 5, \"steps\": 99999999999, \"best_loss\": 1, \"loss_of_best\": 1}",
+        "{\"step\": -5, \"applied\": 5, \"steps\": 9, \"best_loss\": 1, \"loss_of_best\": 1}",
+        "{\"step\": 5, \"applied\": 6, \"steps\": 9, \"best_loss\": 1, \"loss_of_best\": 1}",
+        "{\"step\": 5, \"applied\": 5, \"steps\": 9, \"best_loss\": 1, \"loss_of_best\": 1}", "[]", "{"};
     for (size_t i = 0; i < TUFF_COUNT(states); i++) {
         struct tuff_run_state state;
         json_t *settings = NULL;
