@@ -1,8 +1,9 @@
 // Common to the cpu attention kernels (software drivers, SG lanes a subgroup). A workgroup is one subgroup and owns a tile
 // of SG * OWN rows of one side: lane l owns rows first + c * SG + l, c < OWN, wholly, so the softmax needs no reduction
 // across lanes. The other side is streamed RUN rows at a time: one typed fetch brings 4 elements to each lane, and a
-// literal subgroupShuffle hands one element to all lanes, where it meets OWN registers. Everything is unrolled: no barrier,
-// no shared memory, no indexed register array. A shuffle (1-2 instructions) feeds OWN multiply-adds (2 each).
+// subgroupShuffle hands each lane another one's, where they meet OWN registers. Everything is unrolled: no barrier, no
+// shared memory, no indexed register array. A shuffle (1 instruction, 2 in what fetches leave over) feeds OWN multiply-adds
+// (2 each).
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 #ifndef SG
@@ -21,12 +22,31 @@ const int Q4 = int(D) / 4;                // texels a row
 const int FETCHES = (Q4 + SG - 1) / SG;   // fetches of a streamed row by a whole subgroup
 int lane = int(gl_SubgroupInvocationID);
 
+// A whole fetch goes around by turning, one instruction on lavapipe where a broadcast is two: in turn l, lane i has the
+// texel of lane (i + l) % SG, so its own row keeps that texel in slot l. What whole fetches leave over is broadcast.
+bool whole(int f) { return f * SG + SG <= Q4; }
+int giver(int f, int l) { return whole(f) ? lane + l & SG - 1 : l; }
+// The texel of a row that slot d of an own row holds.
+int texel_of(int d) { return d / SG * SG + giver(d / SG, d % SG); }
+
 // These kernels work with scores times log2 e and exp2; unsoftened, the factor goes into q or k.
 float query_scale2() { return SOFTCAP ? query_scale() : query_scale() * LOG2E; }
 float score2(float y, float slope_h, int i, int j)
 {
     return (SOFTCAP ? y * (unit() * LOG2E) : y) + bias(slope_h * LOG2E, i, j);
 }
+
+// Texel `at` of a result. lavapipe stores lane by lane, 32 or 64 bits at a time.
+#if SG == 8 // SwiftShader has no such integers
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+layout(buffer_reference, std430, buffer_reference_align = 16) writeonly buffer Pairs { u64vec2 v[]; };
+void put(F32x4 to, uint at, vec4 x)
+{
+    Pairs(to).v[at] = u64vec2(packUint2x32(floatBitsToUint(x.xy)), packUint2x32(floatBitsToUint(x.zw)));
+}
+#else
+void put(F32x4 to, uint at, vec4 x) { to.v[at] = x; }
+#endif
 
 struct Tile {
     int first; // row of lane 0
@@ -71,9 +91,9 @@ int texel(Rows rows, int t) { return rows.first + min(t, rows.last) * rows.pitch
         if (f * SG + l < Q4)                                                                                           \
             [[unroll]] for (int e = 0; e < 4; e++)                                                                     \
                 [[unroll]] for (int r = 0; r < RUN; r++) {                                                             \
-                    float broadcast = subgroupShuffle(x[r][e], l);                                                     \
+                    float given = subgroupShuffle(x[r][e], giver(f, l));                                                    \
                     [[unroll]] for (int c = 0; c < OWN; c++)                                                           \
-                        s[r][c] += broadcast * own[f * SG + l][c][e];                                                  \
+                        s[r][c] += given * own[f * SG + l][c][e];                                                  \
                 }
 
 // sum[.][c] += sum over r of p[r][c] * streamed row r, for the elements that fetch f of x holds.
@@ -82,27 +102,30 @@ int texel(Rows rows, int t) { return rows.first + min(t, rows.last) * rows.pitch
         if (f * SG + l < Q4)                                                                                           \
             [[unroll]] for (int e = 0; e < 4; e++)                                                                     \
                 [[unroll]] for (int r = 0; r < RUN; r++) {                                                             \
-                    float broadcast = subgroupShuffle(x[r][e], l);                                                     \
+                    float given = subgroupShuffle(x[r][e], giver(f, l));                                                    \
                     [[unroll]] for (int c = 0; c < OWN; c++)                                                           \
-                        sum[f * SG + l][c][e] += broadcast * p[r][c];                                                  \
+                        sum[f * SG + l][c][e] += given * p[r][c];                                                  \
                 }
 
+const float MOST = 3.40282347e38; // FLT_MAX
+
 // Keys that a row does not see must not reach it, NaN included, but 0 NaN is NaN: the streamed factor
-// of a masked product is made finite. bad becomes NaN where a lane had to.
+// of a masked product is made finite. bad becomes other than 0 where a lane had to.
 vec4 tame(vec4 x, inout float bad)
 {
-    bvec4 wild = equal(floatBitsToUint(x) & 0x7f800000u, uvec4(0x7f800000u));
-    bad = any(wild) ? uintBitsToFloat(0x7fc00000u) : bad;
-    return mix(x, vec4(0), wild);
+    vec4 finite = min(max(x, vec4(-MOST)), vec4(MOST)), lost = x - finite;
+    bad += lost.x + lost.y + (lost.z + lost.w);
+    return finite;
 }
 
-// bad of all lanes: what those who see the row get.
+// NaN if bad is other than 0 in any lane: what those who see the row get.
 float spread(float bad)
 {
-    float all = 0;
-    [[unroll]] for (int l = 0; l < SG; l++)
-        all += subgroupShuffle(bad, l);
-    return all;
+    if (SG > 4)
+        bad += subgroupShuffle(bad, lane + 4 & SG - 1);
+    bad += subgroupShuffle(bad, lane + 2 & SG - 1);
+    bad += subgroupShuffle(bad, lane + 1 & SG - 1);
+    return bad != 0.0 ? uintBitsToFloat(0x7fc00000u) : 0.0;
 }
 
 #define POISON(p, r, bad)                                                                                              \
