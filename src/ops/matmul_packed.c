@@ -38,12 +38,12 @@ static bool a_packed(const struct tuff_node *node)
 /* chosen: k a subgroup, 0: by the table. */
 static bool part_of_k(struct shape *s, const struct tuff_device_info *device, uint32_t chosen)
 {
-    /* The first without a rest. 96 before 128: 1.03 times slower, compiled twice as fast (lavapipe), which
-     * a first start of training shows. */
-    static const uint32_t sizes[] = {96, 128, 64, 48, 32};
+    /* The first without a rest, in one launch. The code of 64 products and what a tile needs besides fits into
+     * the first instruction cache; 96 are right where they save a launch (docs/matmul.md has the figures). */
+    static const uint32_t sizes[] = {64, 96, 128, 48, 32};
     s->kc = s->k >= 64 ? 64 : s->k < 16 ? s->k : s->k % 32 ? 16 : 32;
     for (size_t i = TUFF_COUNT(sizes); i-- > 0;)
-        if (s->k % sizes[i] == 0)
+        if (s->k % sizes[i] == 0 && s->k / sizes[i] <= MOST_PARTS)
             s->kc = sizes[i];
     if (chosen)
         s->kc = chosen;
