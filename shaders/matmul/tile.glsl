@@ -3,20 +3,14 @@
 // and has S subgroups, which each sum a part of K into acc, a lane a column; the S partial tiles
 // meet in shared memory behind the only barrier and are added in the order of s; subgroup s
 // finishes the tile's vectors s, s + S, ... Included behind uniform.glsl and the constants SG, S,
-// EDGES (bit 0: M, bit 1: N is no multiple of the tile), row_mine, the parameters p.m and p.n and the
-// buffer c.
+// EDGES (bit 0: M, bit 1: N is no multiple of the tile), row_mine and the parameters p.m and p.n.
 const int R = 8, NC = 2;
 const uint V = R * NC, WIDTH = SG * NC;
-const uint UNREAD = S * V * SG;       // behind the tiles: what is stored to be needed
-shared float part[UNREAD + 2u * S];
-
-// A place in `part` of which the compiler knows neither the lowest nor the highest bits: only then are
-// the places behind it addresses with a displacement, and LLVM makes one vector's load or store of eight.
-uint place_of(uint at) { return at + NUMBERS[0] & 0x7fffu; }
 
 uint lane = gl_SubgroupInvocationID;
 
 #include "matmul/row.glsl"
+#include "matmul/parts.glsl"
 
 float acc[R][NC];
 
@@ -27,30 +21,17 @@ void clear_products()
             acc[r][j] = 0.0;
 }
 
-// Stores that LLVM may put together stand in a block of code of their own, or it moves the loads of all
-// that is in theirs to the front, and from there to memory and back. A load that is tested against its
-// buffer's end begins a block: c[0], and what stands before it is done before if something there needs it.
 void share_products(uint s)
 {
+    [[unroll]] for (int r = 0; r < R; r++)
+        [[unroll]] for (int j = 0; j < NC; j++)
+            need(acc[r][j]);
     if (S > 1u) {
-        uint at = s * V * SG;
-#if SG == 8
+        uint at = place_behind_need(s * V * SG, s);
         [[unroll]] for (int r = 0; r < R; r++)
             [[unroll]] for (int j = 0; j < NC; j++)
-                need(acc[r][j]);
-        part[UNREAD + 2u * s] = uintBitsToFloat(needed);
-        part[UNREAD + 2u * s + 1u] = c[0];
-        at = place_of(at);
-#endif
-        [[unroll]] for (int r = 0; r < R; r++)
-            [[unroll]] for (int j = 0; j < NC; j++)
-                [[unroll]] for (int l = 0; l < SG; l++)
-                    part[at + (r * NC + j) * SG + l] = subgroupShuffle(acc[r][j], l);
+                SHARE(at + (r * NC + j) * SG, acc[r][j])
         barrier();
-    } else {
-        [[unroll]] for (int r = 0; r < R; r++)
-            [[unroll]] for (int j = 0; j < NC; j++)
-                need(acc[r][j]);
     }
 }
 
@@ -65,8 +46,7 @@ float total_of(uint i, uint v)
     if (S > 1u) {
         uint at = place_of(v * SG);
         [[unroll]] for (uint q = 0u; q < S; q++) {
-#define PART_ELEMENT(l) part[at + q * V * SG + l]
-            ROW(y, PART_ELEMENT)
+            float y = part_of(at + q * V * SG);
             x = q == 0u ? y : x + y;
         }
     } else {

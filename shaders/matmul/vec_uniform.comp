@@ -25,15 +25,18 @@ layout(constant_id = 9) const uint S = 1u;       // subgroups a group, at most 2
 layout(local_size_x_id = 10) in;                 // S * SG
 layout(constant_id = 11) const uint A_PITCH = 1u;
 layout(constant_id = 12) const uint B_PITCH = 1u; // constant: addresses become base + displacement
+layout(constant_id = 13) const uint DIGITS = 4u;  // base-16 digits of a group's number
 #ifdef NT
 const uint V = (M * NC + SG - 1) / SG, WIDTH = NC;
 #else
 const uint V = M * NC, WIDTH = SG * NC;
 #endif
 
-shared float part[S * V * SG];
 uint lane = gl_SubgroupInvocationID;
 float acc[V];
+
+#include "matmul/row.glsl"
+#include "matmul/parts.glsl"
 
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Source4 { vec4 v[]; };
 
@@ -114,8 +117,7 @@ Source4 source4_at(uvec2 base, uint i)
 void main()
 {
     uint s = S > 1u ? uniformly(gl_SubgroupID, S > 16u ? 2u : 1u) : 0u;
-    uint tile = uniformly(gl_WorkGroupID.x, 3u) | p.t[gl_WorkGroupID.x >> 12 & 15u] << 12;
-    uint col_mine = tile * WIDTH, col0 = min(col_mine, p.n - WIDTH);
+    uint col_mine = uniformly(gl_WorkGroupID.x, DIGITS) * WIDTH, col0 = min(col_mine, p.n - WIDTH);
     uint k_mine = s * KC, k0 = TAIL ? min(k_mine, p.k - KC) : k_mine;
 #ifdef NT
     uint b_at = col0 * B_PITCH + k0;
@@ -123,27 +125,32 @@ void main()
     uint b_at = k0 * B_PITCH + col0;
 #endif
     sum_products(source4_at(p.a, k0), source4_at(p.b, b_at), k0, k_mine);
+    [[unroll]] for (uint v = 0u; v < V; v++)
+        need(acc[v]);
     if (S > 1u) {
+        uint at = place_behind_need(s * V * SG, s);
         [[unroll]] for (uint v = 0u; v < V; v++)
-            part[(s * V + v) * SG + lane] = acc[v];
+            SHARE(at + v * SG, acc[v])
         barrier();
+    } else {
+        acc[0] = first_stored(acc[0]);
     }
     [[unroll]] for (uint i = 0u; i < (V + S - 1u) / S; i++) {
-        uint v = i * S + s;
+        uint mine = i * S + s, v = V % S != 0u ? min(mine, V - 1u) : mine;
 #ifdef NT
         uint m = (v * SG + lane) / NC, col = col0 + (v * SG + lane) % NC;
 #else
         uint m = v / NC, col = col0 + v % NC * SG + lane;
 #endif
-        float x = 0.0;
-        if (V % S != 0u && v >= V)
-            continue;
-        if (S > 1u)
-            for (uint q = 0u; q < S; q++)
-                x += part[(q * V + v) * SG + lane];
-        else
-            x = acc[i];
-        if (col >= col_mine && m < M)
+        float x = acc[i];
+        if (S > 1u) {
+            uint at = place_of(v * SG);
+            [[unroll]] for (uint q = 0u; q < S; q++) {
+                float y = part_of(at + q * V * SG);
+                x = q == 0u ? y : x + y;
+            }
+        }
+        if (mine < V && col >= col_mine && m < M)
             finish(m * p.c_row + col, col, x);
     }
 }

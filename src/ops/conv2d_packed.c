@@ -157,7 +157,7 @@ static bool lay_out(const struct tuff_conv2d_attr *a, const struct tuff_device_i
     if (!device->uniform_loads || device->device_class != TUFF_CLASS_CPU || BLOCK % l->width)
         return false;
     l->most = TUFF_MIN(device->max_invocations / l->lanes, MOST_PARTS);
-    l->most = TUFF_MIN(l->most, device->max_shared_bytes / ((ROWS * l->width + 2) * 4));
+    l->most = TUFF_MIN(l->most, device->max_shared_bytes / ((ROWS * l->width + 1) * 4));
     int64_t taps = a->kernel_h * a->kernel_w, pixels = a->out_height * a->out_width * a->batch;
     int64_t n = a->product == CONV2D_Y ? a->out_channels : a->channels;
     int64_t m = dw ? a->out_channels : dx ? a->width : a->out_width;

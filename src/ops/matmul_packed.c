@@ -51,7 +51,7 @@ static bool part_of_k(struct shape *s, const struct tuff_device_info *device, ui
     if (s->loop)
         s->kc = s->k;
     uint32_t most = TUFF_MIN(device->max_invocations / device->subgroup_size, MOST_PARTS);
-    most = TUFF_MIN(most, device->max_shared_bytes / ((ROWS * s->width + 2) * 4));
+    most = TUFF_MIN(most, device->max_shared_bytes / ((ROWS * s->width + 1) * 4));
     uint32_t parts = (uint32_t) tuff_div_up(s->k, s->kc);
     s->launches = (uint32_t) tuff_div_up(parts, TUFF_MAX(most, 1));
     s->parts = (uint32_t) tuff_div_up(parts, s->launches);

@@ -1,5 +1,6 @@
 /* ops/matmul_vec: the mat-vec kernels (shaders/matmul/vec.comp, vec_uniform.comp) of matmul. */
 #include "ops/matmul_vec.h"
+#include "ops/flat_cpu.h"
 #include "ops/half.h"
 
 #include "matmul/vec.h"
@@ -71,7 +72,7 @@ static bool choose_uniform(const struct tuff_device_info *device,
     u->parts = (uint32_t) tuff_div_up(p->k, u->kc);
     return p->n >= u->width && p->k >= u->kc && u->parts <= 256 &&
            u->parts * lanes <= device->max_invocations &&
-           u->parts * u->sums * lanes * 4 <= device->max_shared_bytes &&
+           u->parts * (u->sums * lanes + 1) * 4 <= device->max_shared_bytes &&
            tuff_div_up(p->n, u->width) < 65536;
 }
 
@@ -85,7 +86,8 @@ static void launch_uniform(struct tuff_recorder *r, const struct tuff_matmul_att
                                                   .pre = p->pre, .n = p->n, .k = p->k,
                                                   .c_row = p->c_row, .alpha = p->alpha};
     const uint32_t shape[] = {p->m, u->vectors, u->kc, p->k % u->kc != 0, u->parts,
-                              u->parts * lanes, p->a_row, attr->tb ? p->b_col : p->b_row};
+                              u->parts * lanes, p->a_row, attr->tb ? p->b_col : p->b_row,
+                              tuff_digits((uint32_t) tuff_div_up(p->n, u->width))};
     char kernel[48];
     for (uint32_t i = 0; i < TUFF_COUNT(push.t); i++)
         push.t[i] = i;
