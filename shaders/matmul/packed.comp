@@ -87,7 +87,8 @@ void sum_products(uvec2 a, uvec2 b, uint k0, uint k_mine)
 {
     clear_products();
     for (uint mine = 0u; mine < p.k; mine += INNER) {
-        uint first = TAIL ? min(mine, p.k - INNER) : mine;
+        // Without a rest too: lavapipe runs a loop's body once more with all lanes masked, but no uniform load.
+        uint first = min(mine, p.k - INNER);
         Source a_first = source_at(a, first * A_K), b_first = source_at(b, first * WIDTH);
         [[unroll]] for (uint i = 0u; i < INNER; i++)
             add_product(a_first, b_first, i, first + i >= mine);
