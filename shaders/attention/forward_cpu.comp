@@ -74,8 +74,7 @@ void main()
         }
         [[unroll]] for (int r = 0; r < RUN; r++)
             POISON(p, r, bad[r])
-        [[unroll]] for (int f = 0; f < FETCHES; f++)
-        {
+        [[unroll]] for (int f = 0; f < FETCHES; f++) {
             [[unroll]] for (int l = 0; l < SG; l++)
                 if (f * SG + l < Q4)
                     [[unroll]] for (int c = 0; c < OWN; c++)

@@ -19,7 +19,7 @@ enum {
     VECTORS = 2,    /* of columns in a tile */
     TILES = 4096,   /* three base-16 digits */
     BLOCK = 16,     /* channels are filled up to a multiple */
-    MOST_KC = 64, /* products a subgroup sums: matmul_packed.c says why */
+    MOST_KC = 64,   /* products a subgroup sums: matmul_packed.c says why */
     MOST_PARTS = 32,
     LEAST_PIXELS = 32,
     LEAST_K = 32
