@@ -1,5 +1,6 @@
 /* generate/engine: see engine.h. */
 #include "generate/engine.h"
+#include "ops/strided.h"
 
 enum { BLOCK = 16 };
 #define NO_SLOT 0xffffffffu
@@ -26,7 +27,9 @@ static enum tuff_status add_bucket(struct tuff_generator *gen, int64_t rows, int
         b->pick = tuff_input(g, "pick", TUFF_U32, 1, &picks);
         hidden = tuff_gather(g, hidden, b->pick);
     }
-    b->logits = tuff_output(g, tuff_model_logits(g, gen->params.model, hidden), "logits");
+    /* Rows that stand apart are copied with what lies between: by whole vectors. */
+    struct tuff_tensor *logits = tuff_model_logits(g, gen->params.model, hidden);
+    b->logits = tuff_output(g, tuff_with_padding(g, logits), "logits");
     enum tuff_status status = tuff_program_create(
         gen->params.store, g,
         &(struct tuff_program_params) {.name = name, .generic = gen->params.generic}, &b->program);
@@ -402,10 +405,11 @@ static enum tuff_status run_rows(struct tuff_generator *gen, struct tuff_bucket 
     TUFF_TRY(tuff_program_wait(b->program, 0));
     gen->processed += n;
     const float *logits = tuff_program_output(b->program, b->logits, 0);
+    int64_t pitch = tuff_dims(b->logits)[tuff_rank(b->logits) - 1];
     picks = 0;
     for (size_t i = 0; i < n; i++) {
         int64_t row = pick ? picks : (int64_t) i;
-        feeds[i].logits = feeds[i].wanted ? logits + row * gen->vocab : NULL;
+        feeds[i].logits = feeds[i].wanted ? logits + row * pitch : NULL;
         picks += feeds[i].wanted;
     }
     return TUFF_OK;

@@ -1,6 +1,7 @@
 /* models/block: pieces that forward passes are made of; see model.h. */
 #include "models/model.h"
 #include "graph/op.h"
+#include "ops/scatter.h"
 
 struct tuff_tensor *tuff_block_dropout(struct tuff_graph *g, struct tuff_tensor *x, double p,
                                        struct tuff_tensor *seed, uint32_t stream)
@@ -134,11 +135,13 @@ struct tuff_tensor *tuff_block_attend(struct tuff_graph *g, struct tuff_model *m
         v = tuff_slice(g, q, 1, width + kv, kv);
         q = tuff_slice(g, q, 1, 0, width);
     }
-    struct tuff_tensor *keys = tuff_scatter(g, tuff_use(g, cache->keys[layer]), in->slots, k);
-    struct tuff_tensor *values = tuff_scatter(g, tuff_use(g, cache->values[layer]), in->slots, v);
+    struct tuff_tensor *rows[] = {k, v}, *kept[2];
+    tuff_scatter_two(g, (struct tuff_tensor *[]) {tuff_use(g, cache->keys[layer]),
+                                                  tuff_use(g, cache->values[layer])},
+                     in->slots, rows, kept);
     if (in->window)
-        return attend_chunk(g, in, q, keys, values, args);
-    return tuff_attention_cached(g, q, keys, values, .heads = args->heads,
+        return attend_chunk(g, in, q, kept[0], kept[1], args);
+    return tuff_attention_cached(g, q, kept[0], kept[1], .heads = args->heads,
                                  .kv_heads = args->kv_heads, .scale = args->scale,
                                  .block = cache->block, .table = in->table,
                                  .visible = in->visible, .window = args->window,

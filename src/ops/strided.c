@@ -28,6 +28,18 @@ struct tuff_tensor *tuff_expand(struct tuff_graph *g, struct tuff_tensor *t, int
     return tuff_node_add(g, &expand_op, &t, 1, &y, 1, NULL, 0) ? y : NULL;
 }
 
+struct tuff_tensor *tuff_with_padding(struct tuff_graph *g, struct tuff_tensor *t)
+{
+    if (!t || t->rank != 2 || t->strides[1] != 1 || t->strides[0] <= t->dims[1] || t->offset ||
+        (uint64_t) (t->dims[0] * t->strides[0]) * tuff_dtype_size(t->dtype) > t->storage->bytes)
+        return t;
+    struct tuff_tensor *y = tuff_tensor_view(t);
+    if (!y)
+        return NULL;
+    y->dims[1] = t->strides[0];
+    return tuff_node_add(g, &expand_op, &t, 1, &y, 1, NULL, 0) ? y : NULL;
+}
+
 static int64_t stride_of(const struct tuff_tensor *t, const struct tuff_tensor *shape, int axis)
 {
     int own = axis - shape->rank + t->rank;

@@ -38,4 +38,8 @@ struct tuff_tensor tuff_window(const struct tuff_tensor *t, int axis, int64_t st
 struct tuff_tensor *tuff_expand(struct tuff_graph *g, struct tuff_tensor *t, int rank,
                                 const int64_t *dims);
 
+/* A matrix whose rows stand apart (tuff_tensor_padded) with what lies between them as its last columns,
+ * of any value; other tensors as they are. A view that nothing computes; no gradient. */
+struct tuff_tensor *tuff_with_padding(struct tuff_graph *g, struct tuff_tensor *t);
+
 #endif
