@@ -10,8 +10,9 @@
 //! variant cross_entropy_grad.sg4 -DSG=4
 //! variant cross_entropy_grad.sg8 -DSG=8
 // The second of two kernels for rows on lavapipe: each element, by what rows/sums_cpu (or
-// loss/cross_entropy) found of its row. A subgroup takes VECTORS vectors of a row, a group those of
-// S rows. Formulas as in rows/layer_norm, layer_norm_grad, softmax, softmax_grad and
+// loss/cross_entropy) found of its row; or the only one of norm, with BLOCKS, where rows are few and a
+// launch costs more than sums that every subgroup makes anew. A subgroup takes VECTORS vectors of a row, a
+// group those of S rows. Formulas as in rows/layer_norm, layer_norm_grad, softmax, softmax_grad and
 // loss/cross_entropy_grad. Moves 8 to 16 bytes an element: bandwidth-bound.
 #extension GL_GOOGLE_include_directive : require
 #include "lib/prelude.glsl"
@@ -24,7 +25,10 @@ layout(constant_id = 3) const uint DIGITS = 4u;   // base-16 digits of a group's
 layout(constant_id = 4) const uint ROW_DIGITS = 4u;
 layout(constant_id = 5) const bool WHOLE = false; // n is a multiple of VECTORS vectors
 layout(constant_id = 6) const bool HAS_OTHER = false;
-layout(constant_id = 7) const float SMOOTHING = 0.0; // of cross_entropy_grad
+layout(constant_id = 7) const float SMOOTHING = 0.0; // of cross_entropy_grad; norm: eps, with BLOCKS
+layout(constant_id = 8) const uint BLOCKS = 0u; // a row is BLOCKS * EACH vectors
+layout(constant_id = 9) const uint EACH = 1u;
+layout(constant_id = 10) const bool RMS = false;
 // Vectors that are loaded before the first of them is worked on: an exponential between two loads
 // is longer than what a core looks ahead.
 #if defined(NORM) || defined(NORM_GRAD) || defined(SOFTMAX) || defined(SOFTMAX_GRAD)
@@ -34,14 +38,29 @@ const uint AT_ONCE = 8u;
 #endif
 layout(set = 0, binding = 0, std430) writeonly buffer Y { vec4 y[]; };
 
+#ifdef NORM
+#include "rows/norm_sums.glsl"
+#endif
+
 void main()
 {
     uint first = DIGITS > 0u ? uniformly(gl_WorkGroupID.x, DIGITS) * VECTORS * SG : 0u;
     uint mine = uniformly(gl_WorkGroupID.y, ROW_DIGITS) * S + uniformly(gl_SubgroupID, 2u);
     bool live = mine < p.rows;
     uint row = min(mine, p.rows - 1u), to = p.y + mine * p.n;
-    Source stats = source_at(p.stats, 2u * row);
-    float s0 = stats.v[0], s1 = stats.v[1];
+    float s0 = 0.0, s1 = 0.0;
+    if (BLOCKS == 0u) {
+        Source stats = source_at(p.stats, 2u * row);
+        s0 = stats.v[0];
+        s1 = stats.v[1];
+    }
+#ifdef NORM
+    if (BLOCKS > 0u) {
+        vec2 sums = norm_sums(source_at(p.x, row * p.n), float(p.n), SMOOTHING);
+        s0 = sums.x;
+        s1 = sums.y;
+    }
+#endif
 #if defined(NORM_GRAD)
     Source more = source_at(p.more, 2u * row);
     float m0 = more.v[0], m1 = more.v[1];

@@ -27,11 +27,7 @@ layout(constant_id = 4) const uint DIGITS = 4u; // base-16 digits of a group's n
 layout(constant_id = 5) const bool RMS = false; // no mean is taken off
 layout(set = 0, binding = 0, std430) writeonly buffer Result { float result[]; };
 
-// NIR unrolls 32 rounds.
-#define FOR_VECTORS \
-    [[unroll]] for (uint block = 0u; block < BLOCKS; block++) \
-        [[unroll]] for (uint i = 0u; i < EACH; i++)
-#define K (block * EACH + i) * SG
+#include "rows/norm_sums.glsl"
 
 float lanes_max(float x)
 {
@@ -50,18 +46,9 @@ void main()
     Source weight = source_at(p.weight, 0u), stats = source_at(p.stats, 2u * row);
     float n = float(p.n), first = 0.0, second = 0.0;
 #if defined(NORM)
-    if (!RMS) {
-        FOR_VECTORS {
-            LOAD(x, from, K)
-            first += x;
-        }
-        first = lanes_sum(first) / n;
-    }
-    FOR_VECTORS {
-        LOAD(x, from, K)
-        second += (x - first) * (x - first);
-    }
-    second = 1.0 / sqrt(lanes_sum(second) / n + p.eps);
+    vec2 sums = norm_sums(from, n, p.eps);
+    first = sums.x;
+    second = sums.y;
 #elif defined(NORM_GRAD)
     float mean = stats.v[0], rstd = stats.v[1];
     FOR_VECTORS {

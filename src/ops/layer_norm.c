@@ -13,7 +13,7 @@
 
 enum { IN_X, IN_WEIGHT, IN_BIAS, N_IN };
 enum { FEW_ROWS = 256 }; /* a lone row waits for memory, many keep it busy */
-enum { LAUNCH_ROWS = 16 }; /* on software devices: fewer cost less than the second of two launches */
+enum { LAUNCH_ROWS = 16 }; /* on software devices: to sum fewer over and over costs less than a launch */
 enum { OUT_Y, OUT_STATS, N_OUT };
 
 struct attr {
@@ -87,12 +87,18 @@ static bool record_cpu(struct tuff_recorder *r, const struct tuff_node *node)
     struct tuff_rows_cpu f = {.f = "norm", .x = node->in[IN_X], .y = node->out[OUT_Y],
                               .columns = columns, .pitch = columns,
                               .eps = attr->eps, .rms = attr->rms};
-    if (!tuff_rows_cpu_suits(r, &f, stats) || tuff_rows(f.x) <= LAUNCH_ROWS)
+    bool few = tuff_rows(f.x) <= LAUNCH_ROWS;
+    if (!tuff_rows_cpu_suits(r, &f, stats))
         return false;
-    tuff_row_sums_cpu(r, &f, stats);
+    /* In place no subgroup may sum what another writes. */
+    if (few && (tuff_needed(node->out[OUT_STATS]) || tuff_address(r, f.x) == tuff_address(r, f.y)))
+        return false;
+    if (!few) {
+        tuff_row_sums_cpu(r, &f, stats);
+        f.stats = stats;
+    }
     f.weight = node->in[IN_WEIGHT];
     f.other = node->in[IN_BIAS];
-    f.stats = stats;
     tuff_row_apply_cpu(r, &f);
     return true;
 }

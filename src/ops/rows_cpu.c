@@ -129,7 +129,7 @@ void tuff_row_apply_cpu(struct tuff_recorder *r, const struct tuff_rows_cpu *f)
     uint32_t s = TUFF_MIN(tuff_cpu_group(r, (uint64_t) rows * blocks), TUFF_MAX(rows, 1));
     while (s & (s - 1))
         s &= s - 1;
-    uint32_t groups = (uint32_t) tuff_div_up(rows, s);
+    uint32_t groups = (uint32_t) tuff_div_up(rows, s), each = f->stats ? 1 : rounds_of(f->pitch / lanes);
     struct tuff_row_apply_params p = {.x = tuff_address(r, f->x),
                                       .dy = tuff_address(r, f->dy),
                                       .weight = tuff_address(r, f->weight),
@@ -150,7 +150,10 @@ void tuff_row_apply_cpu(struct tuff_recorder *r, const struct tuff_rows_cpu *f)
                        tuff_digits(groups),
                        f->pitch % (vectors * lanes) == 0,
                        f->other != NULL,
-                       tuff_float_bits(f->eps)};
+                       tuff_float_bits(f->eps),
+                       f->stats ? 0 : f->pitch / lanes / each,
+                       each,
+                       f->rms};
     bool scratch = is_scratch(f->stats, node) || is_scratch(f->more, node);
     double elements = (double) rows * f->pitch;
     struct tuff_launch_params launch = {

@@ -11,7 +11,7 @@
  * tuff_scratch_tensor. */
 struct tuff_rows_cpu {
     const char *f;
-    const struct tuff_tensor *x, *dy, *weight, *other, *stats, *more, *y;
+    const struct tuff_tensor *x, *dy, *weight, *other, *stats, *more, *y; /* norm, stats NULL: one launch */
     uint32_t columns, pitch; /* a row's elements, and what lies between two rows */
     float eps; /* norm; cross_entropy_grad: label smoothing */
     bool rms;

@@ -4,6 +4,7 @@
 struct arg {
     bool no_bias;
     bool residual; /* y = s + layer_norm(s), s = 2 x: the gradient of s has two parts */
+    bool in_place; /* y = layer_norm(s), which may lie where s does */
     double eps;
 };
 
@@ -11,7 +12,7 @@ static struct tuff_tensor *build(struct tuff_graph *g, struct tuff_tensor *const
                                  const void *arg)
 {
     const struct arg *a = arg;
-    struct tuff_tensor *x = a->residual ? tuff_scale(g, in[0], 2, 0) : in[0];
+    struct tuff_tensor *x = a->residual || a->in_place ? tuff_scale(g, in[0], 2, 0) : in[0];
     struct tuff_tensor *y =
         tuff_layer_norm(g, x, in[1], a->no_bias ? NULL : in[2], (float) a->eps);
     return a->residual ? tuff_add(g, x, y) : y;
@@ -21,7 +22,7 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
 {
     const struct arg *a = c->arg;
     size_t columns = (size_t) c->in[0].dims[c->in[0].rank - 1];
-    double factor = a->residual ? 2 : 1;
+    double factor = a->residual || a->in_place ? 2 : 1;
     for (size_t at = 0; at < n_y; at += columns) {
         const double *x = in[0] + at;
         double mean = 0, var = 0;
@@ -68,6 +69,12 @@ static const struct ot_case cases[] = {
          {1, {24}, .constant = true}),
     CASE("bias only", 3, PLAIN, {2, {9, 24}, .constant = true}, {1, {24}, .constant = true},
          {1, {24}}),
+    {.name = "few rows, forward alone", .in = {{2, {9, 760}}, {1, {760}}, {1, {760}}}, .n_in = 3,
+     .build = build, .ref = ref, .arg = PLAIN, .no_grad = true},
+    {.name = "few rows, in place", .in = {{2, {9, 760}}, {1, {760}}, {1, {760}}}, .n_in = 3,
+     .build = build, .ref = ref, .arg = ARG(.in_place = true), .no_grad = true},
+    {.name = "a row far from zero, forward alone", .in = {{2, {2, 8}, OT_VALUES, .values = far}, {1, {8}}},
+     .n_in = 2, .build = build, .ref = ref, .arg = ARG(.no_bias = true), .tolerance = 1e-4, .no_grad = true},
     CASE("many rows", 3, PLAIN, {2, {65551, 4}}, {1, {4}}, {1, {4}}),
     {.name = "far from zero", .in = {{2, {2, 8}, OT_VALUES, .values = far}, {1, {8}}, {1, {8}}},
      .n_in = 3, .build = build, .ref = ref, .arg = PLAIN, .tolerance = 1e-4,
