@@ -28,7 +28,15 @@ const uint DROP4 = 0x07ffffffu; // DROP, counted in vec4s: times 16 it fits 32 b
             vec4(subgroupShuffle(x, l), subgroupShuffle(x, l + 1), subgroupShuffle(x, l + 2), \
                  subgroupShuffle(x, l + 3));
 
-// The sum over all lanes, in all lanes; pairwise.
+// The maximum over all lanes, in all lanes; and the sum, pairwise.
+float lanes_max(float x)
+{
+    if (SG == 8)
+        x = max(x, subgroupShuffle(x, lane ^ 4u));
+    x = max(x, subgroupShuffle(x, lane ^ 2u));
+    return max(x, subgroupShuffle(x, lane ^ 1u));
+}
+
 float lanes_sum(float x)
 {
     if (SG == 8)

@@ -29,14 +29,6 @@ layout(set = 0, binding = 0, std430) writeonly buffer Result { float result[]; }
 
 #include "rows/norm_sums.glsl"
 
-float lanes_max(float x)
-{
-    if (SG == 8)
-        x = max(x, subgroupShuffle(x, lane ^ 4u));
-    x = max(x, subgroupShuffle(x, lane ^ 2u));
-    return max(x, subgroupShuffle(x, lane ^ 1u));
-}
-
 void main()
 {
     uint mine = uniformly(gl_WorkGroupID.x, DIGITS) * S + uniformly(gl_SubgroupID, 2u);

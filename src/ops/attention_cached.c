@@ -1,12 +1,14 @@
 /* ops/attention_cached: single queries against a paged key-value cache. */
 #include "ops/flat_cpu.h"
 #include "ops/half.h"
+#include "ops/rows.h"
 #include "graph/op.h"
 #include "tuff/ops.h"
 
 #include <math.h>
 
 #include "attention/cached.h"
+#include "attention/cached_cpu.h"
 
 enum { IN_Q, IN_KEYS, IN_VALUES, IN_TABLE, IN_VISIBLE, IN_SLOPES, N_IN };
 
@@ -19,6 +21,10 @@ enum { SPLIT_ROWS = 32, TILED_KEYS = 256 };
 static const struct split {
     uint32_t whole, part, groups;
 } cpu_split = {512, 256, 128}, tiled_split = {1024, 128, 528};
+
+/* The kernel of straight-line code: what a subgroup takes, D KEYS, is 20 KiB of code; all keys that the table
+ * can hold are taken, seen or not, so few of them, or few rows. */
+enum { CPU_CODE = 4096, CPU_KEYS = 64, CPU_LOOKUPS = 16, CPU_MOST = 64, CPU_MOST_ROWS = 16 };
 
 struct attr {
     int heads, kv_heads;
@@ -128,8 +134,77 @@ static uint32_t tiled_keys(const struct tuff_attention_cached_params *p,
     return keys;
 }
 
+/* Keys of a subgroup of the straight-line kernel; 0 where it does not suit. */
+static uint32_t cpu_keys(const struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    const struct tuff_device_info *device = tuff_record_device(r);
+    const struct tuff_tensor *q = node->in[IN_Q];
+    uint32_t lanes = device->subgroup_size, keys = CPU_KEYS;
+    if (!device->uniform_loads || device->uniform_loops || !tuff_cpu_subgroups(r) || tuff_is_half(q) ||
+        attr->head_size % lanes || attr->heads > 256 || q->dims[0] > 65535)
+        return 0;
+    while (keys * (uint64_t) attr->head_size > CPU_CODE)
+        keys /= 2;
+    uint64_t all = (uint64_t) (node->in[IN_TABLE]->dims[1] * attr->block);
+    uint64_t parts = tuff_div_up(all, keys), most = q->dims[0] > SPLIT_ROWS ? CPU_MOST_ROWS : CPU_MOST;
+    uint64_t shared = 4 * parts * ((uint64_t) attr->head_size + lanes + 1);
+    bool suits = keys >= lanes && keys <= attr->block * CPU_LOOKUPS && parts <= most &&
+                 parts * lanes <= device->max_invocations && shared <= device->max_shared_bytes;
+    return suits ? keys : 0;
+}
+
+static bool record_cpu(struct tuff_recorder *r, const struct tuff_node *node)
+{
+    const struct attr *attr = node->attr;
+    const struct tuff_tensor *q = node->in[IN_Q], *keys = node->in[IN_KEYS], *table = node->in[IN_TABLE];
+    uint32_t lanes = tuff_record_device(r)->subgroup_size, each = cpu_keys(r, node);
+    if (!each)
+        return false;
+    struct tuff_attention_cached_cpu_params p = {.q = tuff_address(r, q),
+                                                 .o = tuff_address(r, node->out[0]),
+                                                 .keys = tuff_address(r, keys),
+                                                 .values = tuff_address(r, node->in[IN_VALUES]),
+                                                 .table = tuff_address(r, table),
+                                                 .visible = tuff_address(r, node->in[IN_VISIBLE]),
+                                                 .slopes = tuff_address(r, node->in[IN_SLOPES]),
+                                                 .blocks = (uint32_t) (keys->dims[0] / attr->block),
+                                                 .window = (uint32_t) TUFF_MIN(attr->window, 1 << 30)};
+    uint32_t parts = (uint32_t) tuff_div_up((uint64_t) (table->dims[1] * attr->block), each);
+    uint32_t spec[] = {(uint32_t) attr->head_size,
+                       attr->softcap > 0,
+                       node->in[IN_SLOPES] != NULL,
+                       parts,
+                       parts * lanes,
+                       each,
+                       (uint32_t) attr->block,
+                       (uint32_t) table->dims[1],
+                       (uint32_t) (attr->heads / attr->kv_heads),
+                       (uint32_t) keys->strides[0],
+                       (uint32_t) q->strides[0],
+                       (uint32_t) node->out[0]->strides[0],
+                       tuff_float_bits(attr->scale),
+                       tuff_float_bits(attr->softcap),
+                       tuff_digits((uint32_t) q->dims[0]),
+                       tuff_digits(p.blocks)};
+    char name[48];
+    tuff_cpu_kernel(r, "attention/cached_cpu", name, p.t);
+    struct tuff_launch_params launch = {.kernel = name,
+                                        .push = &p,
+                                        .push_bytes = sizeof p,
+                                        .spec = spec,
+                                        .n_spec = TUFF_COUNT(spec),
+                                        .groups = {(uint32_t) attr->heads, (uint32_t) q->dims[0]},
+                                        .out = {node->out[0]}};
+    memcpy(launch.in, node->in, sizeof node->in[0] * N_IN);
+    tuff_launch(r, &launch);
+    return true;
+}
+
 static void record(struct tuff_recorder *r, const struct tuff_node *node)
 {
+    if (record_cpu(r, node))
+        return;
     const struct attr *attr = node->attr;
     const struct tuff_device_info *device = tuff_record_device(r);
     const struct tuff_tensor *q = node->in[IN_Q], *table = node->in[IN_TABLE];
