@@ -279,6 +279,7 @@ static void sum_parts(struct tuff_recorder *r, const struct shape *s,
     for (uint32_t i = 0; i + 1 < s->launches; i++) {
         p.k_first = i * s->parts * s->kc;
         plain[4] = i > 0; /* onto those before */
+        plain[6] = s->k - p.k_first < s->parts * s->kc; /* the rest of k is masked only where it is */
         launch.push = &p;
         tuff_launch(r, &launch);
     }
