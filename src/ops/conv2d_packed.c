@@ -5,6 +5,7 @@
  * The gradient of x with stride s is s^2 convolutions of stride 1, each with every s-th tap, for
  * the pixels of one remainder of (row, column) by s: no product with an inserted zero is made. */
 #include "ops/conv2d_packed.h"
+#include "ops/flat_cpu.h"
 
 #include "conv/pad.h"
 #include "conv/pixels.h"
@@ -266,11 +267,6 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
                      &(struct tuff_launch_params) {.views = {&scratch}, .in = {w}});
 }
 
-static uint32_t digits(uint32_t groups)
-{
-    return groups > 4096 ? 4 : groups > 256 ? 3 : groups > 16 ? 2 : 1;
-}
-
 /* The constants of shaders/conv/product.glsl, and two more. */
 enum { LOCAL, S, EDGES, TAIL, ACCUMULATE, I, J, A_I, A_J, A_R, B_I, B_J, X_DIGITS, Y_DIGITS,
        Z_DIGITS, MORE, MORE_2, N_SPEC };
@@ -293,9 +289,9 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
     spec[S] = (parts + launches - 1) / launches;
     spec[LOCAL] = spec[S] * l->lanes;
     spec[TAIL] = spec[S] * launches != parts;
-    spec[X_DIGITS] = digits(launch->groups[0]);
-    spec[Y_DIGITS] = digits(launch->groups[1]);
-    spec[Z_DIGITS] = digits(launch->groups[2]);
+    spec[X_DIGITS] = tuff_digits(launch->groups[0]);
+    spec[Y_DIGITS] = tuff_digits(launch->groups[1]);
+    spec[Z_DIGITS] = tuff_digits(launch->groups[2]);
     for (uint32_t i = 0; i < launches; i++) {
         *part_first = i * spec[S];
         spec[ACCUMULATE] = i > 0 || node->accumulate;

@@ -1,6 +1,7 @@
 /* ops/matmul_packed: matmul by packed panels, for software drivers with scalar uniform loads
  * (shaders/matmul/packed.comp says how). b is packed always, a where it is transposed. */
 #include "ops/matmul_packed.h"
+#include "ops/flat_cpu.h"
 #include "ops/half.h"
 
 #include "matmul/pack.h"
@@ -251,11 +252,6 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
                          .bytes_written = 4.0 * size * s->k * s->batch});
 }
 
-static uint32_t digits(uint32_t tiles)
-{
-    return tiles > 256 ? 3 : tiles > 16 ? 2 : 1;
-}
-
 /* All launches but the last, into the scratch: nothing but sums, so that what c is given is finished
  * once, and what it held is added once, at the end. */
 static void sum_parts(struct tuff_recorder *r, const struct shape *s,
@@ -335,8 +331,8 @@ static void multiply(struct tuff_recorder *r, const struct tuff_node *node, cons
                        s->parts * lanes,
                        tuff_tile_edges(s->m, ROWS, s->n, s->width),
                        s->batch > 1,
-                       digits(tiles[0]),
-                       digits(tiles[1]),
+                       tuff_digits(tiles[0]),
+                       tuff_digits(tiles[1]),
                        a_packed(node) ? 1 : (uint32_t) a->strides[a->rank - 2],
                        sums,
                        row_major};
