@@ -24,7 +24,7 @@ static void ref(const struct ot_case *c, const double *const in[], double *y, si
     size_t rows = (size_t) c->in[0].dims[0], heads = (size_t) a->heads;
     size_t kv = a->kv_heads ? (size_t) a->kv_heads : heads, block = (size_t) a->block;
     size_t d = n_y / rows / heads, blocks = (size_t) c->in[3].dims[1];
-    double p[2048], softcap = (double) a->softcap;
+    double p[4096], softcap = (double) a->softcap;
     memset(y, 0, n_y * sizeof *y);
     for (size_t r = 0; r < rows; r++)
         for (size_t h = 0; h < heads; h++) {
@@ -90,6 +90,16 @@ static const double tiles_visible[] = {768, 513, 200};
 #define BIASED(label, argument, ...)                                                               \
     {.name = label, .in = {__VA_ARGS__}, .n_in = 6, .build = build, .ref = ref, .no_grad = true,   \
      .arg = argument}
+static const double far_table[] = {2, 0, 3, 1, 1, 3, 0, 2, 3, 2, 1, 0, 2, 0, 3, 1, 1, 3, 0, 2, 3, 2, 1, 0,
+                                   0, 1, 3, 2, 0, 2, 1, 3, 3, 1, 0, 2, 2, 0, 3, 1, 1, 3, 0, 2, 3, 2, 1, 0};
+static const double far_visible[] = {4096, 3001, 9};
+#define FAR_TABLE                                                                                  \
+    {.rank = 2, .dims = {3, 16}, .fill = OT_VALUES, .dtype = TUFF_U32, .values = far_table}
+#define FAR_VISIBLE                                                                                \
+    {.rank = 1, .dims = {3}, .fill = OT_VALUES, .dtype = TUFF_U32, .values = far_visible}
+#define LONG(label, argument, ...)                                                                 \
+    {.name = label, .in = {__VA_ARGS__}, .n_in = 5, .build = build, .ref = ref, .no_grad = true,   \
+     .arg = argument}
 /* NaN but for what some row of TABLE and VISIBLE sees. */
 static double holes[32 * 32];
 #define HOLES {.rank = 2, .dims = {32, 32}, .fill = OT_VALUES, .values = holes, .f32 = true}
@@ -98,6 +108,15 @@ static const struct ot_case cases[] = {
     CASE("heads of 64", ARG(.heads = 2, .block = 4), {2, {4, 128}}, {2, {32, 128}}, {2, {32, 128}}),
     CASE("shared keys", ARG(.heads = 4, .kv_heads = 2, .block = 4), {2, {4, 64}}, {2, {32, 32}}, {2, {32, 32}}),
     CASE("NaN that nobody sees", ARG(.heads = 4, .kv_heads = 2, .block = 4), {2, {4, 64}}, HOLES, HOLES),
+    CASE("window, heads of 16", ARG(.heads = 2, .block = 4, .window = 5), {2, {4, 32}}, {2, {32, 32}},
+         {2, {32, 32}}),
+    CASE("softcap, heads of 16", ARG(.heads = 2, .block = 4, .softcap = 1.5f), {2, {4, 32}}, {2, {32, 32}},
+         {2, {32, 32}}),
+    CASE("heads of 256", ARG(.heads = 1, .block = 4), {2, {4, 256}}, {2, {32, 256}}, {2, {32, 256}}),
+    LONG("heads of 128", ARG(.heads = 2, .kv_heads = 1, .block = 256, .window = 700), {2, {3, 256}},
+         {2, {1024, 128}}, {2, {1024, 128}}, LONG_TABLE, LONG_VISIBLE),
+    LONG("4096 keys", ARG(.heads = 1, .block = 256, .window = 3000), {2, {3, 16}}, {2, {1024, 16}},
+         {2, {1024, 16}}, FAR_TABLE, FAR_VISIBLE),
     CASE("window", ARG(.heads = 3, .block = 4, .window = 5), {2, {4, 12}}, {2, {32, 12}},
          {2, {32, 12}}),
     CASE("softcap", ARG(.heads = 3, .block = 4, .softcap = 1.5f), {2, {4, 12}}, {2, {32, 12}},
@@ -108,20 +127,10 @@ static const struct ot_case cases[] = {
                                   .softcap = 3, .window = 1000),
            {2, {3, 24}}, {2, {1024, 12}}, {2, {1024, 12}}, LONG_TABLE, LONG_VISIBLE,
            SLOPES(2, 0.01, 0.002)),
-    {.name = "split keys",
-     .in = {{2, {3, 80}}, {2, {1024, 80}}, {2, {1024, 80}}, LONG_TABLE, LONG_VISIBLE},
-     .n_in = 5,
-     .build = build,
-     .ref = ref,
-     .no_grad = true,
-     .arg = ARG(.heads = 1, .block = 256)},
-    {.name = "split keys, 16 parts",
-     .in = {{2, {3, 16}}, {2, {1024, 16}}, {2, {1024, 16}}, SPLIT_TABLE, SPLIT_VISIBLE},
-     .n_in = 5,
-     .build = build,
-     .ref = ref,
-     .no_grad = true,
-     .arg = ARG(.heads = 1, .block = 256)},
+    LONG("split keys", ARG(.heads = 1, .block = 256), {2, {3, 80}}, {2, {1024, 80}}, {2, {1024, 80}},
+         LONG_TABLE, LONG_VISIBLE),
+    LONG("split keys, 16 parts", ARG(.heads = 1, .block = 256), {2, {3, 16}}, {2, {1024, 16}},
+         {2, {1024, 16}}, SPLIT_TABLE, SPLIT_VISIBLE),
     TILES("several tiles", ARG(.heads = 2, .kv_heads = 1, .block = 256), {2, {3, 128}},
           {2, {1024, 64}}, {2, {1024, 64}}),
     TILES("several tiles, heads of 256", ARG(.heads = 1, .block = 256), {2, {3, 256}},
