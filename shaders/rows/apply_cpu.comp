@@ -25,7 +25,11 @@ layout(constant_id = 3) const uint DIGITS = 4u;   // base-16 digits of a group's
 layout(constant_id = 4) const uint ROW_DIGITS = 4u;
 layout(constant_id = 5) const bool WHOLE = false; // n is a multiple of VECTORS vectors
 layout(constant_id = 6) const bool HAS_OTHER = false;
-layout(constant_id = 7) const float SMOOTHING = 0.0; // of cross_entropy_grad; norm: eps, with BLOCKS
+#ifdef NORM
+layout(constant_id = 7) const float EPS = 0.0; // with BLOCKS
+#else
+layout(constant_id = 7) const float SMOOTHING = 0.0; // of cross_entropy_grad
+#endif
 layout(constant_id = 8) const uint BLOCKS = 0u; // a row is BLOCKS * EACH vectors
 layout(constant_id = 9) const uint EACH = 1u;
 layout(constant_id = 10) const bool RMS = false;
@@ -56,7 +60,7 @@ void main()
     }
 #ifdef NORM
     if (BLOCKS > 0u) {
-        vec2 sums = norm_sums(source_at(p.x, row * p.n), float(p.n), SMOOTHING);
+        vec2 sums = norm_sums(source_at(p.x, row * p.n), float(p.n), EPS);
         s0 = sums.x;
         s1 = sums.y;
     }

@@ -24,7 +24,8 @@ static const struct split {
 
 /* The kernel of straight-line code: what a subgroup takes, D KEYS, is 20 KiB of code; all keys that the table
  * can hold are taken, seen or not, so few of them, or few rows. */
-enum { CPU_CODE = 4096, CPU_KEYS = 64, CPU_LOOKUPS = 16, CPU_MOST = 64, CPU_MOST_ROWS = 16 };
+enum { CPU_CODE = 4096, CPU_KEYS = 64, CPU_LOOKUPS = 16, CPU_PARTS = 64, CPU_PARTS_OF_MANY_ROWS = 16 };
+enum { CPU_NUMBERS = 65536 }; /* of blocks and rows: four base-16 digits */
 
 struct attr {
     int heads, kv_heads;
@@ -142,12 +143,13 @@ static uint32_t cpu_keys(const struct tuff_recorder *r, const struct tuff_node *
     const struct tuff_tensor *q = node->in[IN_Q];
     uint32_t lanes = device->subgroup_size, keys = CPU_KEYS;
     if (!device->uniform_loads || device->uniform_loops || !tuff_cpu_subgroups(r) || tuff_is_half(q) ||
-        attr->head_size % lanes || attr->heads > 256 || q->dims[0] > 65535)
+        attr->head_size % lanes || attr->heads > 256 || q->dims[0] >= CPU_NUMBERS ||
+        node->in[IN_KEYS]->dims[0] / attr->block > CPU_NUMBERS)
         return 0;
     while (keys * (uint64_t) attr->head_size > CPU_CODE)
         keys /= 2;
     uint64_t all = (uint64_t) (node->in[IN_TABLE]->dims[1] * attr->block);
-    uint64_t parts = tuff_div_up(all, keys), most = q->dims[0] > SPLIT_ROWS ? CPU_MOST_ROWS : CPU_MOST;
+    uint64_t parts = tuff_div_up(all, keys), most = q->dims[0] > SPLIT_ROWS ? CPU_PARTS_OF_MANY_ROWS : CPU_PARTS;
     uint64_t shared = 4 * parts * ((uint64_t) attr->head_size + lanes + 1);
     bool suits = keys >= lanes && keys <= attr->block * CPU_LOOKUPS && parts <= most &&
                  parts * lanes <= device->max_invocations && shared <= device->max_shared_bytes;

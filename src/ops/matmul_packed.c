@@ -252,6 +252,9 @@ static void pack(struct tuff_recorder *r, const struct tuff_node *node, const st
                          .bytes_written = 4.0 * size * s->k * s->batch});
 }
 
+/* Constants of shaders/matmul/packed.comp that launches of one product do not share. */
+enum { HAS_BIAS, ACT, STORE_PRE, HAS_RESIDUAL, ACCUMULATE, TAIL = 6, HAS_SUM = 14 };
+
 /* All launches but the last, into the scratch: nothing but sums, so that what c is given is finished
  * once, and what it held is added once, at the end. */
 static void sum_parts(struct tuff_recorder *r, const struct shape *s,
@@ -260,7 +263,7 @@ static void sum_parts(struct tuff_recorder *r, const struct shape *s,
 {
     uint32_t plain[16];
     memcpy(plain, spec, sizeof plain);
-    plain[0] = plain[1] = plain[2] = plain[3] = plain[14] = 0;
+    plain[HAS_BIAS] = plain[ACT] = plain[STORE_PRE] = plain[HAS_RESIDUAL] = plain[HAS_SUM] = 0;
     launch.spec = plain;
     for (int i = 0; i < 5; i++) {
         launch.views[i] = launch.views[4];
@@ -274,8 +277,8 @@ static void sum_parts(struct tuff_recorder *r, const struct shape *s,
     p.alpha = 1;
     for (uint32_t i = 0; i + 1 < s->launches; i++) {
         p.k_first = i * s->parts * s->kc;
-        plain[4] = i > 0; /* onto those before */
-        plain[6] = s->k - p.k_first < s->parts * s->kc; /* the rest of k is masked only where it is */
+        plain[ACCUMULATE] = i > 0; /* onto those before */
+        plain[TAIL] = s->k - p.k_first < s->parts * s->kc; /* the rest of k is masked only where it is */
         launch.push = &p;
         tuff_launch(r, &launch);
     }
